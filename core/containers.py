@@ -1,0 +1,108 @@
+"""Is a video file all there? Decoders end quietly where a file was cut off; its boxes know."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+MP4_SUFFIXES = (".mp4", ".m4v", ".mov")
+MATROSKA_SUFFIXES = (".webm", ".mkv")
+SEGMENT_ID = 0x18538067
+
+
+def truncation(path: Path) -> str | None:
+    """Why the file cannot be whole ("it ends after 120 of 500 bytes"), or None.
+
+    None too for containers that do not say how long they are.
+    """
+    measure = _MEASURES.get(path.suffix.lower())
+    if measure is None:
+        return None
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        declared = measure(file, size)
+    if not declared or declared <= size:
+        return None
+    return (
+        f"it ends after {size} of {declared} bytes" if declared > size + 1 else "its end is missing"
+    )
+
+
+def _mp4_end(file: BinaryIO, size: int) -> int | None:
+    """ISO 14496-12, 4.2: a chain of boxes, each a 32-bit size, a type and perhaps a 64-bit size."""
+    end = 0
+    while end + 8 <= size:
+        file.seek(end)
+        header = file.read(16)
+        length, kind = struct.unpack(">I4s", header[:8])
+        if length == 1 and len(header) == 16:
+            length = struct.unpack(">Q", header[8:])[0]
+        if length == 0:
+            return None
+        if length < 8 or not kind.strip(b"\0"):
+            return end
+        end += length
+    return end
+
+
+def _riff_end(file: BinaryIO, size: int) -> int | None:
+    """A chain of RIFF chunks, each a type and a 32-bit size, padded to even."""
+    end = 0
+    while end + 8 <= size:
+        file.seek(end)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        if kind != b"RIFF":
+            return end
+        end += 8 + length + length % 2
+    return end
+
+
+def _matroska_end(file: BinaryIO, size: int) -> int | None:
+    """RFC 8794: an EBML header, then one segment, whose size may be unknown (all ones)."""
+    end = 0
+    while end < size:
+        file.seek(end)
+        element, length = _vint(file, keep_marker=True), _vint(file, keep_marker=False)
+        if element is None or length is None:
+            return None
+        end = file.tell() + length
+        if element == SEGMENT_ID:
+            return end
+    return end
+
+
+def _vint(file: BinaryIO, keep_marker: bool) -> int | None:
+    """An EBML variable-length integer; None for a malformed one or the unknown size."""
+    first = file.read(1)
+    if not first or first[0] == 0:
+        return None
+    width = 9 - first[0].bit_length()
+    data = first + file.read(width - 1)
+    if len(data) < width:
+        return None
+    value = int.from_bytes(data, "big")
+    if keep_marker:
+        return value
+    value -= 1 << 7 * width
+    return None if value == (1 << 7 * width) - 1 else value
+
+
+def _gif_end(file: BinaryIO, size: int) -> int | None:
+    """A GIF ends with a semicolon; without it at least that byte is missing."""
+    file.seek(max(0, size - 64))
+    return None if file.read().rstrip(b"\0\r\n").endswith(b";") else size + 1
+
+
+def _png_end(file: BinaryIO, size: int) -> int | None:
+    """A PNG ends with the chunk IEND and its checksum."""
+    file.seek(0)
+    return None if b"IEND\xaeB`\x82" in file.read() else size + 1
+
+
+_MEASURES: dict[str, Callable[[BinaryIO, int], int | None]] = {
+    **dict.fromkeys(MP4_SUFFIXES, _mp4_end),
+    **dict.fromkeys(MATROSKA_SUFFIXES, _matroska_end),
+    ".avi": _riff_end,
+    ".gif": _gif_end,
+    ".png": _png_end,
+}

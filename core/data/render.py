@@ -1,0 +1,67 @@
+"""A data set as ordinary files: videos and a metadata.csv that any other tool can read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..clip import Clip, write_clip
+from ..errors import UsageError
+from ..files import atomic_write, make_folder
+from .menagerie.source import Menagerie
+
+COLUMNS: tuple[str, ...] = ("file_name", "text", "actor", "action", "scene", "speed", "seed")
+
+
+def render_folder(
+    source: Menagerie,
+    out_dir: Path | str,
+    count: int | None = None,
+    size: int = 64,
+    fps: float = 8.0,
+    on_progress: Callable[[int, int], None] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write the first `count` stories as 00000.mp4 ... and metadata.csv, and return the latter.
+
+    size: pixels a side, even. on_progress(done, count) is called after each file. The metadata come
+    last, so a folder that has them is complete. Raises UsageError for a folder that holds
+    something already without `overwrite`, or for a count beyond the source's.
+    """
+    count = len(source) if count is None else count
+    if not 1 <= count <= len(source):
+        raise UsageError(f"count must be 1 to {len(source)}, got {count}.")
+    if size < 2 or size % 2:
+        raise UsageError(f"size must be even and at least 2, got {size}.")
+    out_dir = make_folder(Path(out_dir))
+    if any(out_dir.iterdir()) and not overwrite:
+        raise UsageError(f"The folder {out_dir} is not empty.", "Add --force to write into it.")
+    rows = []
+    for index in range(count):
+        rows.append(_render_one(source, index, out_dir, size, fps))
+        if on_progress:
+            on_progress(index + 1, count)
+    return _write_metadata(out_dir / "metadata.csv", rows)
+
+
+def _render_one(
+    source: Menagerie, index: int, out_dir: Path, size: int, fps: float
+) -> dict[str, str | int]:
+    times = np.arange(max(1, round(source.duration(index) * fps))) / fps
+    frames, _ = source.frames(index, times, size)
+    name = f"{index:05d}.mp4"
+    write_clip(Clip(frames, fps), out_dir / name, scale=1, overwrite=True)
+    text = source.caption(index, np.random.default_rng(index))
+    seed = source.story_seed(index)
+    return {"file_name": name, "text": text, **source.labels(index), "seed": seed}
+
+
+def _write_metadata(path: Path, rows: list[dict[str, str | int]]) -> Path:
+    with atomic_write(path, "w") as file:
+        writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path

@@ -1,0 +1,108 @@
+"""Writing files so that a reader sees the old one or the new one, never half of it."""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import DlnError, UsageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """An OSError of the body becomes one sentence about `path`: DlnError where the disk is full,
+    UsageError where the place cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise _explain(error, path) from error
+
+
+def _explain(error: OSError, path: Path) -> DlnError:
+    if error.errno in _FULL:
+        return DlnError(f"disk full while writing {path}", hint="free some space, then resume")
+    if error.errno in _REFUSED:
+        return UsageError(f"cannot write {path}: permission denied", hint="choose another --out")
+    if error.errno in _MISPLACED:
+        return UsageError(f"cannot write {path}: {os.strerror(error.errno).lower()}")
+    return DlnError(f"cannot write {path}: {error.strerror or error}")
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made with its parents where it is missing."""
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def fsync_path(path: Path) -> None:
+    """Flush a file or a folder's list of names to the disk (Windows opens no folder)."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Write beside `path`, then rename over it: temp file, fsync, rename, fsync of the folder.
+
+    The temporary file keeps the suffix of `path` and is removed when the body fails. A full disk
+    is a DlnError, a place that cannot be written a UsageError; both name the path.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
+        try:
+            with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+        fsync_path(path.parent)
+
+
+def _umask() -> int:
+    """The process's permission mask, which temporary files ignore (they are born private)."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """`value` as indented JSON, atomically."""
+    with atomic_write(path, "w") as file:
+        json.dump(value, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+
+
+def append_line(path: Path | str, line: str) -> None:
+    """Append one line in a single write; what a kill can lose is the last line only."""
+    path = Path(path)
+    with disk_errors(path), open(path, "ab", buffering=0) as file:
+        file.write(line.encode() + b"\n")
+
+
+def sha256_file(path: Path | str) -> str:
+    """The SHA-256 of the file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
