@@ -1,0 +1,78 @@
+"""One player's optimiser and gradients."""
+
+import math
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .batches import Batch
+from .settings import FitSettings
+from .stage import Player
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class Learner:
+    """A player with its optimiser and its objective, prepared for the device and processes."""
+
+    def __init__(self, player: Player, settings: FitSettings, accelerator: "Accelerator") -> None:
+        self.player = player
+        self.parameters = player.parameters
+        self.optimizer = _adamw(player, accelerator.device)
+        self.objective: nn.Module = player.objective.to(accelerator.device)
+        if accelerator.num_processes > 1:
+            with warnings.catch_warnings():
+                # torch 2.13 renames broadcast_buffers, which 2.9 knows by no other name.
+                warnings.simplefilter("ignore", FutureWarning)
+                self.objective = accelerator.prepare_model(self.objective)
+        self.forward = torch.compile(self.objective) if settings.compile else self.objective
+
+    def gradients(
+        self, batches: list[Batch], precision: str, accelerator: "Accelerator"
+    ) -> dict[str, Tensor]:
+        """Mean gradients over micro-batches and processes; the mean loss and statistics."""
+        self.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for number, batch in enumerate(batches):
+            last = number == len(batches) - 1
+            with nullcontext() if last else accelerator.no_sync(self.objective):
+                with _autocast(precision, accelerator.device):
+                    result = self.forward(batch)
+                (result["loss"] / len(batches)).backward()
+            for name, value in result.items():
+                share = torch.as_tensor(value).detach().float().to(accelerator.device)
+                sums[name] = sums.get(name, 0) + share / len(batches)
+        return sums
+
+    def step(self, factor: float, clip_norm: float | None) -> float:
+        """Clip, then one AdamW step. Returns the gradient's norm; no step where it isn't finite."""
+        limit = math.inf if clip_norm is None else clip_norm
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
+        if math.isfinite(norm):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.player.learning_rate * factor
+            self.optimizer.step()
+        return norm
+
+
+def _adamw(player: Player, device: torch.device) -> torch.optim.AdamW:
+    """AdamW whose weight decay leaves biases and gains alone."""
+    matrices = [p for p in player.parameters if p.ndim >= 2]
+    vectors = [p for p in player.parameters if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": player.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    kind = {"fused": True} if device.type == "cuda" else {"foreach": True}
+    return torch.optim.AdamW(groups, lr=player.learning_rate, betas=player.betas, **kind)
+
+
+def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    if precision != "bf16":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)

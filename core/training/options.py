@@ -1,0 +1,122 @@
+"""What the user asks of a training, resolved against presets and an earlier session."""
+
+import dataclasses
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError, closest
+from .run import Run
+
+_DEFAULTS: dict[str, Any] = {
+    "data": "menagerie",
+    "seed": 0,
+    "compile": False,
+    "accumulate": 1,
+    "checkpoint_every": None,
+    "evaluate_every": None,
+}
+_SESSION = ("out", "resume", "force", "stage", "device", "workers", "config")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the user asked for; None takes the run's value when resuming, else the default.
+
+    `steps` is one number for every stage or {stage: steps}; `batch` is the global batch, `lr` the
+    learning rate of every player; `config` overrides fields of the preset.
+    """
+
+    data: str | None = None
+    preset: str | None = None
+    stage: str | None = None
+    steps: dict[str, int] | int | None = None
+    batch: int | None = None
+    lr: float | None = None
+    seed: int | None = None
+    out: Path | str | None = None
+    resume: bool = False
+    force: bool = False
+    device: str = "auto"
+    precision: str | None = None
+    compile: bool | None = None
+    accumulate: int | None = None
+    checkpoint_every: int | None = None
+    evaluate_every: int | None = None
+    workers: int | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        steps = self.steps if isinstance(self.steps, dict) else {"": self.steps}
+        checked = [("steps", n) for n in steps.values()]
+        for name, value in (*checked, ("batch", self.batch), ("lr", self.lr)):
+            if value is not None and value <= 0:
+                raise UsageError(f"--{name} must be above 0, not {value}")
+
+
+def with_defaults(options: TrainOptions, preset: str, precision: str) -> TrainOptions:
+    """Every None that has a default takes it."""
+    defaults = _DEFAULTS | {"preset": preset, "precision": precision}
+    unset = {k: v for k, v in defaults.items() if getattr(options, k) is None}
+    return dataclasses.replace(options, **unset)
+
+
+def with_stored(options: TrainOptions, model: str, run: Run) -> TrainOptions:
+    """The run's recipe; flags given now win, but the model and the data stay what they are."""
+    if run.config.get("model") != model:
+        raise UsageError(f"{run.path} is a run of {run.config.get('model')}, not {model}")
+    stored = _DEFAULTS | run.config.get("options", {})
+    overrides = run.config.get("overrides", {})
+    for name, given, kept in (
+        ("--preset", options.preset, stored.get("preset")),
+        ("--data", options.data, stored.get("data")),
+        ("configuration", options.config or None, overrides),
+    ):
+        if given is not None and plain(given) != plain(kept):
+            raise UsageError(
+                f"the run was started with {name} {kept}, not {given}",
+                hint="leave it out, or start another run with --out",
+            )
+    names = {f.name for f in dataclasses.fields(TrainOptions)} - set(_SESSION)
+    unset = {k: v for k, v in stored.items() if k in names and getattr(options, k) is None}
+    return dataclasses.replace(options, **unset, config=overrides)
+
+
+def recipe(options: TrainOptions) -> dict[str, Any]:
+    """What decides the result, without where and when it was trained; None is left out."""
+    return {k: v for k, v in plain(options).items() if k not in _SESSION}
+
+
+def plain(value: Any) -> Any:
+    """`value` as it comes back from JSON: tuples as lists, paths as text, None left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items() if v is not None}
+    return json.loads(json.dumps(value, default=str))
+
+
+def resolve_config(module: Any, preset: str, overrides: dict[str, Any]) -> Any:
+    """The preset with its overrides, as the model's own Config. UsageError names the field."""
+    if preset not in module.PRESETS:
+        near = closest(preset, module.PRESETS)
+        raise UsageError(f"no preset '{preset}'.{near}", hint=f"one of {', '.join(module.PRESETS)}")
+    try:
+        return override(module.PRESETS[preset], overrides)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+
+
+def override(config: Any, values: dict[str, Any]) -> Any:
+    """A dataclass with some fields replaced; a dict goes into a nested dataclass."""
+    names = [f.name for f in dataclasses.fields(config)]
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in names:
+            raise UsageError(f"the configuration has no field '{name}'.{closest(name, names)}")
+        before = getattr(config, name)
+        if dataclasses.is_dataclass(before) and isinstance(value, dict):
+            value = override(before, value)
+        changes[name] = tuple(value) if isinstance(before, tuple) else value
+    return dataclasses.replace(config, **changes)

@@ -1,0 +1,247 @@
+"""From a model's name and options to a trained run: stages in order, then packaged weights."""
+
+import os
+import platform
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import Interrupted, MissingCapability, UsageError, closest
+from .batches import step_seed
+from .events import Note, OnEvent, silent
+from .fit import FitSettings, fit
+from .options import TrainOptions, plain, recipe, resolve_config, with_defaults, with_stored
+from .run import Run
+from .stage import Stage
+from .state import Checkpoints
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["TrainOptions", "train"]
+
+
+def train(name: str, options: TrainOptions, on_event: OnEvent) -> Path:
+    """Train model `name` in its run folder and return that folder.
+
+    Finished stages are loaded and skipped. model.safetensors appears once all are finished.
+    UsageError for what was asked wrongly, Interrupted after Ctrl-C, DlnError for what failed.
+    """
+    from ..models.registry import find
+
+    spec = find(name)
+    accelerator = create_accelerator(options.device)
+    path = Path(options.out) if options.out else Path("runs") / spec.name
+    try:
+        _train(
+            spec, path, options, accelerator, on_event if accelerator.is_main_process else silent
+        )
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            "stopped at once; the last checkpoint is kept",
+            hint=Run(path, {"model": spec.name}).resume_command,
+        ) from error
+    return path
+
+
+def _train(
+    spec: Any, path: Path, options: TrainOptions, accelerator: "Accelerator", on_event: OnEvent
+) -> None:
+    from ..data import open_source
+    from ..models.registry import load
+    from ..text.vocabulary import Vocabulary
+
+    if options.resume:
+        options = with_stored(options, spec.name, Run.open(path))
+    else:
+        precision = default_precision(accelerator.device)
+        options = with_defaults(options, spec.default_preset, precision)
+    module, seed = load(spec), options.seed or 0
+    config = resolve_config(module, str(options.preset), options.config)
+    source = open_source(str(options.data), seed=seed)
+    with accelerator.main_process_first():
+        run = _open_run(path, spec.name, options, config, source.fingerprint(), accelerator)
+    with run.locked(accelerator.is_main_process):
+        on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
+        torch.manual_seed(seed)
+        model = module.Model(config, Vocabulary(source.words())).to(accelerator.device)
+        stages = module.stages(model, source, options)
+        adjust(stages, options)
+        for stage in selected(stages, options.stage, run):
+            _train_stage(stage, _settings(options), run, accelerator, on_event)
+        if accelerator.is_main_process:
+            _package(model, stages, run, options, on_event)
+        accelerator.wait_for_everyone()
+
+
+def _train_stage(
+    stage: Stage, settings: FitSettings, run: Run, accelerator: "Accelerator", on_event: OnEvent
+) -> None:
+    """Load the stage's result, or make it."""
+    checkpoints = Checkpoints(run.state / stage.name)
+    finished = checkpoints.finished()
+    if finished:
+        try:
+            stage.modules.load_state_dict(checkpoints.load_final())
+        except RuntimeError as error:
+            raise UsageError(
+                f"the result in {checkpoints.folder} belongs to another configuration",
+                hint="start another run with --out",
+            ) from error
+        stage.modules.eval()
+        on_event(Note(f"stage '{stage.name}' is finished ({finished['steps']} steps)"))
+        return
+    torch.manual_seed(step_seed(settings.seed, f"{stage.name}/prepare", 0, 0))
+    with accelerator.main_process_first():
+        stage.prepare(run.cache, on_event)
+    fit(stage, settings, run, accelerator, on_event)
+
+
+def _open_run(
+    path: Path,
+    model: str,
+    options: TrainOptions,
+    config: Any,
+    fingerprint: str,
+    accelerator: "Accelerator",
+) -> Run:
+    """The run: new, or one whose model and data are still the same."""
+    table = {
+        "model": model,
+        "options": recipe(options),
+        "overrides": options.config,
+        "config": plain(config),
+        "data": {"fingerprint": fingerprint},
+    }
+    if not accelerator.is_main_process:
+        return Run.open(path)
+    if not options.resume:
+        return Run.create(path, table, force=options.force)
+    run = Run.open(path)
+    for key, what in (("config", "the configuration"), ("data", "the data")):
+        if run.config.get(key) != table[key]:
+            raise UsageError(
+                f"{what} of {path} changed since the run began",
+                hint="choose another folder with --out",
+            )
+    run.config |= table
+    run.write_config()
+    return run
+
+
+def create_accelerator(device: str) -> "Accelerator":
+    """The processes of `accelerate launch` or torchrun, or this one, on auto, cpu or cuda[:n]."""
+    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdigit())):
+        raise UsageError(f"device is auto, cpu, cuda or cuda:n, not {device!r}")
+    if kind == "cuda":
+        _require_cuda(int(number or 0))
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if number and launched > 1:
+        raise UsageError(f"several processes share out the devices: --device cuda, not {device}")
+    if number:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = device
+        torch.cuda.set_device(int(number))
+    accelerator = Accelerator(
+        cpu=kind == "cpu" or not torch.accelerator.is_available(),
+        mixed_precision="no",
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+            InitProcessGroupKwargs(timeout=timedelta(hours=6)),
+        ],
+    )
+    if accelerator.num_processes != launched:
+        raise UsageError(f"{launched} processes were launched that cannot train together here")
+    return accelerator
+
+
+def _require_cuda(number: int) -> None:
+    count = torch.cuda.device_count()
+    if number >= count:
+        there = f"only {count} CUDA devices are here" if count else "no CUDA device is here"
+        raise MissingCapability(there, hint="dln doctor says why; --device cpu always works")
+
+
+def default_precision(device: torch.device) -> str:
+    """bf16 where the device computes in it, else fp32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return "bf16" if device.type == "cpu" and fast() else "fp32"
+
+
+def adjust(stages: list[Stage], options: TrainOptions) -> None:
+    """--steps, --batch and --lr win over what the stages ask for."""
+    names = [stage.name for stage in stages]
+    steps = options.steps if isinstance(options.steps, dict) else {}
+    for name in steps:
+        _known(name, names)
+    for stage in stages:
+        asked = options.steps if isinstance(options.steps, int) else steps.get(stage.name)
+        stage.steps = asked or stage.steps
+        stage.batch = options.batch or stage.batch
+        for player in stage.players:
+            player.learning_rate = options.lr or player.learning_rate
+
+
+def _known(name: str, names: list[str]) -> None:
+    if name not in names:
+        hint = f"its stages are {', '.join(names)}"
+        raise UsageError(f"no stage '{name}'.{closest(name, names)}", hint=hint)
+
+
+def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
+    """All stages, or those up to `only`, of which the earlier ones must be finished."""
+    if only is None:
+        return stages
+    names = [stage.name for stage in stages]
+    _known(only, names)
+    until = names.index(only)
+    for name in names[:until]:
+        if Checkpoints(run.state / name).finished() is None:
+            raise UsageError(
+                f"stage '{only}' needs '{name}', which is not finished in {run.path}",
+                hint=f"{run.resume_command} --stage {name}",
+            )
+    return stages[: until + 1]
+
+
+def _settings(options: TrainOptions) -> FitSettings:
+    names = ("seed", "precision", "compile", "accumulate", "checkpoint_every", "evaluate_every")
+    given = {name: getattr(options, name) for name in names}
+    return FitSettings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _package(
+    model: Any, stages: list[Stage], run: Run, options: TrainOptions, on_event: OnEvent
+) -> None:
+    """model.safetensors with its card, once every stage is finished."""
+    from ..models.package import save_model
+
+    results = {stage.name: Checkpoints(run.state / stage.name).finished() for stage in stages}
+    done = {name: result for name, result in results.items() if result}
+    if len(done) < len(stages):
+        missing = next(name for name in results if name not in done)
+        on_event(Note(f"next: {run.resume_command} --stage {missing}"))
+        return
+    save_model(run.weights, model, _card(run, options, done))
+
+
+def _card(run: Run, options: TrainOptions, results: dict[str, Any]) -> dict[str, Any]:
+    """What the weights say about themselves."""
+    packages = ("dln", "torch", "accelerate", "numpy")
+    return {
+        "model": run.config["model"],
+        "recipe": recipe(options) | {"config": plain(options.config)},
+        "data": {"name": options.data} | run.config["data"],
+        "steps": {name: result["steps"] for name, result in results.items()},
+        "seconds": {name: result["seconds"] for name, result in results.items()},
+        "metrics": {name: result["metrics"] for name, result in results.items()},
+        "seed": options.seed,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
+    }

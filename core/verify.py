@@ -1,0 +1,112 @@
+"""Is a clip what its receipt says? Make it again, encode it the same way, compare the frames."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .clip import compare, read_clip, roundtrip
+from .errors import DlnError, MissingCapability, UsageError
+from .receipt import SCHEMA, make_receipt, read_receipt
+
+if TYPE_CHECKING:
+    from .clip import Clip
+    from .generate import Request
+    from .models.package import Loaded
+
+
+@dataclass(frozen=True)
+class Verification:
+    """first_difference: the first frame that differs, None where the size itself does.
+
+    max_difference: over all frames, in levels of 0 to 255. notes: what may explain a difference.
+    """
+
+    equal: bool
+    first_difference: int | None = None
+    max_difference: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def verify(
+    path: Path | str,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> Verification:
+    """Compare a clip's file with what its receipt makes here.
+
+    model: where the weights lie now, else where the receipt says. Raises UsageError for a file
+    without a receipt or with one that this version cannot follow, MissingCapability where the
+    weights that made it are not here.
+    """
+    from .generate import generate
+
+    path = Path(path)
+    receipt = read_receipt(path)
+    request = request_of(receipt, path)
+    stored = read_clip(path)
+    loaded = weights_of(receipt, model)
+    result = generate(
+        loaded, request, engine=receipt["engine"], device=device, on_progress=on_progress
+    )
+    return judge(stored, result.clip, path.suffix, receipt)
+
+
+def request_of(receipt: dict[str, Any], path: Path) -> "Request":
+    """What was asked for. UsageError for a receipt of another schema or with unknown settings."""
+    from .generate import Request
+
+    if receipt.get("schema") != SCHEMA:
+        raise UsageError(f"{path} has a receipt of the kind {receipt.get('schema')!r}; this dln "
+                         f"reads {SCHEMA!r}.", "pip install --upgrade dln")  # fmt: skip
+    needed = ("seed", "model", "weights_sha256", "engine", "settings")
+    if missing := [key for key in needed if receipt.get(key) is None]:
+        raise UsageError(f"The receipt of {path} lacks {', '.join(missing)}.")
+    known = {entry.name for entry in fields(Request)}
+    if unknown := sorted(set(receipt["settings"]) - known):
+        raise UsageError(f"The receipt of {path} has settings that this dln does not know: "
+                         f"{', '.join(unknown)}.", "pip install --upgrade dln")  # fmt: skip
+    asked = {"prompt": receipt.get("prompt") or "", "seed": receipt["seed"]}
+    return Request(**{**receipt["settings"], **asked})
+
+
+def weights_of(receipt: dict[str, Any], model: str | None) -> "Loaded":
+    """The very weights that made the clip. MissingCapability where they are not here."""
+    from .models.package import load_model
+
+    name, wanted = model or receipt["model"], receipt["weights_sha256"]
+    hint = "Say where they lie with --model RUN or --model FILE."
+    try:
+        loaded = load_model(name)
+    except DlnError as error:
+        raise MissingCapability(f"The weights of {name} are not here: {error}", hint) from error
+    if loaded.sha256 != wanted:
+        raise MissingCapability(f"The weights of {name} are others than those that made the clip "
+                                f"({loaded.sha256[:12]}, not {wanted[:12]}).", hint)  # fmt: skip
+    return loaded
+
+
+def judge(stored: "Clip", made: "Clip", suffix: str, receipt: dict[str, Any]) -> Verification:
+    """Compare through the file's own encoder, at the magnification it was written with."""
+    scale = max(1, stored.frames.shape[1] // made.frames.shape[1])
+    again = roundtrip(made, suffix, scale)
+    if again.shape[1:] != stored.frames.shape[1:]:
+        return Verification(False, notes=changed_versions(receipt))
+    difference = compare(stored.frames, again)
+    if difference is None:
+        return Verification(True)
+    return Verification(False, *difference, notes=changed_versions(receipt))
+
+
+def changed_versions(receipt: dict[str, Any]) -> list[str]:
+    """ "made with torch 2.9.0, here is 2.13.0" for each package whose version is another."""
+    empty = {"prompt": None, "seed": 0, "model": "", "weights_sha256": None, "engine": ""}
+    here = make_receipt(**empty, settings={})["versions"]
+    then = receipt.get("versions") or {}
+    return [
+        f"made with {name} {was}, here is {here.get(name, 'none')}"
+        for name, was in then.items()
+        if here.get(name) != was
+    ]

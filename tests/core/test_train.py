@@ -1,0 +1,286 @@
+"""From options to a run, with a small model of two stages in the registry's place."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+sys.path.append(str(Path(__file__).parent))
+from toy_training import Toy
+
+from dln.core.errors import Interrupted, MissingCapability, UsageError
+from dln.core.training.events import Event, Finished, Note, Started, silent
+from dln.core.training.options import TrainOptions, override, resolve_config
+from dln.core.training.run import Run
+from dln.core.training.train import create_accelerator, train
+
+
+@dataclass(frozen=True)
+class Inner:
+    sizes: tuple[int, ...] = (2, 3)
+
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 16
+    inner: Inner = Inner()
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"width is at least 1, not {self.width}")
+
+
+class Model(nn.Module):
+    def __init__(self, config: Config, vocabulary: Any) -> None:
+        super().__init__()
+        self.config, self.vocabulary = config, vocabulary
+        self.first, self.second = Toy().modules, Toy().modules
+
+
+class Part(Toy):
+    """A stage that trains one of the model's parts; `second` starts from `first`'s result."""
+
+    def __init__(self, name: str, model: Model, events: list[str]) -> None:
+        super().__init__(steps=6)
+        self.name, self.whole, self.events = name, model, events
+        getattr(model, name).load_state_dict(self.modules.state_dict())
+        setattr(model, name, self.modules)
+
+    def prepare(self, cache: Path, on_event: Any) -> None:
+        self.events.append(f"prepare {self.name}")
+        if self.name == "second":
+            self.modules.load_state_dict(self.whole.first.state_dict())
+
+    def after_step(self, step: int, reduce: Any) -> None:
+        super().after_step(step, reduce)
+        if f"stop {self.name} {step}" in self.events:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def finish(self) -> None:
+        self.events.append(f"finish {self.name}")
+
+
+class World:
+    """What stands in for the registry, the data and the package."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.fingerprint = "abc"
+        self.cards: list[dict[str, Any]] = []
+
+    def stages(self, model: Model, source: Any, options: TrainOptions) -> list[Part]:
+        assert options.seed is not None
+        return [Part(name, model, self.events) for name in ("first", "second")]
+
+    def save_model(self, path: Path, model: Model, card: dict[str, Any]) -> None:
+        self.cards.append(json.loads(json.dumps(card)))
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
+
+    def module(self, name: str, **members: Any) -> ModuleType:
+        module = ModuleType(name)
+        module.__dict__.update(members)
+        return module
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    source = SimpleNamespace(words=lambda: ["lion"], fingerprint=lambda: world.fingerprint)
+    spec = SimpleNamespace(name="toy", default_preset="tiny")
+    presets = {"tiny": Config(), "small": Config(width=32)}
+    model = SimpleNamespace(PRESETS=presets, Model=Model, stages=world.stages)
+    for name, members in {
+        "dln.core.models.registry": {"find": lambda name: spec, "load": lambda spec: model},
+        "dln.core.models.package": {"save_model": world.save_model},
+        "dln.core.data": {"open_source": lambda spec, seed: source},
+    }.items():
+        monkeypatch.setitem(sys.modules, name, world.module(name, **members))
+    return world
+
+
+@pytest.fixture
+def go(world: World, tmp_path: Path) -> Callable[..., Path]:
+    """Train with some options in tmp_path/run unless told otherwise."""
+
+    def go(on_event: Any = silent, **options: Any) -> Path:
+        options = {"out": tmp_path / "run", "device": "cpu", "precision": "fp32"} | options
+        return train("toy", TrainOptions(**options), on_event)
+
+    return go
+
+
+def kept(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path / "model.safetensors")
+
+
+def same(first: Path, second: Path) -> bool:
+    return all(torch.equal(kept(second)[name], value) for name, value in kept(first).items())
+
+
+def test_all_stages_in_order(world: World, go: Callable[..., Path]):
+    events: list[Event] = []
+    path = go(events.append, config={"width": 20, "inner": {"sizes": [5]}}, lr=0.02)
+    assert world.events == ["prepare first", "finish first", "prepare second", "finish second"]
+    assert [e.stage for e in events if isinstance(e, Started)] == ["first", "second"]
+    assert [e.stage for e in events if isinstance(e, Finished)] == ["first", "second"]
+    assert events[0] == Note("device cpu, precision fp32, seed 0")
+    card = world.cards[0]
+    assert card["model"] == "toy"
+    assert card["steps"] == {"first": 6, "second": 6}
+    assert card["metrics"]["first"]["mse"] > 0
+    assert card["recipe"]["lr"] == 0.02
+    assert card["recipe"]["config"] == {"width": 20, "inner": {"sizes": [5]}}
+    assert card["data"] == {"name": "menagerie", "fingerprint": "abc"}
+    assert "out" not in card["recipe"]
+    config = Run.open(path).config
+    assert config["config"] == {"width": 20, "inner": {"sizes": [5]}}
+    assert config["options"]["preset"] == "tiny"
+
+
+def test_stages_one_by_one_end_like_all(world: World, go: Callable[..., Path], tmp_path: Path):
+    whole = go()
+    parts = tmp_path / "parts"
+    notes: list[Event] = []
+    go(notes.append, out=parts, stage="first")
+    assert not (parts / "model.safetensors").exists()
+    assert Note(f"next: dln train toy --resume --out {parts} --stage second") in notes
+    go(out=parts, stage="second", resume=True)
+    assert same(whole, parts)
+
+
+def test_interrupted_and_resumed_ends_like_all(
+    world: World, go: Callable[..., Path], tmp_path: Path
+):
+    whole, path = go(seed=3, steps={"first": 5}), tmp_path / "stopped"
+    for name in ("first", "second"):
+        world.events.append(f"stop {name} 2")
+        options = {"resume": True} if path.exists() else {"seed": 3, "steps": {"first": 5}}
+        with pytest.raises(Interrupted):
+            go(out=path, **options)
+        world.events.remove(f"stop {name} 2")
+    events: list[Event] = []
+    go(events.append, out=path, resume=True)
+    assert Note("stage 'first' is finished (5 steps)") in events
+    assert Started("second", 2, 6, 40, 102) in events
+    assert same(whole, path)
+    assert world.cards[0]["steps"] == world.cards[1]["steps"] == {"first": 5, "second": 6}
+    assert world.cards[1]["seed"] == 3
+
+
+def test_a_stage_needs_the_earlier_ones(go: Callable[..., Path]):
+    with pytest.raises(UsageError, match="stage 'second' needs 'first'") as caught:
+        go(stage="second")
+    assert "--stage first" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stage": "frist"}, "no stage 'frist'. Did you mean 'first'"),
+        ({"steps": {"secnd": 3}}, "no stage 'secnd'. Did you mean 'second'"),
+        ({"preset": "tinny"}, "no preset 'tinny'. Did you mean 'tiny'"),
+        ({"config": {"widht": 3}}, "no field 'widht'. Did you mean 'width'"),
+        ({"config": {"width": 0}}, "width is at least 1"),
+        ({"device": "gpu"}, "device is auto, cpu, cuda or cuda:n"),
+        ({"batch": 7, "accumulate": 2}, "batch 7 .* 1 processes x 2 micro-batches"),
+        ({"resume": True}, "is not a run"),
+    ],
+)
+def test_what_cannot_be_is_said(go: Callable[..., Path], options: dict[str, Any], message: str):
+    with pytest.raises(UsageError, match=message):
+        go(**options)
+
+
+@pytest.mark.parametrize("options", [{"batch": 0}, {"steps": -1}, {"lr": 0}, {"steps": {"a": 0}}])
+def test_numbers_are_above_zero(options: dict[str, Any]):
+    with pytest.raises(UsageError, match=f"--{next(iter(options))} must be above 0"):
+        TrainOptions(**options)
+
+
+def test_wrong_options_leave_no_folder(go: Callable[..., Path], tmp_path: Path):
+    with pytest.raises(UsageError):
+        go(preset="huge")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_run_needs_resume_or_force(world: World, go: Callable[..., Path]):
+    go(steps=2)
+    with pytest.raises(UsageError, match="run exists"):
+        go()
+    go(steps=3, force=True)
+    assert world.cards[-1]["steps"] == {"first": 3, "second": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "small"}, "started with --preset tiny, not small"),
+        ({"data": "elsewhere"}, "started with --data menagerie, not elsewhere"),
+        ({"config": {"width": 3}}, "started with configuration"),
+    ],
+)
+def test_a_resumed_run_keeps_model_and_data(
+    go: Callable[..., Path], options: dict[str, Any], message: str
+):
+    go(stage="first")
+    with pytest.raises(UsageError, match=message):
+        go(resume=True, **options)
+
+
+def test_data_that_changed(world: World, go: Callable[..., Path]):
+    go(stage="first")
+    world.fingerprint = "def"
+    with pytest.raises(UsageError, match=r"the data of .* changed"):
+        go(resume=True)
+
+
+def test_flags_win_when_resuming(world: World, go: Callable[..., Path]):
+    path = go(stage="first", steps=2, lr=0.01)
+    go(resume=True, stage="first", lr=0.02)
+    assert Run.open(path).config["options"]["lr"] == 0.02
+    go(resume=True)
+    assert world.cards[0]["recipe"]["lr"] == 0.02
+    assert world.cards[0]["steps"] == {"first": 2, "second": 2}
+
+
+def test_overrides_keep_the_kind():
+    config = override(Config(), {"inner": {"sizes": [1]}})
+    assert config == Config(inner=Inner((1,)))
+    assert resolve_config(SimpleNamespace(PRESETS={"a": Config()}), "a", {}) == Config()
+
+
+def test_a_missing_gpu():
+    if torch.cuda.is_available():
+        pytest.skip("has a GPU")
+    with pytest.raises(MissingCapability, match="no CUDA device") as caught:
+        create_accelerator("cuda:1")
+    assert caught.value.exit_code == 3
+
+
+def test_ctrl_c_while_preparing(go: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Part, "prepare", stop)
+    with pytest.raises(Interrupted) as caught:
+        go()
+    assert "--resume" in (caught.value.hint or "")
+
+
+def test_global_generators_do_not_matter(go: Callable[..., Path], tmp_path: Path):
+    torch.manual_seed(5)
+    first = go()
+    torch.manual_seed(6)
+    np.random.seed(1)
+    assert same(first, go(out=tmp_path / "again"))
