@@ -1,0 +1,118 @@
+"""Sizes of CogVideo: one dataclass, three presets, and the layout of its token sequence."""
+
+from dataclasses import dataclass, field
+
+from ...errors import UsageError
+from .tokenizer import TokenizerConfig
+
+# Symbols between the image codes and the words in the shared embedding table. The frame-rate
+# phrase gives the seconds that five frames span, as in the paper ("4.0 s <n> caption"); an
+# image of the first stage that opens no clip has the phrase <still>.
+DURATIONS = (4.0, 2.0, 1.0, 0.5)
+RATES = tuple(f"<{seconds}s>" for seconds in DURATIONS)
+SYMBOLS = ("<pad>", "<start_of_image>", "<n>", "<video>", "<still>", *RATES)
+
+
+@dataclass(frozen=True)
+class Config:
+    """CogVideo (2205.15868). Lengths in tokens, image size in pixels."""
+
+    image_size: int = 64
+    frames: int = 5
+    text_length: int = 16
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    window: int = 4
+    image_position: int = 16  # where a frame's positions begin in the base table
+    positions: int = 80  # rows of the base table
+    vocabulary_rows: int | None = None  # rows of the embedding table; None: as many as needed
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "frames", "text_length", "width", "layers", "heads", "window"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.image_size % 8:
+            raise UsageError(f"image_size must be a multiple of 8, not {self.image_size}")
+        if self.width % self.heads:
+            raise UsageError(f"width {self.width} is not divisible by heads {self.heads}")
+        if self.frames != 5:
+            raise UsageError(f"frames must be 5 (given at 0, 2, 4; new at 1, 3), not {self.frames}")
+        if self.grid % self.window:
+            raise UsageError(
+                f"window {self.window} does not divide the grid of {self.grid} x {self.grid} tokens"
+            )
+        if self.positions < self.image_position + self.frame_length:
+            raise UsageError(
+                f"positions {self.positions} is less than image_position {self.image_position} "
+                f"+ {self.frame_length} tokens of a frame"
+            )
+
+    @property
+    def grid(self) -> int:
+        """Tokens along one side of a frame."""
+        return self.image_size // 8
+
+    @property
+    def frame_length(self) -> int:
+        """Tokens of one frame."""
+        return self.grid**2
+
+    @property
+    def codes(self) -> int:
+        """Image codes: the first rows of the embedding table, and all that is ever predicted."""
+        return self.tokenizer.codebook_size
+
+    def symbol(self, name: str) -> int:
+        """Row of a special symbol in the embedding table."""
+        return self.codes + SYMBOLS.index(name)
+
+    def word(self, index: int) -> int:
+        """Row of the vocabulary's word `index` in the embedding table."""
+        return self.codes + len(SYMBOLS) + index
+
+
+PRESETS = {
+    "tiny": Config(),
+    "small": Config(
+        image_size=128,
+        text_length=32,
+        width=768,
+        layers=16,
+        heads=12,
+        window=8,
+        image_position=32,
+        positions=288,
+        tokenizer=TokenizerConfig(
+            codebook_size=8192,
+            code_dim=64,
+            encoder_widths=(512, 256, 128),
+            encoder_blocks=(2, 2, 2),
+            decoder_widths=(512, 256, 128),
+            decoder_blocks=(3, 3, 3),
+            clusters=256,
+        ),
+    ),
+    # 48 layers of 3072, vocabulary of icetk (150 000 + 10), 20 000 image codes, 160 x 160 pixels.
+    "paper": Config(
+        image_size=160,
+        text_length=64,
+        width=3072,
+        layers=48,
+        heads=48,
+        window=10,
+        image_position=512,
+        positions=1024,
+        vocabulary_rows=150_010,
+        tokenizer=TokenizerConfig(
+            codebook_size=20_000,
+            code_dim=256,
+            encoder_widths=(512, 256, 128),
+            encoder_blocks=(2, 2, 2),
+            decoder_widths=(512, 256, 128),
+            decoder_blocks=(3, 3, 3),
+            clusters=500,
+        ),
+    ),
+}

@@ -1,0 +1,261 @@
+"""CogVideo as pure tensor functions: text, image step, two-channel steps, pixels.
+
+The caches of keys and values are plain inputs and outputs: a step takes those of the tokens
+before it and returns those of its own tokens; who calls it keeps them together.
+Shapes: B batch, S text tokens, Q new tokens, P and R cached tokens of the spatial and of the
+temporal channel (text included), L layers, H heads, D channels of a head, N tokens of a frame.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..graph import Graph
+from .config import Config
+from .tokenizer import ImageTokenizer
+from .transformer import Backbone, Channel, text_positions
+
+
+def _attend(q: Tensor, past: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor], bias: Tensor):
+    """Attention over cached and new keys without joining them: (B, H, Q, D) -> (B, Q, H * D)."""
+    q = q * q.shape[-1] ** -0.5
+    scores = torch.cat([q @ past[0].transpose(-1, -2), q @ new[0].transpose(-1, -2)], dim=-1)
+    weights = (scores + bias).softmax(-1)
+    cached = past[0].shape[2]
+    out = weights[..., :cached] @ past[1] + weights[..., cached:] @ new[1]
+    return out.transpose(1, 2).flatten(2)
+
+
+class TextGraph(nn.Module):
+    """Text through the backbone; keys and values of it for the backbone and for each channel."""
+
+    def __init__(self, backbone: Backbone, channels: list[Channel]) -> None:
+        super().__init__()
+        self.backbone, self.channels = backbone, nn.ModuleList(channels)
+
+    def forward(self, text: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
+        """text, seen: (B, S) -> padding (B, S), then (L, B, H, S, D) keys and values of each."""
+        backbone, heads = self.backbone, self.backbone.config.heads
+        x = backbone.tokens(text) + backbone.positions(text_positions(seen))
+        padding = (1.0 - seen.to(x.dtype)) * (torch.finfo(torch.float32).min / 2)
+        caches: list[list[Tensor]] = [[] for _ in range(2 + 2 * len(self.channels))]
+        for index, layer in enumerate(backbone.blocks):
+            normed = layer.norm1(x)
+            q, k, v = layer.attention.heads(normed, heads)
+            found = [k, v]
+            for channel in self.channels:
+                found += cast(Channel, channel).at(index).heads(normed, heads)[1:]
+            for cache, tensor in zip(caches, found, strict=True):
+                cache.append(tensor)
+            q = q * q.shape[-1] ** -0.5
+            weights = (q @ k.transpose(-1, -2) + padding[:, None, None]).softmax(-1)
+            attended = (weights @ v).transpose(1, 2).flatten(2)
+            x = layer.finish(x, layer.attention.dense(attended))
+        return padding, *(torch.stack(cache) for cache in caches)
+
+
+class ImageGraph(nn.Module):
+    """New tokens of one frame through the backbone alone."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(
+        self, tokens: Tensor, places: Tensor, padding: Tensor, bias: Tensor, k: Tensor, v: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """tokens: (B, Q), places: (Q,) in the frame, padding: (B, S), bias: (Q, P - S + Q),
+        k, v: (L, B, H, P, D) -> logits (B, Q, codes), new k and v (L, B, H, Q, D)."""
+        backbone = self.backbone
+        x = backbone.tokens(tokens) + backbone.positions(places + backbone.config.image_position)
+        mask = _with_text(padding, bias)
+        keys, values = [], []
+        for index, layer in enumerate(backbone.blocks):
+            q, kn, vn = layer.attention.heads(layer.norm1(x), backbone.config.heads)
+            attended = _attend(q, (k[index], v[index]), (kn, vn), mask)
+            x = layer.finish(x, layer.attention.dense(attended))
+            keys.append(kn)
+            values.append(vn)
+        return backbone.logits(x), torch.stack(keys), torch.stack(values)
+
+
+def _with_text(padding: Tensor, bias: Tensor) -> Tensor:
+    """(B, S) and (Q, K) -> (B, 1, Q, S + K)."""
+    batch, queries = padding.shape[0], bias.shape[0]
+    text = padding[:, None, None].expand(-1, 1, queries, -1)
+    return torch.cat([text, bias.expand(batch, 1, -1, -1)], dim=-1)
+
+
+class ClipGraph(nn.Module):
+    """New tokens of a clip through both channels."""
+
+    def __init__(self, backbone: Backbone, channel: Channel) -> None:
+        super().__init__()
+        self.backbone, self.channel = backbone, channel
+
+    def _embed(self, tokens: Tensor, places: Tensor) -> Tensor:
+        backbone, config = self.backbone, self.backbone.config
+        start = config.image_position
+        first = backbone.positions.weight[start : start + config.frame_length]
+        table = torch.cat([first, self.channel.positions.weight])
+        return backbone.tokens(tokens) + table[places]
+
+    def forward(
+        self,
+        tokens: Tensor,
+        places: Tensor,
+        padding: Tensor,
+        spatial_bias: Tensor,
+        temporal_bias: Tensor,
+        spatial_k: Tensor,
+        spatial_v: Tensor,
+        temporal_k: Tensor,
+        temporal_v: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """tokens: (B, Q), places: (Q,) = frame * N + place in the frame, padding: (B, S),
+        spatial_bias: (Q, P - S + Q), temporal_bias: (2, Q, R - S + Q) for even and odd layers,
+        caches (L, B, H, P or R, D) -> logits (B, Q, codes), the new spatial k, v, temporal k, v.
+        """
+        heads, x = self.backbone.config.heads, self._embed(tokens, places)
+        spatial = _with_text(padding, spatial_bias)
+        temporal = [_with_text(padding, bias) for bias in temporal_bias.unbind(0)]
+        found: list[list[Tensor]] = [[], [], [], []]
+        for index, layer in enumerate(self.backbone.blocks):
+            new = self.channel.at(index)
+            normed = layer.norm1(x)
+            q, k, v = layer.attention.heads(normed, heads)
+            base = _attend(q, (spatial_k[index], spatial_v[index]), (k, v), spatial)
+            qn, kn, vn = new.heads(normed, heads)
+            past = temporal_k[index], temporal_v[index]
+            over_time = _attend(qn, past, (kn, vn), temporal[index % 2])
+            alpha = torch.sigmoid(self.channel.mix[index])
+            mixed = alpha * layer.attention.dense(base) + (1 - alpha) * new.dense(over_time)
+            x = layer.finish(x, mixed)
+            for store, tensor in zip(found, (k, v, kn, vn), strict=True):
+                store.append(tensor)
+        return self.backbone.logits(x), *(torch.stack(store) for store in found)
+
+
+class DecodeGraph(nn.Module):
+    """Codes to pixels."""
+
+    def __init__(self, tokenizer: ImageTokenizer, grid: int) -> None:
+        super().__init__()
+        self.tokenizer, self.grid = tokenizer, grid
+
+    def forward(self, indices: Tensor) -> tuple[Tensor]:
+        """indices: (B, N) -> pixels (B, 3, 8 grid, 8 grid) in [0, 1]."""
+        return (self.tokenizer.decode(indices, self.grid),)
+
+
+class EncodeGraph(nn.Module):
+    """Pixels to codes."""
+
+    def __init__(self, tokenizer: ImageTokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    def forward(self, frames: Tensor) -> tuple[Tensor]:
+        """frames: (B, 3, H, W) in [0, 1] -> indices (B, N)."""
+        return (self.tokenizer.encode(frames),)
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Typical inputs for the graphs of one configuration."""
+
+    config: Config
+    batch: int = 2
+    cached: int = 7
+
+    def cache(self, past: int) -> Tensor:
+        c = self.config
+        return torch.randn(c.layers, self.batch, c.heads, past, c.width // c.heads)
+
+    def text(self) -> dict[str, Tensor]:
+        shape = (self.batch, self.config.text_length)
+        return {
+            "text": torch.full(shape, self.config.word(0)),
+            "seen": torch.ones(shape, dtype=torch.long),
+        }
+
+    def step(self) -> dict[str, Tensor]:
+        queries, past = 3, self.config.text_length + self.cached
+        return {
+            "tokens": torch.full((self.batch, queries), self.config.symbol("<start_of_image>")),
+            "places": torch.arange(self.cached, self.cached + queries),
+            "padding": torch.zeros(self.batch, self.config.text_length),
+            "bias": torch.zeros(queries, self.cached + queries),
+            "k": self.cache(past),
+            "v": self.cache(past),
+        }
+
+    def clip(self) -> dict[str, Tensor]:
+        step = self.step()
+        queries, past = step["tokens"].shape[1], self.config.text_length + 2 * self.cached
+        return {
+            **{name: step[name] for name in ("tokens", "places", "padding")},
+            "spatial_bias": step["bias"],
+            "temporal_bias": torch.zeros(2, queries, 2 * self.cached + queries),
+            "spatial_k": step["k"],
+            "spatial_v": step["v"],
+            "temporal_k": self.cache(past),
+            "temporal_v": self.cache(past),
+        }
+
+    def indices(self) -> dict[str, Tensor]:
+        return {"indices": torch.zeros(self.batch, self.config.frame_length, dtype=torch.long)}
+
+    def frames(self) -> dict[str, Tensor]:
+        return {"frames": torch.rand(self.batch, 3, *[self.config.image_size] * 2)}
+
+
+_CACHE = {1: "batch", 3: "cached"}
+_STEP_AXES = {
+    "tokens": {0: "batch", 1: "new"},
+    "places": {0: "new"},
+    "padding": {0: "batch"},
+}
+_IMAGE_AXES = {**_STEP_AXES, "bias": {0: "new", 1: "seen"}, "k": _CACHE, "v": _CACHE}
+_CLIP_AXES = {
+    **_STEP_AXES,
+    "spatial_bias": {0: "new", 1: "spatial_seen"},
+    "temporal_bias": {1: "new", 2: "temporal_seen"},
+    "spatial_k": {1: "batch", 3: "spatial_cached"},
+    "spatial_v": {1: "batch", 3: "spatial_cached"},
+    "temporal_k": {1: "batch", 3: "temporal_cached"},
+    "temporal_v": {1: "batch", 3: "temporal_cached"},
+}
+_CLIP_OUTPUTS = ("logits", "spatial_k", "spatial_v", "temporal_k", "temporal_v")
+_TEXT_OUTPUTS = (
+    "padding",
+    *(f"{owner}_{kind}" for owner in ("image", "keyframes", "interpolation") for kind in "kv"),
+)
+
+
+def build_graphs(model) -> dict[str, Graph]:
+    """The graphs of a CogVideo `Model`."""
+    config, backbone = model.config, model.image
+    shapes = _Shapes(config)
+    text = TextGraph(backbone, [model.keyframes, model.interpolation])
+    batch = {0: "batch"}
+    graphs = [
+        Graph("text", text, _TEXT_OUTPUTS, shapes.text, {"text": batch, "seen": batch}),
+        Graph("image", ImageGraph(backbone), ("logits", "k", "v"), shapes.step, _IMAGE_AXES),
+        Graph(
+            "decode",
+            DecodeGraph(model.tokenizer, config.grid),
+            ("pixels",),
+            shapes.indices,
+            {"indices": batch},
+        ),
+        Graph(
+            "encode", EncodeGraph(model.tokenizer), ("indices",), shapes.frames, {"frames": batch}
+        ),
+    ]
+    for name in ("keyframes", "interpolation"):
+        module = ClipGraph(backbone, getattr(model, name))
+        graphs.append(Graph(name, module, _CLIP_OUTPUTS, shapes.clip, _CLIP_AXES))
+    return {graph.name: graph for graph in graphs}

@@ -1,0 +1,322 @@
+"""CogVideo's sampling loop: first frame, key frames, then interpolation, level after level.
+
+Written against `engine.run` alone. All randomness is one stream of uniform numbers drawn on the
+host from the seed, so every engine samples the same tokens up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...clip import Clip
+from ...errors import UsageError
+from ...generate import Request
+from ..graph import Engine, TorchEngine
+from . import masks
+from .config import DURATIONS, Config
+from .prompt import encode_texts
+from .windows import to_frames
+
+if TYPE_CHECKING:
+    from . import Model
+
+OnProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn. Guidance is s in u + s (c - u); 1 is none, and interpolation has none.
+
+    A cluster is drawn among the `first_clusters` best for the first frame and the `clusters` best
+    for the others, then a code in it, sharper by `sharpen` (released code: 1.05 and 0.89).
+    top_p keeps the likeliest codes that hold this share, before both draws.
+    """
+
+    guidance: float = 3.0
+    temperature: float = 1.0
+    top_p: float = 0.95
+    sharpen: float = 0.85
+    clusters: int = 12
+    first_clusters: int = 16
+
+
+@dataclass
+class Draw:
+    """Two-level sampling from scores, with host randomness."""
+
+    labels: Tensor  # cluster of each code
+    sampling: Sampling
+    rng: np.random.Generator
+
+    def __call__(self, logits: Tensor, top: int) -> Tensor:
+        """logits: (B, K) -> one code each (B,)."""
+        u = torch.from_numpy(self.rng.random((2, len(logits)), dtype=np.float32))
+        scores = logits.float().cpu()
+        if self.sampling.temperature == 0:
+            return scores.argmax(-1)
+        shares = _nucleus((scores / self.sampling.temperature).softmax(-1), self.sampling.top_p)
+        groups = shares.new_zeros(len(scores), int(self.labels.max()) + 1)
+        groups.index_add_(1, self.labels, shares)
+        best, which = groups.topk(min(top, groups.shape[1]), dim=-1)
+        cluster = which.gather(1, _inverse(best, u[0]))
+        inside = shares.masked_fill(self.labels != cluster, 0.0) ** (1 / self.sampling.sharpen)
+        return _inverse(inside, u[1])[:, 0]
+
+
+def _nucleus(shares: Tensor, top_p: float) -> Tensor:
+    """Shares (B, K) with zeros outside the likeliest that together hold top_p."""
+    ordered, which = shares.sort(dim=-1, descending=True)
+    outside = ordered.cumsum(-1) - ordered >= top_p
+    return shares.masked_fill(outside.scatter(1, which, outside), 0.0)
+
+
+def _inverse(shares: Tensor, u: Tensor) -> Tensor:
+    """Index (B, 1) at which the cumulative shares (B, K) pass u (B,) of their sum."""
+    steps = shares.double().cumsum(-1)
+    target = u.double()[:, None] * steps[:, -1:]
+    return torch.searchsorted(steps, target, right=True).clamp(max=shares.shape[1] - 1)
+
+
+class Cache:
+    """Keys and values of the tokens so far, in one buffer that never moves."""
+
+    def __init__(self, k: Tensor, v: Tensor, room: int) -> None:
+        """k, v: (L, B, H, S, D) of the text; `room`: tokens to come."""
+        shape = (*k.shape[:3], k.shape[3] + room, k.shape[4])
+        self._k, self._v = k.new_empty(shape), v.new_empty(shape)
+        self.used = 0
+        self.add(k, v)
+
+    def add(self, k: Tensor, v: Tensor) -> None:
+        """Append (L, B, H, Q, D)."""
+        end = self.used + k.shape[3]
+        self._k[:, :, :, self.used : end] = k
+        self._v[:, :, :, self.used : end] = v
+        self.used = end
+
+    def cut(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        self.used = length
+
+    @property
+    def k(self) -> Tensor:
+        return self._k[:, :, :, : self.used]
+
+    @property
+    def v(self) -> Tensor:
+        return self._v[:, :, :, : self.used]
+
+
+@dataclass
+class Loop:
+    """What the parts of the loop share."""
+
+    engine: Engine
+    config: Config
+    draw: Draw
+    tell: Callable[[], None]
+    visible: dict[str, masks.Visibility] = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.visible = {
+            "keyframes": masks.sequential(config.grid, config.frames),
+            "interpolation": masks.interpolating(config.grid, config.frames, config.window),
+        }
+
+    def choose(self, logits: Tensor, guidance: float, top: int) -> Tensor:
+        """logits: (B or 2 B, 1, K), the second half unconditional -> codes (B,)."""
+        scores = logits[:, -1]
+        if guidance != 1:
+            with_text, without = scores.chunk(2)
+            scores = without + guidance * (with_text - without)
+        return self.draw(scores, top)
+
+
+def guided(texts: list[tuple[str, str | None]], guidance: float) -> list[tuple[str, str | None]]:
+    """The texts, followed by their unconditional twins where guidance needs them."""
+    return texts if guidance == 1 else texts + [(rate, None) for rate, _ in texts]
+
+
+def first_frame(loop: Loop, text: dict[str, Tensor], guidance: float) -> Tensor:
+    """One frame from the backbone alone: (1, N)."""
+    length, copies = loop.config.frame_length, len(text["padding"])
+    cache = Cache(text["image_k"], text["image_v"], length)
+    token = torch.full((copies, 1), loop.config.symbol("<start_of_image>"))
+    codes = []
+    for place in range(length):
+        out = loop.engine.run(
+            "image",
+            tokens=token,
+            places=torch.tensor([place]),
+            padding=text["padding"],
+            bias=torch.zeros(1, place + 1),
+            k=cache.k,
+            v=cache.v,
+        )
+        cache.add(out["k"], out["v"])
+        code = loop.choose(out["logits"], guidance, loop.draw.sampling.first_clusters)
+        codes.append(code)
+        token = code[:, None].repeat(copies // len(code), 1)
+        loop.tell()
+    return torch.stack(codes, dim=1)
+
+
+class ClipRun:
+    """One pass of a two-channel graph over the frames of a window, with both caches."""
+
+    def __init__(self, loop: Loop, graph: str, text: dict[str, Tensor], guidance: float) -> None:
+        self.loop, self.graph, self.guidance = loop, graph, guidance
+        self.padding = text["padding"]
+        config = loop.config
+        self.texts = self.padding.shape[1]
+        room = config.frames * config.frame_length
+        self.spatial = Cache(text["image_k"], text["image_v"], room)
+        self.temporal = Cache(text[f"{graph}_k"], text[f"{graph}_v"], room)
+        self.order: list[int] = []  # places whose keys the temporal cache holds, in order
+
+    def extend(self, tokens: Tensor, places: Tensor, spatial_bias: Tensor) -> Tensor:
+        """Run new tokens (B, Q) at places (Q,) and keep their keys and values -> logits."""
+        self.order += places.tolist()
+        dense = self.loop.visible[self.graph].dense
+        copies = len(self.padding) // len(tokens)
+        out = self.loop.engine.run(
+            self.graph,
+            tokens=tokens.repeat(copies, 1),
+            places=places,
+            padding=self.padding,
+            spatial_bias=spatial_bias,
+            temporal_bias=dense[:, places][:, :, self.order],
+            spatial_k=self.spatial.k,
+            spatial_v=self.spatial.v,
+            temporal_k=self.temporal.k,
+            temporal_v=self.temporal.v,
+        )
+        self.spatial.add(out["spatial_k"], out["spatial_v"])
+        self.temporal.add(out["temporal_k"], out["temporal_v"])
+        return out["logits"]
+
+    def read(self, frames: dict[int, Tensor], within: Tensor) -> None:
+        """Take given frames in, all at once. frames[slot]: (B, N) codes; within: (N, N) mask."""
+        config = self.loop.config
+        tokens = torch.cat([shift(config, codes) for codes in frames.values()], dim=1)
+        places = torch.cat([self.places(slot) for slot in frames])
+        bias = torch.full((len(places), len(places)), float("-inf"))
+        for block in torch.arange(len(places)).chunk(len(frames)):
+            bias[block[:, None], block] = within
+        self.extend(tokens, places, bias)
+        self.spatial.cut(self.texts)
+
+    def places(self, slot: int) -> Tensor:
+        """Places of the tokens of one frame."""
+        length = self.loop.config.frame_length
+        return torch.arange(slot * length, (slot + 1) * length)
+
+    def write(self, slot: int, batch: int) -> Tensor:
+        """Generate frame `slot` token by token: (B, N)."""
+        config = self.loop.config
+        token = torch.full((batch, 1), config.symbol("<start_of_image>"))
+        codes = []
+        for number, place in enumerate(self.places(slot)):
+            logits = self.extend(token, place[None], torch.zeros(1, number + 1))
+            code = self.loop.choose(logits, self.guidance, self.loop.draw.sampling.clusters)
+            codes.append(code)
+            token = code[:, None]
+            self.loop.tell()
+        self.spatial.cut(self.texts)
+        return torch.stack(codes, dim=1)
+
+
+def shift(config: Config, codes: Tensor) -> Tensor:
+    """(B, N) codes -> the input tokens: opened by <start_of_image>, the last code left out."""
+    opening = codes.new_full((len(codes), 1), config.symbol("<start_of_image>"))
+    return torch.cat([opening, codes[:, :-1]], dim=1)
+
+
+def key_frames(loop: Loop, texts: Callable, first: Tensor, count: int, guidance: float) -> Tensor:
+    """The first frame (1, N) and `count - 1` more at the lowest frame rate: (count, N)."""
+    run = ClipRun(loop, "keyframes", texts(guidance), guidance)
+    run.read({0: first}, loop.visible["keyframes"].within[0])
+    return torch.cat([first, *(run.write(slot, 1) for slot in range(1, count))])
+
+
+def interpolate(loop: Loop, texts: Callable, known: Tensor, guidance: float) -> Tensor:
+    """known: (F, N) at equal distances, F odd -> (2 F - 1, N); all windows of a level at once."""
+    starts = range(0, len(known) - 2, 2)
+    given = {2 * k: torch.stack([known[s + k] for s in starts]) for k in range(3)}
+    run = ClipRun(loop, "interpolation", texts(guidance, len(starts)), guidance)
+    run.read(given, loop.visible["interpolation"].within[0])
+    new = {slot: run.write(slot, len(starts)) for slot in masks.NEW}
+    frames = [known[0]]
+    for number, start in enumerate(starts):
+        frames += [new[1][number], known[start + 1], new[3][number], known[start + 2]]
+    return torch.stack(frames)
+
+
+def levels_for(frames: int) -> int:
+    """How many interpolations make at least `frames` out of five key frames."""
+    return next(level for level in range(len(DURATIONS)) if 4 * 2**level + 1 >= frames)
+
+
+MOST_FRAMES = 4 * 2 ** (len(DURATIONS) - 1) + 1
+
+
+def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Clip:
+    """A clip for the prompt: 1 to 33 frames that span four seconds, or the first part of them.
+
+    Raises UsageError for more frames than that.
+    """
+    frames = MOST_FRAMES if request.frames is None else request.frames
+    if frames > MOST_FRAMES:
+        raise UsageError(f"cogvideo makes at most {MOST_FRAMES} frames, not {frames}")
+    config, levels = model.config, levels_for(frames)
+    total, done = config.frame_length * (5 + 2 * levels), 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        on_progress(done, total, "frames")
+
+    loop = start_loop(engine, model, request, tell)
+    words, guidance = partial(_texts, engine, model, request.prompt), loop.draw.sampling.guidance
+    codes = first_frame(loop, words(DURATIONS[0], guidance), guidance)
+    codes = key_frames(loop, partial(words, DURATIONS[0]), codes, 5, guidance)
+    for level in range(levels):
+        codes = interpolate(loop, partial(words, DURATIONS[level + 1]), codes, 1.0)
+    pixels = engine.run("decode", indices=codes)["pixels"]
+    return Clip(to_frames(pixels)[:frames], request.fps or 2.0**levels)
+
+
+def start_loop(engine: Engine, model: Model, request: Request, tell: Callable[[], None]) -> Loop:
+    """The loop of one request, with the model's own settings where it leaves them open."""
+    asked = {name: getattr(request, name) for name in ("guidance", "temperature", "top_p")}
+    sampling = Sampling(**{name: value for name, value in asked.items() if value is not None})
+    rng = np.random.default_rng(request.seed)
+    return Loop(engine, model.config, Draw(model.tokenizer.clusters.cpu(), sampling, rng), tell)
+
+
+def _texts(engine: Engine, model, prompt: str, seconds: float, guidance: float, copies: int = 1):
+    """The text's keys and values at one frame rate, for `copies` windows and their twins."""
+    texts: list[tuple[str, str | None]] = [(f"<{seconds}s>", prompt)] * copies
+    text, seen = encode_texts(model.config, model.vocabulary, guided(texts, guidance))
+    return engine.run("text", text=text, seen=seen)
+
+
+def preview(model: Model, prompt: str, stage: str) -> Clip:
+    """What a model in training makes of a prompt with the stages that are trained by then."""
+    engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
+    loop = start_loop(engine, model, Request(prompt), lambda: None)
+    words, guidance = partial(_texts, engine, model, prompt), loop.draw.sampling.guidance
+    codes = first_frame(loop, words(DURATIONS[0], guidance), guidance)
+    if stage != "image":
+        codes = key_frames(loop, partial(words, DURATIONS[0]), codes, 5, guidance)
+    if stage == "interpolation":
+        codes = interpolate(loop, partial(words, DURATIONS[1]), codes, 1.0)
+    return Clip(to_frames(engine.run("decode", indices=codes)["pixels"]), 1.0)

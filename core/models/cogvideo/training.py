@@ -1,0 +1,331 @@
+"""CogVideo's trainings: tokenizer, decoder, image, key frames, interpolation.
+
+Each later stage leaves what the earlier ones made as it is: the transformer reads the
+tokenizer's codes, and a channel trains beside a frozen backbone (2205.15868, section 3).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...clip import Clip
+from ...data import Source
+from ...training.events import OnEvent
+from ...training.stage import Player, Stage
+from . import masks
+from .clustering import cluster_codes
+from .config import DURATIONS, Config
+from .prompt import encode_texts
+from .tokenizer import ImageTokenizer
+from .transformer import Backbone, Channel, clip_logits
+from .windows import FRAMES_PER_CLIP, STEP, codes_table, cut_windows, frames_table, to_frames
+
+if TYPE_CHECKING:
+    from ...training.train import TrainOptions
+    from . import Model
+
+CAPTION_DROPOUT = 0.1
+HELD_BACK = 0.02  # share of the windows that measure instead of teach
+SEEN_RATES = {2.0: 0.4, 1.0: 0.3, 0.5: 0.3}  # interpolation: how often each level is practised
+SHOWN = ("lion drinking", "penguin dancing", "cat playing ball", "panda on a sofa")
+
+
+class TokenizerObjective(nn.Module):
+    """L1, squared error and commitment, with more weight on what moves in front."""
+
+    def __init__(self, tokenizer: ImageTokenizer, foreground: float = 3.0) -> None:
+        super().__init__()
+        self.tokenizer, self.foreground = tokenizer, foreground
+
+    def reconstruct(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """target: (B, 3, H, W) -> what comes back, commitment loss."""
+        return self.tokenizer(target)
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch["frames"]: uint8 (B, H, W, 4), RGB and foreground."""
+        rgbm = batch["frames"].permute(0, 3, 1, 2).float() / 255
+        target = rgbm[:, :3].contiguous(memory_format=torch.channels_last)
+        made, commitment = self.reconstruct(target)
+        error = made.float() - target
+        weight = 1 + self.foreground * rgbm[:, 3:]
+        weight = weight / weight.mean(dim=(1, 2, 3), keepdim=True)
+        loss = (weight * error.abs()).mean() + 4 * (weight * error.square()).mean()
+        psnr = -10 * error.detach().square().mean().log10()
+        return {"loss": loss + 0.25 * commitment, "commitment": commitment, "psnr": psnr}
+
+
+class DecoderObjective(TokenizerObjective):
+    """The same for the decoder alone: the codes are what they are."""
+
+    def reconstruct(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """target: (B, 3, H, W) -> what comes back, no commitment."""
+        tokenizer, grid = self.tokenizer, target.shape[-2] // 8
+        with torch.no_grad():
+            codes = tokenizer.vectors(tokenizer.encode(target), grid)
+        return tokenizer.decoder(codes), target.new_zeros(())
+
+
+class TokenizerStage(Stage):
+    """Frames to codes and back (VQ-VAE with exponential-moving-average codes)."""
+
+    name = "tokenizer"
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        self.model, self.source, self.options = model, source, options
+        self.modules = model.tokenizer
+        self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.steps, self.batch = pick(options.steps, self.name, 6000), options.batch or 64
+        self.players = [
+            Player(
+                "tokenizer",
+                TokenizerObjective(model.tokenizer),
+                list(model.tokenizer.parameters()),
+                options.lr or 1.5e-3,
+                weight_decay=0.01,
+            )
+        ]
+
+    def prepare(self, cache: Path, on_event: OnEvent) -> None:
+        size = self.model.config.image_size
+        self.table = frames_table(self.source, size, cache, self.options.workers or 0, on_event)
+        self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
+
+    def __len__(self) -> int:
+        return (len(self.table) - self.held) * FRAMES_PER_CLIP
+
+    def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        clips, places = np.divmod(indices, FRAMES_PER_CLIP)
+        return {"frames": torch.from_numpy(self.table[clips, places])}
+
+    def after_step(self, step: int, reduce) -> None:
+        self.model.tokenizer.codebook.update(reduce)
+
+    def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
+        """Peak signal-to-noise ratio on frames that did not teach, and how many codes they use."""
+        rows = np.array(self.table[-max(1, self.held) :][:64])
+        device = next(self.modules.parameters()).device
+        rgbm = torch.from_numpy(rows).flatten(0, 1).movedim(-1, 1).to(device).float() / 255
+        codes = torch.cat([self.model.tokenizer.encode(part) for part in rgbm[:, :3].split(64)])
+        grid = self.model.config.grid
+        made = torch.cat([self.model.tokenizer.decode(part, grid) for part in codes.split(64)])
+        error = (made - rgbm[:, :3]).square()
+        front = (rgbm[:, 3:] > 0.5).expand_as(error)
+        psnr = {
+            "psnr": float(-10 * error.mean().log10()),
+            "psnr_foreground": float(-10 * error[front].mean().log10()),
+            "codes_used": float(len(codes.unique())),
+        }
+        pairs = torch.stack([rgbm[:12, :3], made[:12]])
+        return psnr, [Clip(to_frames(row), 1.0) for row in pairs]
+
+    def finish(self) -> None:
+        tokenizer = self.model.tokenizer
+        tokenizer.clusters.copy_(cluster_codes(tokenizer.codebook.codes, tokenizer.config.clusters))
+
+
+class DecoderStage(TokenizerStage):
+    """The decoder again, from where it is, with the encoder and the codes at rest: what reads the
+    codes profits without being trained anew."""
+
+    name = "decoder"
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        super().__init__(model, source, options)
+        self.modules = model.tokenizer.decoder
+        self.steps = pick(options.steps, self.name, 6000)
+        objective, trained = DecoderObjective(model.tokenizer), list(self.modules.parameters())
+        rate = options.lr or 1e-3
+        self.players = [Player("decoder", objective, trained, rate, weight_decay=0.01)]
+
+    def after_step(self, step: int, reduce) -> None:
+        """Nothing: the codes stay."""
+
+    def finish(self) -> None:
+        """Nothing: the clusters stay."""
+
+
+class SequenceObjective(nn.Module):
+    """Cross-entropy of the image codes of chosen frames."""
+
+    def __init__(self, backbone: Backbone, channel: Channel | None, mask: str | None) -> None:
+        super().__init__()
+        self.backbone, self.channel, self.mask = backbone, channel, mask
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch: text and seen (B, S), codes (B, F, N) -> mean nats per predicted code."""
+        config, codes = self.backbone.config, batch["codes"].long()
+        opening = codes.new_full((*codes.shape[:2], 1), config.symbol("<start_of_image>"))
+        shifted = torch.cat([opening, codes[..., :-1]], dim=-1)
+        logits = clip_logits(
+            self.backbone,
+            self.channel,
+            batch["text"],
+            batch["seen"],
+            shifted,
+            visibility(config, self.mask, codes.device),
+        )
+        scored = {"sequential": slice(1, None), "interpolating": slice(1, None, 2)}
+        chosen = scored.get(self.mask or "", slice(None))
+        loss = F.cross_entropy(logits[:, chosen].flatten(0, 2).float(), codes[:, chosen].flatten())
+        return {"loss": loss}
+
+
+def visibility(config: Config, mask: str | None, device: torch.device) -> masks.Visibility | None:
+    """The masks of a stage by name."""
+    if mask is None:
+        return None
+    if mask == "sequential":
+        return masks.sequential(config.grid, config.frames, device)
+    return masks.interpolating(config.grid, config.frames, config.window, device)
+
+
+class SequenceStage(Stage):
+    """What the three transformer stages share: codes, captions, cross-entropy."""
+
+    mask: str | None = None
+    default_steps: int
+    default_batch: int
+    default_rate: float
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        self.model, self.source, self.options = model, source, options
+        self.steps = pick(options.steps, self.name, self.default_steps)
+        self.batch = options.batch or self.default_batch
+        self.channel = self.own_channel()
+        self.modules: nn.Module = self.channel or model.image
+        self.objective = SequenceObjective(model.image, self.channel, self.mask)
+        rate = options.lr or self.default_rate
+        trained = list(self.modules.parameters())
+        self.players = [Player(self.name, self.objective, trained, rate, weight_decay=0.01)]
+
+    def own_channel(self) -> Channel | None:
+        """The channel that this stage trains beside the frozen backbone, if any."""
+        return None
+
+    def prepare(self, cache: Path, on_event: OnEvent) -> None:
+        """The codes; a channel starts as the backbone, which is complete by now."""
+        model = self.model
+        if self.channel is not None:
+            self.channel.start_from(model.image)
+        self.windows = cut_windows(self.source)
+        half = self.options.precision == "bf16"
+        self.table = codes_table(
+            self.source,
+            self.windows,
+            model.tokenizer,
+            model.config.image_size,
+            cache,
+            key=f"{crc32(model.tokenizer.codebook.codes.cpu().numpy().tobytes())} {half}",
+            half=half,
+            workers=self.options.workers or 0,
+            on_event=on_event,
+        )
+        self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
+
+    def __len__(self) -> int:
+        return len(self.table) - self.held
+
+    def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
+        """One example: the frame-rate symbol and the points of the grid to take."""
+        raise NotImplementedError
+
+    def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        seed = [self.options.seed, crc32(self.name.encode()), epoch]
+        texts, codes = [], []
+        for row in indices:
+            rng = np.random.default_rng([*seed, int(row)])
+            rate, points = self.sample(int(row), rng)
+            caption = self.source.caption(self.windows[row].clip, rng)
+            texts.append((rate, None if rng.random() < CAPTION_DROPOUT else caption))
+            codes.append(self.table[row, points])
+        text, seen = encode_texts(self.model.config, self.model.vocabulary, texts)
+        # uint16 is no index type in torch; int32 is half the size of int64.
+        return {"text": text, "seen": seen, "codes": torch.from_numpy(np.int32(np.stack(codes)))}
+
+    def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
+        """Loss on the windows that did not teach, and clips of a few prompts."""
+        rows = np.arange(len(self), len(self) + self.held)[:128]
+        rows = rows if len(rows) else np.arange(len(self))[:16]
+        device = next(self.modules.parameters()).device
+        losses = []
+        for part in np.array_split(rows, max(1, len(rows) // 16)):
+            batch = {k: v.to(device) for k, v in self.collate(part, 0).items()}
+            losses += [float(self.objective(batch)["loss"])] * len(part)
+        return {"loss": float(np.mean(losses))}, self.shown()
+
+    def shown(self) -> list[Clip] | None:
+        """Clips for the contact sheet: the first prompts of the data, seed 0."""
+        from .sample import preview
+
+        known = self.model.vocabulary
+        prompts = [text for text in SHOWN if not known.unknown(text)]
+        if not prompts:
+            rng = np.random.default_rng(0)
+            prompts = [self.source.caption(i, rng) for i in range(min(4, len(self.source)))]
+        return [preview(self.model, text, self.name) for text in prompts]
+
+
+class ImageStage(SequenceStage):
+    """Text to one frame: half of the frames open a clip, half come from anywhere in it."""
+
+    name = "image"
+    default_steps, default_batch, default_rate = 9000, 64, 1.5e-3
+
+    def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
+        window = self.windows[row]
+        if rng.random() < 0.5:
+            return f"<{window.duration}s>", np.array([0])
+        return "<still>", rng.integers(0, window.last + 1, 1)
+
+
+class KeyframesStage(SequenceStage):
+    """Five key frames in sequence; the first is the backbone's, the others are learned."""
+
+    name = "keyframes"
+    mask = "sequential"
+    default_steps, default_batch, default_rate = 3000, 16, 1.5e-3
+
+    def own_channel(self) -> Channel:
+        return self.model.keyframes
+
+    def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
+        window = self.windows[row]
+        return f"<{window.duration}s>", np.arange(5) * (window.last // 4)
+
+
+class InterpolationStage(SequenceStage):
+    """Two new frames between three given ones, at every frame rate above the key frames'."""
+
+    name = "interpolation"
+    mask = "interpolating"
+    default_steps, default_batch, default_rate = 3000, 16, 1.5e-3
+
+    def own_channel(self) -> Channel:
+        return self.model.interpolation
+
+    def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
+        """A level, then one of the windows that recursive interpolation meets at that level."""
+        window = self.windows[row]
+        levels = [d for d in DURATIONS if d < window.duration] or [window.duration]
+        weights = np.array([SEEN_RATES.get(level, 0.3) for level in levels])
+        duration = levels[rng.choice(len(levels), p=weights / weights.sum())]
+        stride = round(duration / 4 / STEP)
+        last = (window.last - 4 * stride) // (2 * stride)
+        return f"<{duration}s>", (2 * rng.integers(0, last + 1) + np.arange(5)) * stride
+
+
+def pick(steps: dict[str, int] | int | None, stage: str, default: int) -> int:
+    """The steps asked for this stage, or its default."""
+    if isinstance(steps, dict):
+        return steps.get(stage, default)
+    return steps or default
+
+
+STAGES = (TokenizerStage, DecoderStage, ImageStage, KeyframesStage, InterpolationStage)

@@ -1,0 +1,240 @@
+"""CogVideo's transformer: a text-to-image backbone and second attention channels beside it.
+
+* The backbone (CogView2's role) has sandwich layer norms and learned absolute positions; text is
+  bidirectional, the tokens of a frame are causal and see the text and their own frame only.
+* A channel adds to every layer a second attention over several frames. Both attentions read the
+  same normalised states; their outputs are mixed as alpha * base + (1 - alpha) * new, with a
+  learned alpha per hidden unit (2205.15868, section 3.2). The backbone stays frozen.
+* Text passes through the backbone alone; each channel reads it through its own keys and values.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from .config import SYMBOLS, Config
+from .masks import Visibility
+
+
+class Attention(nn.Module):
+    """The projections of one attention; the attending itself is `attend`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(width, 3 * width)
+        self.dense = nn.Linear(width, width)
+
+    def heads(self, x: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+        """x: (B, T, C) -> queries, keys, values, each (B, heads, T, C / heads)."""
+        q, k, v = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=heads)
+        return q, k, v
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """q: (B, H, Q, D), k, v: (B, H, K, D), bias: like (B, H, Q, K) -> (B, Q, H * D)."""
+    if torch.is_grad_enabled() and q.device.type == "cpu":
+        # The fused kernel's backward is up to four times slower on a CPU than the plain products.
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias.to(q.dtype)
+        out = scores.softmax(-1).to(v.dtype) @ v
+    else:
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+    return rearrange(out, "b h q d -> b q (h d)")
+
+
+class Layer(nn.Module):
+    """One sandwich-norm layer: x += N3(attention(N1 x)); x += N4(mlp(N2 x)) (CogView, eq. 5)."""
+
+    def __init__(self, width: int, residual_gain: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm3, self.norm4 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+        for norm in (self.norm3, self.norm4):
+            nn.init.constant_(norm.weight, residual_gain)
+
+    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
+        """Add the attention's output and the MLP to x. All (B, T, C)."""
+        x = x + self.norm3(attended)
+        hidden = F.gelu(self.up(self.norm2(x)), approximate="tanh")
+        return x + self.norm4(self.down(hidden))
+
+
+class Backbone(nn.Module):
+    """The text-to-image transformer."""
+
+    def __init__(self, config: Config, words: int) -> None:
+        super().__init__()
+        self.config = config
+        rows = config.vocabulary_rows or config.codes + len(SYMBOLS) + words
+        self.tokens = nn.Embedding(rows, config.width)
+        self.positions = nn.Embedding(config.positions, config.width)
+        gain = (2 * config.layers) ** -0.5
+        self.layers = nn.ModuleList(Layer(config.width, gain) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        initialise(self)
+
+    @property
+    def blocks(self) -> list[Layer]:
+        """The layers, bottom up."""
+        return cast(list[Layer], list(self.layers))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Final states (B, T, C) -> scores of the image codes (B, T, codes); tied embedding."""
+        return F.linear(self.norm(x), self.tokens.weight[: self.config.codes])
+
+
+class Channel(nn.Module):
+    """A second attention for every layer of a backbone, over the frames of a clip."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.attention = nn.ModuleList(Attention(config.width) for _ in range(config.layers))
+        self.mix = nn.Parameter(torch.zeros(config.layers, config.width))
+        # As published, one row a token of a whole clip; the last frame's rows are never read.
+        self.positions = nn.Embedding(config.frames * config.frame_length, config.width)
+        initialise(self)
+
+    def at(self, layer: int) -> Attention:
+        """The second attention of one layer."""
+        return cast(Attention, self.attention[layer])
+
+    @torch.no_grad()
+    def start_from(self, backbone: Backbone) -> None:
+        """Begin identical to the backbone's attention; positions tile the first frame's."""
+        config = backbone.config
+        for index, layer in enumerate(backbone.blocks):
+            self.at(index).load_state_dict(layer.attention.state_dict())
+        start = config.image_position
+        first = backbone.positions.weight[start : start + config.frame_length]
+        self.positions.weight.copy_(first.repeat(config.frames, 1))
+
+
+def initialise(module: nn.Module) -> None:
+    """Matrices and embeddings ~ N(0, 0.02), biases zero."""
+    for child in module.modules():
+        if isinstance(child, nn.Linear | nn.Embedding):
+            nn.init.normal_(child.weight, std=0.02)
+        if isinstance(child, nn.Linear):
+            nn.init.zeros_(child.bias)
+
+
+def text_positions(seen: Tensor) -> Tensor:
+    """seen: (B, S) with 1 where a text token is no padding -> its position, counted from 0."""
+    return (seen.long().cumsum(-1) - 1).clamp(min=0)
+
+
+def image_logits(backbone: Backbone, text: Tensor, seen: Tensor, codes: Tensor) -> Tensor:
+    """One frame from text, all positions at once.
+
+    text: (B, S) rows of the embedding table, seen: (B, S) 0 for padding, codes: (B, N) input
+    tokens (shifted) -> (B, N, codes).
+    """
+    return clip_logits(backbone, None, text, seen, codes.unsqueeze(1), None)[:, 0]
+
+
+def clip_logits(
+    backbone: Backbone,
+    channel: Channel | None,
+    text: Tensor,
+    seen: Tensor,
+    codes: Tensor,
+    visibility: Visibility | None,
+) -> Tensor:
+    """All frames at once, as in training.
+
+    text, seen: (B, S); codes: (B, F, N) input tokens, each frame shifted by one and opened by
+    <start_of_image> -> scores (B, F, N, codes). `visibility` says what the frames see through
+    the channel; without a channel the frames are independent of each other.
+    """
+    config, (_, frames, length) = backbone.config, codes.shape
+    start = config.image_position
+    place = backbone.positions.weight[start : start + length]
+    if channel is not None:
+        place = torch.cat([place, channel.positions.weight[: (frames - 1) * length]])
+    words = backbone.tokens(text) + backbone.positions(text_positions(seen))
+    x = torch.cat([words, backbone.tokens(codes).flatten(1, 2) + place], dim=1)
+    padding = torch.zeros_like(seen, dtype=x.dtype).masked_fill(seen == 0, float("-inf"))
+    # A row of padding only sees itself in the softmax's place of a NaN; nothing reads it.
+    padding = padding.clamp(min=torch.finfo(torch.float32).min / 2)
+    within = visibility.within if visibility else causal_frame(length, x)
+    for index, layer in enumerate(backbone.blocks):
+        attended = _layer_attention(
+            config, layer, index, channel, layer.norm1(x), padding, within, visibility, frames
+        )
+        x = layer.finish(x, attended)
+    return backbone.logits(x[:, text.shape[1] :]).unflatten(1, (frames, length))
+
+
+def causal_frame(length: int, like: Tensor) -> Tensor:
+    """(1, N, N) additive mask: a token sees itself and the earlier tokens of its frame."""
+    return like.new_full((length, length), float("-inf")).triu(1).unsqueeze(0)
+
+
+def _layer_attention(
+    config: Config,
+    layer: Layer,
+    index: int,
+    channel: Channel | None,
+    normed: Tensor,
+    padding: Tensor,
+    within: Tensor,
+    visibility: Visibility | None,
+    frames: int,
+) -> Tensor:
+    """Both channels of one layer over [text, frames]: normed (B, S + F N, C) -> same."""
+    texts, length = padding.shape[1], within.shape[-1]
+    q, k, v = layer.attention.heads(normed, config.heads)
+    qt, kt, vt = (t[:, :, :texts] for t in (q, k, v))
+    from_text = attend(qt, kt, vt, padding[:, None, None])
+    base = _spatial(q, k, v, padding, within, texts, frames, length)
+    if channel is None or visibility is None:
+        return layer.attention.dense(torch.cat([from_text, base], dim=1))
+    new = channel.at(index)
+    qn, kn, vn = new.heads(normed, config.heads)
+    over_time = _temporal(qn, kn, vn, padding, visibility, index, texts)
+    alpha = torch.sigmoid(channel.mix[index])
+    mixed = alpha * layer.attention.dense(base) + (1 - alpha) * new.dense(over_time)
+    return torch.cat([layer.attention.dense(from_text), mixed], dim=1)
+
+
+def _spatial(q, k, v, padding, within, texts: int, frames: int, length: int) -> Tensor:
+    """Each frame sees the text and itself; the frames are folded into the batch."""
+    qs, ks, vs = (
+        rearrange(t[:, :, texts:], "b h (f n) d -> (b f) h n d", f=frames) for t in (q, k, v)
+    )
+    kt, vt = (t[:, :, :texts].repeat_interleave(frames, 0) for t in (k, v))
+    bias = torch.cat(
+        [
+            padding.repeat_interleave(frames, 0)[:, None].expand(-1, length, -1),
+            within.to(padding.dtype).repeat(len(padding) * frames // len(within), 1, 1),
+        ],
+        dim=-1,
+    )
+    out = attend(qs, torch.cat([kt, ks], 2), torch.cat([vt, vs], 2), bias.unsqueeze(1))
+    return rearrange(out, "(b f) n c -> b (f n) c", f=frames)
+
+
+def _temporal(q, k, v, padding, visibility: Visibility, index: int, texts: int) -> Tensor:
+    """Frame tokens see the text and, window by window, the frames that `visibility` allows."""
+    order, inverse, allowed = visibility.layer(index)
+    windows = len(allowed)
+    qw, kw, vw = (
+        rearrange(t[:, :, texts:][:, :, order], "b h (w n) d -> (b w) h n d", w=windows)
+        for t in (q, k, v)
+    )
+    kt, vt = (t[:, :, :texts].repeat_interleave(windows, 0) for t in (k, v))
+    rows = allowed.shape[-1]
+    bias = torch.cat(
+        [
+            padding.repeat_interleave(windows, 0)[:, None].expand(-1, rows, -1),
+            allowed.to(padding.dtype).repeat(len(padding), 1, 1),
+        ],
+        dim=-1,
+    )
+    out = attend(qw, torch.cat([kt, kw], 2), torch.cat([vt, vw], 2), bias.unsqueeze(1))
+    return rearrange(out, "(b w) n c -> b (w n) c", w=windows)[:, inverse]

@@ -1,0 +1,149 @@
+"""From clips to what CogVideo's stages learn from: frames for the tokenizer, codes for the rest.
+
+A *window* is a stretch of a clip that five key frames span. Its codes lie on a grid of 1/8 s, so
+that every frame rate of the method is a stride over the grid.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...data import Source
+from ...data.table import build_table
+from ...errors import UsageError
+from ...training.events import Note, OnEvent
+from .config import DURATIONS
+from .tokenizer import ImageTokenizer
+
+STEP = DURATIONS[-1] / 4  # seconds between neighbours on the grid
+POINTS = round(DURATIONS[0] / STEP) + 1
+FRAMES_PER_CLIP = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """`duration` seconds of clip `clip`, from `start`; the duration is one of DURATIONS."""
+
+    clip: int
+    start: float
+    duration: float
+
+    @property
+    def last(self) -> int:
+        """The last point of the grid that is inside."""
+        return round(self.duration / STEP)
+
+
+def cut_windows(source: Source) -> list[Window]:
+    """Windows that cover the clips end to end, at the lowest frame rate that fits each clip.
+
+    Raises UsageError when no clip is long enough.
+    """
+    windows = []
+    for clip in range(len(source)):
+        length = source.duration(clip) + STEP / 2
+        duration = next((d for d in DURATIONS if d <= length), None)
+        if duration is not None:
+            starts = np.arange(int(length // duration)) * duration
+            windows += [Window(clip, float(start), duration) for start in starts]
+    if not windows:
+        raise UsageError(
+            f"no clip of {source.name} is {DURATIONS[-1]} s long or longer",
+            hint=f"dln data check {source.name}",
+        )
+    return windows
+
+
+def frames_table(source: Source, size: int, cache: Path, workers: int, on_event: OnEvent):
+    """A few frames of each clip with their foreground: (clips, 4, size, size, 4), uint8 RGBM."""
+    return build_table(
+        cache / "frames.bin",
+        len(source),
+        (FRAMES_PER_CLIP, size, size, 4),
+        np.uint8,
+        partial(_some_frames, source, size),
+        workers=workers,
+        on_progress=_teller("frames", on_event),
+        key=f"{source.fingerprint()} {size}",
+    )
+
+
+def _some_frames(source: Source, size: int, clip: int) -> np.ndarray:
+    rng = np.random.default_rng([clip, FRAMES_PER_CLIP])
+    times = np.sort(rng.uniform(0, source.duration(clip), FRAMES_PER_CLIP))
+    frames, mask = source.frames(clip, times, size)
+    if mask is None:
+        mask = np.full(frames.shape[:-1], 255, np.uint8)
+    return np.concatenate([frames, mask[..., None]], axis=-1)
+
+
+def codes_table(
+    source: Source,
+    windows: list[Window],
+    tokenizer: ImageTokenizer,
+    size: int,
+    cache: Path,
+    key: str,
+    half: bool,
+    workers: int,
+    on_event: OnEvent,
+):
+    """The codes of every window on the grid: (windows, 33, N), uint16.
+
+    key names the weights; half: encode in bf16.
+    """
+    fill = partial(_codes, source, windows, tokenizer.eval(), size, half)
+    return build_table(
+        cache / "codes.bin",
+        len(windows),
+        (POINTS, (size // 8) ** 2),
+        np.uint16,
+        fill,
+        workers=workers,
+        on_progress=_teller("codes", on_event),
+        key=f"{source.fingerprint()} {size} {key}",
+    )
+
+
+def _codes(
+    source: Source,
+    windows: list[Window],
+    tokenizer: ImageTokenizer,
+    size: int,
+    half: bool,
+    row: int,
+) -> np.ndarray:
+    window = windows[row]
+    times = window.start + np.minimum(np.arange(POINTS), window.last) * STEP
+    frames, _ = source.frames(window.clip, times, size)
+    device = next(tokenizer.parameters()).device
+    pixels = to_pixels(frames).to(device, memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+        return tokenizer.encode(pixels).cpu().numpy().astype(np.uint16)
+
+
+def to_pixels(frames: np.ndarray) -> Tensor:
+    """uint8 (..., H, W, 3) -> float (..., 3, H, W) in [0, 1]."""
+    return torch.from_numpy(frames).movedim(-1, -3).float() / 255
+
+
+def to_frames(pixels: Tensor) -> np.ndarray:
+    """float (..., 3, H, W) in [0, 1] -> uint8 (..., H, W, 3)."""
+    return (pixels.movedim(-3, -1) * 255).round().clamp(0, 255).byte().cpu().numpy()
+
+
+def _teller(what: str, on_event: OnEvent):
+    """A progress callback that makes a note every tenth of the way."""
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if done * 10 // total > told:
+            told = done * 10 // total
+            on_event(Note(f"{what}: {done} of {total}"))
+
+    return tell

@@ -1,0 +1,157 @@
+"""Alignment: the interval, the judge, and evaluations of generators that obey or do not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dln.core.clip import Clip
+from dln.core.data.menagerie import ACTORS, HELD_OUT, describe, draw_story, render
+from dln.core.errors import UsageError
+from dln.core.generate import Result
+from dln.core.metrics import alignment
+from dln.core.models.package import Loaded
+from dln.core.models.registry import MODELS, Spec
+
+COUNT = 12
+
+
+class Square:
+    """A tokenizer that loses nothing but what 8 bits lose, or all but the mean of a frame."""
+
+    def __init__(self, blind: bool) -> None:
+        self.blind = blind
+
+    def encode(self, frames: torch.Tensor) -> torch.Tensor:
+        return frames.mean((2, 3), keepdim=True).expand_as(frames) if self.blind else frames
+
+    def decode(self, indices: torch.Tensor, height: int) -> torch.Tensor:
+        assert height == 8
+        return indices
+
+
+class Toy(nn.Module):
+    class config:
+        image_size, grid = 64, 8
+
+    def __init__(self, tokenizer: Square | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        if tokenizer:
+            self.tokenizer = tokenizer
+
+
+def loaded(spec: Spec = MODELS["cogvideo"], model: nn.Module | None = None) -> Loaded:
+    return Loaded(model or Toy(), spec, {}, "0" * 64, Path("toy.safetensors"), False)
+
+
+def film(prompt: str, seed: int, **other: str) -> Clip:
+    """What a perfect generator makes of the prompt, with `other` in place of what it names."""
+    named = {head: name for head, name in describe(prompt).items() if name} | other
+    pixels, _ = render(draw_story(seed, held_out=None, **named), np.arange(33) / 8, 64)
+    return Clip(pixels, 8.0)
+
+
+@pytest.fixture
+def obedient(monkeypatch: pytest.MonkeyPatch) -> list:
+    asked = []
+
+    def generate(loaded, request, **options):
+        asked.append(request)
+        return Result(film(request.prompt, request.seed), {})
+
+    monkeypatch.setattr(alignment, "generate", generate)
+    return asked
+
+
+def test_wilson_by_hand():
+    low, high = alignment.wilson(8, 10)
+    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
+    low, high = alignment.wilson(0, 10)
+    assert (low, high) == (0.0, pytest.approx(0.2775, abs=1e-4))
+    low, high = alignment.wilson(200, 200)
+    assert (low, high) == (pytest.approx(0.98116, abs=1e-4), 1.0)
+    with pytest.raises(ValueError, match="3 successes in 2 trials"):
+        alignment.wilson(3, 2)
+
+
+def test_an_obedient_generator_is_always_right(obedient):
+    told = []
+    found = alignment.evaluate(
+        loaded(), count=COUNT, on_progress=lambda *event: told.append(event), settings={"fps": 8}
+    )
+    assert [found[f"{head}_accuracy"] for head in alignment.JUDGED] == [1.0, 1.0, 1.0]
+    assert found["actor_low"] == pytest.approx(alignment.wilson(COUNT, COUNT)[0])
+    assert found["confusions"] == []
+    assert found["count"] == COUNT
+    assert len(found["recognizer_sha256"]) == 64
+    assert told[-1] == (COUNT, COUNT, "clips")
+    assert [request.seed for request in obedient] == list(range(COUNT))
+    assert obedient[0].fps == 8
+    assert "psnr_db" not in found
+
+
+def test_a_wrong_actor_is_seen(monkeypatch: pytest.MonkeyPatch):
+    def generate(loaded, request, **options):
+        asked = describe(request.prompt)["actor"]
+        other = ACTORS[(ACTORS.index(str(asked)) + 1) % len(ACTORS)]
+        return Result(film(request.prompt, request.seed, actor=other), {})
+
+    monkeypatch.setattr(alignment, "generate", generate)
+    found = alignment.evaluate(loaded(), count=4)
+    assert found["actor_accuracy"] == 0
+    assert found["action_accuracy"] == 1
+    assert len(found["confusions"]) == 4
+    first = found["confusions"][0]
+    assert describe(first["prompt"])["actor"] == first["expected"] != first["seen"]
+
+
+def test_held_out_pairs_are_named_so(obedient):
+    found = alignment.evaluate(loaded(), count=5, seed=2, held_out=True)
+    assert all(name.startswith("held_out_") for name in found)
+    assert found["held_out_action_accuracy"] == 1
+    pairs = [describe(request.prompt) for request in obedient]
+    assert {(pair["actor"], pair["action"]) for pair in pairs} <= HELD_OUT
+
+
+def test_prompts_follow_from_the_seed_in_two_languages():
+    prompts = list(alignment.draw_prompts(20, 0, False))
+    assert prompts == list(alignment.draw_prompts(20, 0, False))
+    assert prompts != list(alignment.draw_prompts(20, 1, False))
+    assert 0 < sum(prompt.isascii() for prompt in prompts) < 20
+
+
+def test_what_no_prompt_names_has_no_accuracy():
+    seen = {"actor": "lion", "action": "eating", "scene": "snow", "speed": "slow"}
+    found = alignment.score([("lion eating", describe("lion eating"), seen)])
+    assert (found["scene_accuracy"], found["scene_low"]) == (None, None)
+    assert found["actor_accuracy"] == 1
+
+
+@pytest.mark.parametrize(("generates", "text"), [(False, True), (True, False)])
+def test_refuses_what_reads_no_prompt(generates, text):
+    spec = Spec("other", "other", "", "", "", (), generates=generates, text=text)
+    with pytest.raises(UsageError, match="other"):
+        alignment.evaluate(loaded(spec), count=1)
+
+
+def test_real_clips_of_every_pair_are_recognised():
+    for held_out in (None, True):
+        found = alignment.accuracy_on_real(40, held_out)
+        assert min(found["actor"], found["action"], found["scene"]) >= 0.97
+
+
+def test_a_perfect_and_a_blind_tokenizer(obedient):
+    found = alignment.evaluate(loaded(model=Toy(Square(blind=False))), count=4)
+    assert found["psnr_db"] == found["psnr_foreground_db"] == pytest.approx(100)
+    assert found["reconstruction_actor_accuracy"] == found["reconstruction_action_accuracy"] == 1
+    blind = alignment.tokenizer_psnr(loaded(model=Toy(Square(blind=True))), 4)
+    assert blind["psnr_foreground_db"] < blind["psnr_db"] < 25
+    assert blind["reconstruction_action_accuracy"] < 1
+
+
+def test_decibels():
+    assert alignment.decibels(0.01) == pytest.approx(20)
+    assert alignment.decibels(0) == pytest.approx(100)

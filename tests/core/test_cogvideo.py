@@ -1,0 +1,297 @@
+"""CogVideo: what sees what, cached against full passes, sampling, the sizes of the presets."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dln.core.errors import UsageError
+from dln.core.generate import Request
+from dln.core.models.cogvideo import Model, masks, sample
+from dln.core.models.cogvideo.clustering import cluster_codes
+from dln.core.models.cogvideo.config import DURATIONS, PRESETS, Config
+from dln.core.models.cogvideo.prompt import encode_texts
+from dln.core.models.cogvideo.sample import (
+    Cache,
+    ClipRun,
+    Draw,
+    Loop,
+    Sampling,
+    first_frame,
+    shift,
+)
+from dln.core.models.cogvideo.tokenizer import TokenizerConfig
+from dln.core.models.cogvideo.transformer import clip_logits, image_logits
+from dln.core.models.graph import TorchEngine
+from dln.core.text.vocabulary import Vocabulary
+
+TOKENIZER = TokenizerConfig(
+    codebook_size=50,
+    code_dim=4,
+    encoder_widths=(8, 8, 8),
+    decoder_widths=(8, 8, 8),
+    encoder_blocks=(1, 1, 1),
+    decoder_blocks=(1, 1, 1),
+    clusters=7,
+)
+TOY = Config(
+    image_size=32,
+    text_length=6,
+    width=24,
+    layers=3,
+    heads=2,
+    window=2,
+    image_position=6,
+    positions=22,
+    tokenizer=TOKENIZER,
+)
+WORDS = Vocabulary(["lion", "penguin", "drinking", "dancing"])
+
+
+def toy(seed: int = 0) -> Model:
+    torch.manual_seed(seed)
+    model = Model(TOY, WORDS)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+def random_clip(seed: int = 0, batch: int = 2):
+    rng = torch.Generator().manual_seed(seed)
+    codes = torch.randint(0, 50, (batch, 5, 16), generator=rng)
+    text, seen = encode_texts(TOY, WORDS, [("<4.0s>", "lion drinking"), ("<4.0s>", None)][:batch])
+    return text, seen, codes
+
+
+def full(model, channel, visibility, text, seen, codes):
+    with torch.no_grad():
+        return clip_logits(model.image, channel, text, seen, codes, visibility)
+
+
+VISIBLE = {
+    "keyframes": masks.sequential(4, 5),
+    "interpolation": masks.interpolating(4, 5, 2),
+}
+
+
+@pytest.mark.parametrize("name", ["keyframes", "interpolation"])
+def test_perturbed_tokens_reach_only_what_may_see_them(name):
+    model, visibility = toy(), VISIBLE[name]
+    text, seen, codes = random_clip(batch=1)
+    before = full(model, getattr(model, name), visibility, text, seen, codes).flatten(1, 2)[0]
+    order = list(range(80))
+    if name == "interpolation":
+        given = [f * 16 + n for f in masks.GIVEN for n in range(16)]
+        order = [*given, *range(16, 32), *range(48, 64)]
+    rank = {position: number for number, position in enumerate(order)}
+    for position in (0, 17, 31, 40, 52, 79):
+        changed = codes.clone()
+        changed.view(-1)[position] = (changed.view(-1)[position] + 1) % 50
+        after = full(model, getattr(model, name), visibility, text, seen, changed).flatten(1, 2)[0]
+        moved = {int(p) for p in torch.nonzero((before != after).any(-1)).flatten()}
+        assert position in moved
+        frame = position // 16
+        if name == "interpolation" and frame in masks.GIVEN:
+            continue
+        assert all(rank[p] >= rank[position] for p in moved)
+
+
+def test_given_frames_do_not_see_new_ones_and_see_each_other():
+    model = toy()
+    text, seen, codes = random_clip(batch=1)
+    run = lambda c: full(model, model.interpolation, VISIBLE["interpolation"], text, seen, c)[0]  # noqa: E731
+    before = run(codes)
+    for new in masks.NEW:
+        changed = codes.clone()
+        changed[0, new] = (changed[0, new] + 1) % 50
+        after = run(changed)
+        for frame in masks.GIVEN:
+            assert torch.equal(before[frame], after[frame])
+    changed = codes.clone()
+    changed[0, 4] = (changed[0, 4] + 1) % 50
+    assert (run(changed)[0] != before[0]).any()
+
+
+def test_windows_limit_the_second_channel():
+    """Even layers: 2 x 2 windows; odd layers: the same, shifted by one, cut at the border."""
+    dense = VISIBLE["interpolation"].dense
+    token = lambda frame, row, column: frame * 16 + row * 4 + column  # noqa: E731
+    sees = lambda parity, a, b: bool(dense[parity, a, b] == 0)  # noqa: E731
+    assert sees(0, token(1, 0, 0), token(4, 1, 1))
+    assert not sees(0, token(1, 1, 1), token(4, 2, 2))
+    assert sees(1, token(1, 1, 1), token(4, 2, 2))
+    assert not sees(1, token(1, 0, 0), token(4, 3, 3))
+    assert not sees(1, token(1, 0, 0), token(4, 1, 1))
+
+
+@pytest.mark.parametrize("name", ["keyframes", "interpolation"])
+def test_cached_decoding_equals_the_full_pass(name):
+    model = toy()
+    text, seen, codes = random_clip()
+    channel, visibility = getattr(model, name), VISIBLE[name]
+    inputs = torch.stack([shift(TOY, codes[:, f]) for f in range(5)], dim=1)
+    expected = full(model, channel, visibility, text, seen, inputs)
+    engine = TorchEngine(model.graphs())
+    draw = Draw(model.tokenizer.clusters, Sampling(), np.random.default_rng(0))
+    run = ClipRun(
+        Loop(engine, TOY, draw, lambda: None), name, engine.run("text", text=text, seen=seen), 1.0
+    )
+    given = masks.GIVEN if name == "interpolation" else (0,)
+    run.read({slot: codes[:, slot] for slot in given}, visibility.within[0])
+    for slot in range(5):
+        if slot in given:
+            continue
+        for number, place in enumerate(run.places(slot)):
+            token = inputs[:, slot, number : number + 1]
+            logits = run.extend(token, place[None], torch.zeros(1, number + 1))
+            assert (logits[:, 0] - expected[:, slot, number]).abs().max() < 1e-5
+        run.spatial.cut(run.texts)
+
+
+def test_cached_image_equals_the_full_pass():
+    model = toy()
+    text, seen, codes = random_clip()
+    with torch.no_grad():
+        expected = image_logits(model.image, text, seen, shift(TOY, codes[:, 0]))
+    engine = TorchEngine(model.graphs())
+    state = engine.run("text", text=text, seen=seen)
+    cache = Cache(state["image_k"], state["image_v"], 16)
+    for place in range(16):
+        out = engine.run(
+            "image",
+            tokens=shift(TOY, codes[:, 0])[:, place : place + 1],
+            places=torch.tensor([place]),
+            padding=state["padding"],
+            bias=torch.zeros(1, place + 1),
+            k=cache.k,
+            v=cache.v,
+        )
+        cache.add(out["k"], out["v"])
+        assert (out["logits"][:, 0] - expected[:, place]).abs().max() < 1e-5
+
+
+def test_alpha_one_is_the_image_model():
+    """a -> +inf makes sigmoid(a) = 1: the first frame is what the backbone alone makes."""
+    model = toy()
+    text, seen, codes = random_clip()
+    with torch.no_grad():
+        model.keyframes.mix.fill_(1e4)
+        alone = image_logits(model.image, text, seen, codes[:, 0])
+    mixed = full(model, model.keyframes, VISIBLE["keyframes"], text, seen, codes)[:, 0]
+    assert (alone - mixed).abs().max() < 1e-5
+
+
+def test_a_channel_starts_as_the_backbone():
+    model = toy()
+    model.keyframes.start_from(model.image)
+    for new, layer in zip(model.keyframes.attention, model.image.layers, strict=True):
+        for name, tensor in layer.attention.state_dict().items():  # pyright: ignore
+            assert torch.equal(tensor, new.state_dict()[name])
+    table = model.keyframes.positions.weight.view(5, 16, -1)
+    assert all(torch.equal(part, model.image.positions.weight[6:22]) for part in table)
+
+
+def test_sizes_of_the_paper():
+    """9.4 billion parameters for the backbone and both channels (2205.15868, section 4.1)."""
+    with torch.device("meta"):
+        model = Model(PRESETS["paper"], Vocabulary([]))
+    count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
+    parts = count(model.image), count(model.keyframes), count(model.interpolation)
+    assert abs(sum(parts) / 9.4e9 - 1) < 0.02
+    assert abs((parts[0] + parts[1]) / 7.7e9 - 1) < 0.02
+
+
+def test_guidance_of_one_needs_no_second_pass_and_text_matters():
+    model = toy()
+    engine = TorchEngine(model.graphs())
+    clips = [
+        sample(engine, model, Request(prompt, seed=3, frames=5), lambda *_: None)
+        for prompt in ("lion drinking", "lion drinking", "penguin dancing")
+    ]
+    assert np.array_equal(clips[0].frames, clips[1].frames)
+    assert not np.array_equal(clips[0].frames, clips[2].frames)
+    greedy = Request("lion", seed=1, frames=1, guidance=1.0, temperature=0.0)
+    again = replace(greedy, seed=2)
+    one, two = (sample(engine, model, r, lambda *_: None).frames for r in (greedy, again))
+    assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize(("frames", "rate"), [(1, 1), (5, 1), (8, 2), (17, 4), (33, 8)])
+def test_number_of_frames_and_rate(frames, rate):
+    model = toy()
+    told = []
+    clip = sample(
+        TorchEngine(model.graphs()),
+        model,
+        Request("lion", frames=frames),
+        lambda done, total, what: told.append((done, total)),
+    )
+    assert clip.frames.shape == (frames, 32, 32, 3)
+    assert clip.fps == rate
+    assert told[-1][0] == told[-1][1] == len(told)
+
+
+def test_too_many_frames_is_refused():
+    with pytest.raises(UsageError, match="at most 33"):
+        sample(TorchEngine({}), toy(), Request("lion", frames=34), lambda *_: None)
+
+
+def test_draws_follow_the_scores():
+    """Without truncation the two levels together are the distribution itself."""
+    labels = torch.tensor([0, 0, 1, 1, 2])
+    shares = torch.tensor([0.1, 0.3, 0.25, 0.05, 0.3])
+    draw = Draw(labels, Sampling(top_p=1.0, sharpen=1.0, temperature=1.0), np.random.default_rng(0))
+    picks = draw(shares.log().repeat(20_000, 1), 3)
+    assert (torch.bincount(picks, minlength=5) / 20_000 - shares).abs().max() < 0.015
+    narrow = replace(draw.sampling, top_p=0.5)
+    picks = Draw(labels, narrow, np.random.default_rng(0))(shares.log().repeat(500, 1), 3)
+    assert set(picks.tolist()) == {1, 4}
+    picks = draw(shares.log().repeat(500, 1), 1)
+    assert set(picks.tolist()) <= {0, 1}
+
+
+def test_clusters_keep_like_with_like():
+    torch.manual_seed(0)
+    centres = torch.nn.functional.normalize(torch.randn(4, 6), dim=-1)
+    codes = torch.nn.functional.normalize(
+        centres.repeat_interleave(10, 0) + 0.02 * torch.randn(40, 6), dim=-1
+    )
+    labels = cluster_codes(codes, 4).view(4, 10)
+    assert all(len(row.unique()) == 1 for row in labels)
+    assert len(labels.unique()) == 4
+
+
+def test_captions_are_padded_on_the_left_and_cut_on_the_right():
+    rows, seen = encode_texts(TOY, WORDS, [("<2.0s>", "Lion, drinking!"), ("<still>", None)])
+    pad, n = TOY.symbol("<pad>"), TOY.symbol("<n>")
+    lion, drinking = TOY.word(0), TOY.word(2)
+    assert rows[0].tolist() == [pad, pad, TOY.symbol("<2.0s>"), n, lion, drinking]
+    assert rows[1].tolist()[3:] == [TOY.symbol("<still>"), n, TOY.symbol("<video>")]
+    assert seen.tolist() == [[0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 1]]
+    long, _ = encode_texts(TOY, WORDS, [("<4.0s>", "lion " * 9)])
+    assert long[0].tolist() == [TOY.symbol("<4.0s>"), n] + [lion] * 4
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("image_size", 60), ("heads", 5), ("window", 3), ("positions", 10), ("layers", 0)],
+)
+def test_bad_sizes_are_refused_by_name(field, value):
+    with pytest.raises(UsageError, match=field):
+        replace(TOY, **{field: value})
+
+
+def test_first_frame_uses_only_the_image_graph():
+    model = toy()
+    engine = TorchEngine(model.graphs())
+    asked = []
+    run = engine.run
+    engine.run = lambda graph, **inputs: asked.append(graph) or run(graph, **inputs)  # type: ignore[method-assign]
+    draw = Draw(model.tokenizer.clusters, Sampling(), np.random.default_rng(0))
+    text, seen = encode_texts(TOY, WORDS, [(f"<{DURATIONS[0]}s>", "lion")])
+    codes = first_frame(
+        Loop(engine, TOY, draw, lambda: None), engine.run("text", text=text, seen=seen), 1.0
+    )
+    assert codes.shape == (1, 16)
+    assert set(asked) == {"text", "image"}
