@@ -83,8 +83,8 @@ def locate(name: str) -> Path:
         weights = path / "model.safetensors"
         if not weights.exists():
             raise UsageError(
-                f"{path} has no model.safetensors: its training is not finished",
-                hint=f"dln train --resume --out {path}",
+                f"{path} has no model.safetensors: no finished training lies there",
+                hint=f"dln train MODEL --resume --out {path}",
             )
         return weights
     if path.is_file():

@@ -22,7 +22,7 @@ class Learner:
     def __init__(self, player: Player, settings: FitSettings, accelerator: "Accelerator") -> None:
         self.player = player
         self.parameters = player.parameters
-        self.optimizer = _adamw(player, accelerator.device)
+        self.optimizers = create_optimizers(player, accelerator.device)
         self.objective: nn.Module = player.objective.to(accelerator.device)
         if accelerator.num_processes > 1:
             with warnings.catch_warnings():
@@ -35,7 +35,8 @@ class Learner:
         self, batches: list[Batch], precision: str, accelerator: "Accelerator"
     ) -> dict[str, Tensor]:
         """Mean gradients over micro-batches and processes; the mean loss and statistics."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
@@ -49,20 +50,38 @@ class Learner:
         return sums
 
     def step(self, factor: float, clip_norm: float | None) -> float:
-        """Clip, then one AdamW step. Returns the gradient's norm; no step where it isn't finite."""
+        """Clip, then one step. Returns the gradient's norm; no step where it isn't finite."""
         limit = math.inf if clip_norm is None else clip_norm
         norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
         if math.isfinite(norm):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.player.learning_rate * factor
-            self.optimizer.step()
+            for optimizer in self.optimizers.values():
+                gain = self.player.muon_gain if isinstance(optimizer, torch.optim.Muon) else 1.0
+                for group in optimizer.param_groups:
+                    group["lr"] = self.player.learning_rate * factor * gain
+                optimizer.step()
         return norm
 
 
-def _adamw(player: Player, device: torch.device) -> torch.optim.AdamW:
+def create_optimizers(
+    player: Player, device: torch.device
+) -> dict[str, torch.optim.Optimizer]:
+    """AdamW under the player's name, and Muon beside it where the player wants it."""
+    chosen = {id(p) for p in player.muon}
+    rest = [p for p in player.parameters if id(p) not in chosen]
+    optimizers: dict[str, torch.optim.Optimizer] = {player.name: _adamw(player, rest, device)}
+    if player.muon:
+        optimizers[f"{player.name}-muon"] = torch.optim.Muon(
+            player.muon, lr=player.learning_rate, weight_decay=player.weight_decay
+        )
+    return optimizers
+
+
+def _adamw(
+    player: Player, parameters: list[nn.Parameter], device: torch.device
+) -> torch.optim.AdamW:
     """AdamW whose weight decay leaves biases and gains alone."""
-    matrices = [p for p in player.parameters if p.ndim >= 2]
-    vectors = [p for p in player.parameters if p.ndim < 2]
+    matrices = [p for p in parameters if p.ndim >= 2]
+    vectors = [p for p in parameters if p.ndim < 2]
     groups = [
         {"params": matrices, "weight_decay": player.weight_decay},
         {"params": vectors, "weight_decay": 0.0},

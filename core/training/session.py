@@ -186,7 +186,8 @@ class Session:
             return
         optimizers: dict[str, Tensor] = {}
         for learner in self.learners:
-            optimizers |= optimizer_tensors(learner.optimizer, learner.player.name)
+            for name, optimizer in learner.optimizers.items():
+                optimizers |= optimizer_tensors(optimizer, name)
         groups = {
             "weights": self.stage.modules.state_dict(),
             "optimizer": optimizers,
@@ -231,9 +232,8 @@ class Session:
         try:
             self.stage.modules.load_state_dict(found.groups["weights"])
             for learner in self.learners:
-                load_optimizer_tensors(
-                    learner.optimizer, learner.player.name, found.groups["optimizer"]
-                )
+                for name, optimizer in learner.optimizers.items():
+                    load_optimizer_tensors(optimizer, name, found.groups["optimizer"])
             self.ema.load(found.groups["average"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise UsageError(

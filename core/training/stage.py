@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ class Player:
     `objective(batch)` returns {"loss": scalar, mean over the local batch, ...scalars to log}, with
     the same names on every process.
     A parameter belongs to one player; the other players' parameters are frozen during its turn.
+    AdamW moves the parameters, save the matrices in `muon`: those Muon moves (Jordan et al. 2024),
+    at `muon_gain` times the learning rate.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Player:
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.0
+    muon: list[nn.Parameter] = field(default_factory=list)
+    muon_gain: float = 10.0
 
 
 class Stage:

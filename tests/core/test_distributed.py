@@ -1,4 +1,4 @@
-"""Two CPU processes against one. As a script: what torchrun (or `accelerate launch`) starts."""
+"""Two CPU processes against one. As a script: what `accelerate launch` starts."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("distributed")
     one, *_ = (Run.create(folder / name, {"model": "toy"}) for name in ("one", "two", "resumed"))
     fit(Toy(), SETTINGS, one, create_accelerator("cpu"), silent)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     command = [sys.executable, *launch, __file__, str(folder)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)

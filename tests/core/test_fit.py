@@ -177,7 +177,8 @@ def test_a_whole_training(new_run: Callable[..., Run], accelerator: Accelerator)
 def test_weight_decay_spares_vectors(accelerator: Accelerator):
     from dln.core.training.learner import Learner
 
-    groups = Learner(Toy().players[0], QUICK, accelerator).optimizer.param_groups
+    (optimizer,) = Learner(Toy().players[0], QUICK, accelerator).optimizers.values()
+    groups = optimizer.param_groups
     shapes = {group["weight_decay"]: [p.ndim for p in group["params"]] for group in groups}
     assert shapes == {0.1: [2, 2], 0.0: [1, 1]}
 

@@ -57,7 +57,7 @@ def stage(tmp_path, monkeypatch: pytest.MonkeyPatch) -> RecognizerStage:
 def test_logits_of_every_head():
     model = Model(PRESETS["tiny"], WORDS)
     found = model(torch.rand(2, 9, 3, 64, 64))
-    sizes = {"actor": len(ACTORS), "action": len(ACTIONS), "scene": len(SCENES), "speed": 2}
+    sizes = {"actor": len(ACTORS), "action": len(ACTIONS) + 1, "scene": len(SCENES), "speed": 2}
     assert {head: tuple(x.shape) for head, x in found.items()} == {h: (2, sizes[h]) for h in HEADS}
     assert 0.4e6 < sum(p.numel() for p in model.parameters()) < 0.8e6
     torch.cat(list(found.values()), dim=1).sum().backward()
@@ -72,6 +72,7 @@ def test_logits_of_every_head():
         ({"width": -1}, "width"),
         ({"trunk": (8, 8)}, "trunk"),
         ({"actors": ("lion",)}, "actors"),
+        ({"actions": ACTIONS}, "still"),
         ({"speeds": ("slow", "slow")}, "speeds"),
     ],
 )
@@ -136,12 +137,24 @@ def test_resampling_keeps_even_lines_and_moves_points():
     np.testing.assert_allclose(resampling(32, 0.3, 1.0, 0.0), np.eye(32), atol=0.1)
 
 
-def test_collate_depends_on_epoch_and_index_alone(stage):
+def test_a_frozen_lesson_is_still_at_no_speed(stage, monkeypatch):
+    monkeypatch.setattr(training, "FROZEN", 1)
+    monkeypatch.setattr(training, "augment", lambda frames, rng: frames)
+    batch = stage.collate(np.arange(4), epoch=0)
+    assert (batch["frames"] == batch["frames"][:, :1]).all()
+    assert (batch["labels"][:, 1] == len(ACTIONS)).all()
+    assert (batch["labels"][:, 3] == training.UNKNOWN).all()
+    assert (batch["labels"][:, 0].numpy() == stage.labels[:4, 0]).all()
+
+
+def test_collate_depends_on_epoch_and_index_alone(stage, monkeypatch):
     first = stage.collate(np.array([3, 7]), epoch=1)
     alone = stage.collate(np.array([7]), epoch=1)
     assert torch.equal(first["frames"][1], alone["frames"][0])
     assert first["frames"].shape == (2, 9, 3, 32, 32)
     assert not torch.equal(first["frames"], stage.collate(np.array([3, 7]), epoch=2)["frames"])
+    monkeypatch.setattr(training, "FROZEN", 0)
+    first = stage.collate(np.array([3, 7]), epoch=1)
     labels = stage.source.labels(7)
     names = [TOY.classes[h][i] for h, i in zip(HEADS, first["labels"][1].tolist(), strict=True)]
     assert names == [labels[head] for head in HEADS]
@@ -169,11 +182,12 @@ def test_loss_falls(stage):
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_evaluate_counts_each_head_clean_and_degraded(stage):
+def test_evaluate_counts_each_head_in_three_ways(stage):
     with torch.no_grad():
         metrics, clips = stage.evaluate()
-    names = {f"{prefix}{head}_accuracy" for prefix in ("", "degraded_") for head in HEADS}
-    assert set(metrics) == names
+    prefixes = ("", "degraded_", "frozen_")
+    names = {f"{prefix}{head}_accuracy" for prefix in prefixes for head in HEADS}
+    assert set(metrics) == names - {"frozen_speed_accuracy"}
     assert all(0 <= value <= 1 for value in metrics.values())
     assert clips is None
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ...training.train import TrainOptions
     from . import Model
 
+LEARNING_RATE = 2e-3
 CAPTION_DROPOUT = 0.1
 HELD_BACK = 0.02  # share of the windows that measure instead of teach
 SEEN_RATES = {2.0: 0.4, 1.0: 0.3, 0.5: 0.3}  # interpolation: how often each level is practised
@@ -192,7 +193,6 @@ class SequenceStage(Stage):
     mask: str | None = None
     default_steps: int
     default_batch: int
-    default_rate: float
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         self.model, self.source, self.options = model, source, options
@@ -201,9 +201,16 @@ class SequenceStage(Stage):
         self.channel = self.own_channel()
         self.modules: nn.Module = self.channel or model.image
         self.objective = SequenceObjective(model.image, self.channel, self.mask)
-        rate = options.lr or self.default_rate
-        trained = list(self.modules.parameters())
-        self.players = [Player(self.name, self.objective, trained, rate, weight_decay=0.01)]
+        self.players = [
+            Player(
+                self.name,
+                self.objective,
+                list(self.modules.parameters()),
+                options.lr or LEARNING_RATE,
+                weight_decay=0.01,
+                muon=[m.weight for m in self.modules.modules() if isinstance(m, nn.Linear)],
+            )
+        ]
 
     def own_channel(self) -> Channel | None:
         """The channel that this stage trains beside the frozen backbone, if any."""
@@ -276,7 +283,7 @@ class ImageStage(SequenceStage):
     """Text to one frame: half of the frames open a clip, half come from anywhere in it."""
 
     name = "image"
-    default_steps, default_batch, default_rate = 9000, 64, 1.5e-3
+    default_steps, default_batch = 4000, 64
 
     def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         window = self.windows[row]
@@ -290,7 +297,7 @@ class KeyframesStage(SequenceStage):
 
     name = "keyframes"
     mask = "sequential"
-    default_steps, default_batch, default_rate = 3000, 16, 1.5e-3
+    default_steps, default_batch = 3000, 16
 
     def own_channel(self) -> Channel:
         return self.model.keyframes
@@ -305,7 +312,7 @@ class InterpolationStage(SequenceStage):
 
     name = "interpolation"
     mask = "interpolating"
-    default_steps, default_batch, default_rate = 3000, 16, 1.5e-3
+    default_steps, default_batch = 3000, 16
 
     def own_channel(self) -> Channel:
         return self.model.interpolation

@@ -1,0 +1,171 @@
+"""`dln data`: the built-in world, and folders of your own videos."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dln.core.errors import UsageError, closest
+
+from .options import ConfigFile, FixedSeed, Force, Json, Quiet, Verbose
+from .places import check_writable
+from .progress import progress
+from .show import Result, table
+
+if TYPE_CHECKING:
+    from dln.core.data.folder import Report
+
+app = typer.Typer(name="data", help="The built-in clips, and your own.")
+
+FOLDER = "a folder with metadata.csv or metadata.jsonl (file_name, text)"
+
+
+@app.command("list")
+def list_data(
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """List what --data takes.
+
+    \b
+    Examples:
+      dln data list
+      dln data list --quiet
+    """
+    entries = [
+        {"name": "menagerie", "about": "captioned cartoon clips, drawn on the fly from a seed"},
+        {"name": "DIR", "about": f"your videos: {FOLDER}"},
+    ]
+    rows = [tuple(entry.values()) for entry in entries]
+    return Result({"data": entries}, table(("name", "what"), rows), ["menagerie"])
+
+
+@app.command("show")
+def show_data(
+    name: Annotated[str, typer.Argument(help="menagerie, or a folder.")],
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Show what can be asked for in a data set.
+
+    \b
+    Examples:
+      dln data show menagerie
+      dln data show my-videos/ --json
+    """
+    facts = menagerie_facts() if name == "menagerie" else folder_facts(name)
+    rows = [(key.replace("_", " "), listed(value)) for key, value in facts.items()]
+    words = [*facts.get("actors", []), *facts.get("actions", []), *facts.get("scenes", [])]
+    return Result(facts, table(("", name), rows), words or facts["words"])
+
+
+def menagerie_facts() -> dict[str, Any]:
+    from dln.core.data import menagerie
+
+    held_out = [f"{actor} {action}" for actor, action in sorted(menagerie.HELD_OUT)]
+    return {
+        "name": "menagerie",
+        "actors": list(menagerie.ACTORS),
+        "actions": list(menagerie.ACTIONS),
+        "scenes": list(menagerie.SCENES),
+        "speeds": list(menagerie.SPEEDS),
+        "held_out_pairs": held_out,
+        "clip_s": menagerie.CLIP_SECONDS,
+    }
+
+
+def folder_facts(name: str) -> dict[str, Any]:
+    """UsageError where there is no such data set or folder."""
+    from dln.core.data import open_source
+
+    source = open_source(name)
+    total = sum(source.duration(index) for index in range(len(source)))
+    return {"name": name, "clips": len(source), "total_s": total, "words": source.words()}
+
+
+def listed(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+@app.command("render")
+def render(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the clips go.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 16,
+    size: Annotated[int, typer.Option(min=16, max=2048, help="Side in pixels.")] = 64,
+    fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second.")] = 8.0,
+    seed: FixedSeed = 0,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    config: ConfigFile = None,
+) -> Result:
+    """Render menagerie clips and their captions into a folder that --data takes.
+
+    \b
+    Examples:
+      dln data render clips/ --count 16
+      dln data render clips/ --size 128 --fps 16 --seed 3
+    """
+    from dln.core.data.menagerie.source import Menagerie
+    from dln.core.data.render import render_folder
+
+    check_writable(folder)
+    source = Menagerie(count, seed, held_out=None)
+    with progress() as report:
+        metadata = render_folder(
+            source,
+            folder,
+            size=size,
+            fps=fps,
+            on_progress=lambda done, total: report(done, total, "clips"),
+            overwrite=force,
+        )
+    data = {"path": str(folder), "clips": count, "metadata": str(metadata), "seed": seed}
+    return Result(data, str(folder), [str(folder)])
+
+
+@app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of videos.")],
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Look at every video of a folder and list what cannot be used.
+
+    Exit code 1 where nothing in it is usable.
+
+    \b
+    Examples:
+      dln data check my-videos/
+      dln data check my-videos/ --json
+    """
+    from dln.core.data.folder import check as inspect
+
+    if not folder.is_dir():
+        near = closest(folder.name, [path.name for path in siblings(folder)])
+        raise UsageError(f"There is no folder {folder}.{near}", "dln data render DIR makes one")
+    report = inspect(folder)
+    problems = [asdict(problem) for problem in report.problems]
+    data = {"path": str(folder), "usable": report.sound, "total_s": report.seconds,
+            "problems": problems}  # fmt: skip
+    files = [problem["file"] for problem in problems]
+    return Result(data, findings(report), files, exit_code=0 if report.sound else 1)
+
+
+def findings(report: "Report"):
+    """The problems as a table, or one sentence where there are none."""
+    usable = f"{report.folder}: {report.sound} clips, {report.seconds:.1f} s, can be used."
+    if not report.problems:
+        return usable
+    rows = [(problem.file, problem.kind, problem.reason) for problem in report.problems]
+    return table(("file", "problem", "why"), rows, title=f"{usable} {report.summary()}")
+
+
+def siblings(folder: Path) -> list[Path]:
+    parent = folder.absolute().parent
+    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []

@@ -1,0 +1,153 @@
+"""`dln doctor`: what is installed here, what is missing, and the line that gets it."""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from .options import Json, Quiet, Verbose
+from .show import Result, table
+
+OK, MISSING = "ok", "missing"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row: `value` says what was found, `hint` how to get what was not."""
+
+    name: str
+    status: str
+    value: str | None = None
+    hint: str | None = None
+
+
+def doctor(
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Say what this machine has for dln, and what it lacks.
+
+    \b
+    Examples:
+      dln doctor
+      dln doctor --json
+    """
+    checks = list(examine())
+    rows = [(check.name, mark(check), check.value, check.hint or "") for check in checks]
+    lacking = [check.name for check in checks if check.status == MISSING]
+    data = {"checks": [asdict(check) for check in checks], "missing": lacking}
+    return Result(data, table(("what", "state", "found", "to get it"), rows), lacking)
+
+
+def mark(check: Check):
+    from rich.text import Text
+
+    return Text(check.status, style="green" if check.status == OK else "yellow")
+
+
+def examine() -> Iterator[Check]:
+    """Every check, the machine first."""
+    yield package("dln", "pip install dln")
+    yield Check("python", OK, f"{platform.python_version()} ({sys.executable})")
+    yield Check("platform", OK, platform.platform())
+    yield Check("cores", OK, str(usable_cores()))
+    yield memory()
+    yield package("torch", "pip install torch")
+    yield cuda()
+    yield package("accelerate", "pip install accelerate")
+    yield video()
+    yield onnxruntime()
+    yield tensorrt()
+    yield from bundled()
+
+
+def package(name: str, hint: str, label: str | None = None) -> Check:
+    """Whether a distribution is installed; it is not imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return Check(label or name, OK, version(name))
+    except PackageNotFoundError:
+        return Check(label or name, MISSING, hint=hint)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; a container or taskset can make them fewer."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory() -> Check:
+    try:
+        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return Check("memory", OK, "unknown")
+    return Check("memory", OK, f"{pages / 2**30:.1f} GiB")
+
+
+def cuda() -> Check:
+    hint = "a CUDA build of torch: https://pytorch.org/get-started/locally"
+    try:
+        import torch
+    except ImportError as error:
+        return Check("cuda", MISSING, str(error), hint)
+    if not torch.cuda.is_available():
+        built = torch.version.cuda
+        why = f"torch is built for CUDA {built}; no GPU answers" if built else "torch is CPU only"
+        return Check("cuda", MISSING, why, hint)
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return Check("cuda", OK, f"{torch.version.cuda}: {', '.join(names)}")
+
+
+def video() -> Check:
+    found = package("av", "pip install av", "video (av, ffmpeg)")
+    if found.status == MISSING:
+        return found
+    try:
+        from av import library_versions
+    except ImportError as error:
+        return Check(found.name, MISSING, str(error), "pip install --force-reinstall av")
+    codec = ".".join(map(str, library_versions.get("libavcodec", ())))
+    return Check(found.name, OK, f"{found.value}, libavcodec {codec}")
+
+
+def onnxruntime() -> Check:
+    for name in ("onnxruntime-gpu", "onnxruntime"):
+        found = package(name, "pip install onnxruntime", "onnxruntime")
+        if found.status == OK:
+            return Check("onnxruntime", OK, f"{found.value} ({name}): {providers()}")
+    return found
+
+
+def providers() -> str:
+    try:
+        from onnxruntime import get_available_providers  # type: ignore[import-not-found]
+    except ImportError as error:
+        return str(error)
+    return ", ".join(name.removesuffix("ExecutionProvider") for name in get_available_providers())
+
+
+def tensorrt() -> Check:
+    for name in ("tensorrt-rtx", "tensorrt"):
+        found = package(name, "pip install tensorrt-rtx", "tensorrt")
+        if found.status == OK:
+            return Check("tensorrt", OK, f"{found.value} ({name})")
+    return found
+
+
+def bundled() -> Iterator[Check]:
+    """The weights that ship with dln, one row a model."""
+    from dln.core.models.registry import MODELS
+
+    from .models import weights_of
+
+    for spec in MODELS.values():
+        path = weights_of(spec)
+        label = f"weights {spec.name}"
+        if path is None:
+            yield Check(label, MISSING, hint=f"dln train {spec.name}")
+        else:
+            yield Check(label, OK, f"{path.stat().st_size / 1e6:.1f} MB")

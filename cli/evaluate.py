@@ -1,0 +1,71 @@
+"""`dln evaluate`: how well a model's clips show what their prompts ask for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from .options import ConfigFile, Device, FixedSeed, Json, Quiet, Verbose
+from .progress import progress
+from .show import Result, number, table
+
+PAIRS = {True: True, False: None, None: False}  # the flag -> what core calls held_out
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="NAME|RUN|FILE", help="What to judge.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Clips to judge.")] = 200,
+    held_out: Annotated[
+        bool | None,
+        typer.Option(
+            "--held-out/--all",
+            help="Only pairs of actor and action that training never saw, or every pair; "
+            "where left out, those that it saw.",
+        ),
+    ] = None,
+    guidance: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
+    seed: FixedSeed = 0,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    config: ConfigFile = None,
+) -> Result:
+    """Generate clips for drawn prompts and let the bundled recognizer judge them.
+
+    \b
+    Examples:
+      dln evaluate cogvideo --count 100
+      dln evaluate runs/mine --held-out --json
+    """
+    from dln.core.metrics.alignment import evaluate as measure
+    from dln.core.models.package import load_model
+
+    wish = {"guidance": guidance, "temperature": temperature}
+    settings = {name: value for name, value in wish.items() if value is not None}
+    loaded = load_model(model)
+    with progress() as report:
+        metrics = measure(loaded, count=count, seed=seed, held_out=PAIRS[held_out],
+                          on_progress=report, settings=settings, device=device)  # fmt: skip
+    rows = list(lines(metrics))
+    brief = [f"{name} {value}" for name, value in rows]
+    data = {"model": model, "seed": seed, "settings": settings, "metrics": metrics}
+    return Result(data, table(("metric", "value"), rows, title=model), brief)
+
+
+def lines(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A row a metric, a share with its 95 % interval, and one a clip that shows something else."""
+    for name, value in metrics.items():
+        stem = name.removesuffix("_accuracy")
+        label = name.replace("_", " ")
+        if name.endswith(("_low", "_high")):
+            continue
+        if metrics.get(f"{stem}_low") is not None:
+            low, high = (number(metrics[f"{stem}_{end}"]) for end in ("low", "high"))
+            yield label, f"{number(value)} (95 %: {low} to {high})"
+        elif name.endswith("confusions"):
+            for miss in value:
+                yield "seen otherwise", f"{miss['prompt']}: {miss['seen']}"
+        else:
+            yield label, number(value)

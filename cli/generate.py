@@ -1,0 +1,246 @@
+"""`dln generate`: a prompt in, a clip out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dln.core.errors import UsageError
+
+from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Seed, Verbose
+from .places import check_places, clip_paths, slug
+from .progress import progress
+from .show import Result, screen
+
+if TYPE_CHECKING:
+    from dln.core.generate import Result as Made
+    from dln.core.models.registry import Spec
+
+MAX_SEED = 2**31 - 1
+
+
+class Engine(StrEnum):
+    """What computes the model's graphs."""
+
+    torch = "torch"
+    onnx = "onnx"
+    trt = "trt"
+
+
+Prompt = Annotated[str, typer.Argument(help='What to show: "lion drinking".', show_default=False)]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", "-m", metavar="NAME|RUN|FILE", help="A model, a run or its weights."),
+]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        "--out", "-o", metavar="PATH", help="The file to write; a folder if it ends with /."
+    ),
+]
+
+
+def generate(
+    prompt: Prompt = "",
+    model: ModelName = "cogvideo",
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames in the clip.")] = None,
+    fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(min=0.0, help="How hard the prompt pulls; 1 is not at all.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="Spread of the draws; 0 takes the likeliest.")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Share of the likeliest to draw from.")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Clips, with seeds one after the other.")
+    ] = 1,
+    engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
+    out: Out = None,
+    native: Annotated[
+        bool, typer.Option("--native", help="Keep the model's own pixels, unmagnified.")
+    ] = False,
+    preview: Annotated[
+        bool | None,
+        typer.Option("--preview/--no-preview", help="Play it here; default on a terminal."),
+    ] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    force: Force = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    config: ConfigFile = None,
+) -> Result:
+    """Turn a prompt into a video file.
+
+    \b
+    Examples:
+      dln generate "lion drinking"
+      dln generate "лев пьёт воду" --seed 7
+      dln generate "cat dancing" --count 4 --out clips/ --frames 32
+      dln generate "lion drinking" --model runs/mine --out lion.gif
+    """
+    check_prompt(prompt, model)
+    first = draw_seed() if seed is None else seed
+    seeds = seeds_from(first, count)
+    paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out)
+    wish = dict(frames=frames, fps=fps, guidance=guidance, temperature=temperature, top_p=top_p)
+    job = Job(prompt, model, seeds, paths, engine, device, given(wish), native, force)
+    check_places(paths, force)
+    if dry_run:
+        return intention(job)
+    return summary(job, fulfil(job, preview, drawn=seed is None))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for, resolved: paths[i] gets the clip of seeds[i]."""
+
+    prompt: str
+    model: str
+    seeds: Sequence[int]
+    paths: Sequence[Path]
+    engine: Engine
+    device: str
+    wish: dict[str, Any]
+    native: bool
+    force: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        named = {"model": self.model, "prompt": self.prompt, "seed": self.seeds[0]}
+        return named | {"engine": self.engine.value, "device": self.device, **self.wish}
+
+
+def given(wish: dict[str, Any]) -> dict[str, Any]:
+    """Only what was asked for, so that the model's own defaults stand elsewhere."""
+    return {name: value for name, value in wish.items() if value is not None}
+
+
+def check_prompt(prompt: str, model: str) -> None:
+    """UsageError where the named model cannot take this prompt; a file is asked once loaded."""
+    from dln.core.models.registry import MODELS
+
+    spec = MODELS.get(model)
+    if spec is not None:
+        check_fit(prompt, spec)
+
+
+def check_fit(prompt: str, spec: "Spec") -> None:
+    """UsageError for a model that makes no clips, lacks a prompt, or would leave one unread."""
+    if not spec.generates:
+        raise UsageError(f"{spec.name} makes no clips: its task is {spec.task}.", "dln models list")
+    if spec.text and not prompt.strip():
+        raise UsageError(f"{spec.name} needs a prompt.", 'dln generate "lion drinking"')
+    if prompt.strip() and not spec.text:
+        raise UsageError(f"{spec.name} reads no prompt.", f"dln generate --model {spec.name}")
+
+
+def draw_seed() -> int:
+    from random import SystemRandom
+
+    return SystemRandom().randint(0, MAX_SEED)
+
+
+def seeds_from(first: int, count: int) -> range:
+    seeds = range(first, first + count)
+    if seeds[-1] > MAX_SEED:
+        raise UsageError(f"seed {seeds[-1]} is too large: {MAX_SEED} is the last one.")
+    return seeds
+
+
+def fulfil(job: Job, preview: bool | None, drawn: bool) -> list["Made"]:
+    """Load the model once, then make, write and play each clip in turn; say a drawn seed."""
+    from dln.core.models.package import load_model
+
+    loaded = load_model(job.model)
+    check_fit(job.prompt, loaded.spec)
+    if drawn:
+        screen.note(f"seed {job.seeds[0]}")
+    playing = wants_preview(preview)
+    made = []
+    for seed, path in zip(job.seeds, job.paths, strict=True):
+        result = make(job, loaded, seed)
+        write(result, path, job.native, job.force)
+        made.append(result)
+        if playing:
+            show_clip(result.clip, loops=2 if len(job.paths) == 1 else 1)
+    return made
+
+
+def make(job: Job, loaded: Any, seed: int) -> "Made":
+    from dln.core.generate import Request
+    from dln.core.generate import generate as compute
+
+    request = Request(prompt=job.prompt, seed=seed, **job.wish)
+    with progress() as report:
+        result = compute(loaded, request, engine=job.engine.value, device=job.device,
+                         on_progress=report)  # fmt: skip
+    for remark in result.notes:
+        screen.note(remark)
+    seconds = ", ".join(f"{name} {value:.2f} s" for name, value in result.seconds.items())
+    screen.detail(f"seed {seed}: {seconds}")
+    return result
+
+
+def write(result: "Made", path: Path, native: bool, force: bool) -> None:
+    from dln.core.clip import write_clip
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write into {path.parent}: {error.strerror}.") from error
+    scale = 1 if native else None
+    write_clip(result.clip, path, receipt=result.receipt, scale=scale, overwrite=force)
+
+
+def wants_preview(preview: bool | None) -> bool:
+    """Whether to play: asked for or on a terminal, and never into a result for programs."""
+    from .preview import can_play
+
+    if preview is False or screen.json or screen.quiet:
+        return False
+    able = can_play()
+    if preview and not able:
+        screen.note("no preview: it takes a terminal with colours on stdin and stdout.")
+    return able
+
+
+def show_clip(clip: Any, loops: int) -> None:
+    """Play the clip; a terminal that answers oddly costs the preview, never the clip."""
+    from .preview import play
+
+    try:
+        play(clip, loops)
+    except Exception as error:
+        screen.note(f"no preview: {error}")
+
+
+def intention(job: Job) -> Result:
+    """What --dry-run shows: each setting that was resolved, and each file that would be made."""
+    paths = [str(path) for path in job.paths]
+    lines = [f"{name} {value}" for name, value in job.settings.items()]
+    lines += [f"would write {path}" for path in paths]
+    return Result({"dry_run": True, **job.settings, "paths": paths}, "\n".join(lines), paths)
+
+
+def summary(job: Job, made: Sequence["Made"]) -> Result:
+    notes = list(dict.fromkeys(remark for result in made for remark in result.notes))
+    paths = [str(path) for path in job.paths]
+    clips = [account(*each) for each in zip(paths, job.seeds, made, strict=True)]
+    return Result({**job.settings, "clips": clips, "notes": notes}, "\n".join(paths), paths)
+
+
+def account(path: str, seed: int, result: "Made") -> dict[str, Any]:
+    """One clip's entry in the JSON object."""
+    frames, height, width = result.clip.frames.shape[:3]
+    size = {"frames": frames, "height_px": height, "width_px": width, "fps": result.clip.fps}
+    times = {f"{name}_s": round(value, 4) for name, value in result.seconds.items()}
+    return {"path": path, "seed": seed, **size, **times}

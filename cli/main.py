@@ -1,0 +1,144 @@
+"""The `dln` command: the tree of commands, and the one place where an error becomes a sentence."""
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+from io import TextIOWrapper
+from typing import Annotated, Any
+
+import typer
+
+from dln.core.errors import DlnError
+
+from . import data, doctor, evaluate, generate, models, train, verify
+from .show import Result, Screen, screen, show, show_error
+
+CREATE, INSPECT = "Create", "Inspect"
+INTERRUPTED = 130
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    name="dln",
+    context_settings=SETTINGS,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+)
+app.command("generate", rich_help_panel=CREATE)(generate.generate)
+app.command("train", rich_help_panel=CREATE)(train.train)
+app.add_typer(models.app, rich_help_panel=INSPECT)
+app.add_typer(data.app, rich_help_panel=INSPECT)
+app.command("evaluate", rich_help_panel=INSPECT)(evaluate.evaluate)
+app.command("verify", rich_help_panel=INSPECT)(verify.verify)
+app.command("doctor", rich_help_panel=INSPECT)(doctor.doctor)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"dln {version('dln')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version),
+    ] = False,
+) -> None:
+    """Text to video in your terminal: train it, generate with it, check what it made.
+
+    \b
+    Examples:
+      dln generate "lion drinking"
+      dln models list
+      dln train cogvideo --preset tiny --out runs/mine
+    """
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+@cache
+def tree() -> Any:
+    """The commands as Typer builds them, with every plain flag off by default.
+
+    Typer leaves its own flags (--help, --install-completion) at None, which it converts with
+    pydantic: a third of the time that a light command takes.
+    """
+    built: Any = typer.main.get_command(app)
+    settle(built)
+    return built
+
+
+def settle(command: Any) -> None:
+    """Turn None into False for flags without a --no form, here and below."""
+    for parameter in command.get_params(typer.Context(command, **SETTINGS)):
+        plain_flag = getattr(parameter, "is_flag", False) and not parameter.secondary_opts
+        if plain_flag and parameter.default is None:
+            parameter.default = False
+    for child in getattr(command, "commands", {}).values():
+        settle(child)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """The console script: run one command and return its exit code. A bug stays a traceback."""
+    argv = list(sys.argv[1:] if args is None else args)
+    set_up(argv)
+    try:
+        outcome = tree().main(argv, prog_name="dln", standalone_mode=False)
+        if isinstance(outcome, Result):
+            return show(outcome, command_of(argv))
+        return interrupted(argv) if outcome == INTERRUPTED else int(outcome or 0)
+    except DlnError as error:
+        return show_error(command_of(argv), error.message, error.hint, error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return interrupted(argv)
+    except BrokenPipeError:
+        return hang_up()
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        return misused(argv, error)
+
+
+def set_up(argv: list[str]) -> None:
+    """A fresh screen; --json is looked for here, as a wrong option stops the parser first."""
+    vars(screen).update(vars(Screen(json="--json" in before_dashes(argv))))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def before_dashes(argv: list[str]) -> list[str]:
+    return argv[: argv.index("--")] if "--" in argv else argv
+
+
+def command_of(argv: list[str]) -> str:
+    """The words that name the command: "models show" of `dln models show --json cogvideo`."""
+    words: list[str] = []
+    level = tree()
+    for word in before_dashes(argv):
+        children = getattr(level, "commands", {})
+        if word in children:
+            level = children[word]
+            words.append(word)
+    return " ".join(words)
+
+
+def misused(argv: list[str], error: Any) -> int:
+    """A mistake that the parser found (unknown option, bad value, missing argument)."""
+    words = " ".join(error.format_message().split()).replace("Value error, ", "")
+    command = " ".join(["dln", command_of(argv)]).strip()
+    return show_error(command_of(argv), words, f"{command} --help", error.exit_code)
+
+
+def interrupted(argv: list[str]) -> int:
+    return show_error(command_of(argv), "interrupted.", None, INTERRUPTED)
+
+
+def hang_up() -> int:
+    """The reader of stdout has gone: that is its right. Nothing more may be written there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

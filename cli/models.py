@@ -1,0 +1,113 @@
+"""`dln models`: the systems that dln knows, and the weights that ship with it."""
+
+import json as json_text
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dln.core.errors import DlnError
+
+from .options import Json, Quiet, Verbose
+from .show import Result, rows_of, screen, table
+
+if TYPE_CHECKING:
+    from dln.core.models.registry import Spec
+
+app = typer.Typer(name="models", help="The systems that dln knows, and their weights.")
+
+
+@app.command("list")
+def list_models(
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """List the models, what each is for, and whether its weights are here.
+
+    \b
+    Examples:
+      dln models list
+      dln models list --quiet
+    """
+    from dln.core.models.registry import MODELS
+
+    entries = [entry(spec) for spec in MODELS.values()]
+    columns = ("name", "task", "presets", "weights", "paper")
+    rows = [(e["name"], e["task"], ", ".join(e["presets"]), e["weights"], e["paper"])
+            for e in entries]  # fmt: skip
+    return Result({"models": entries}, table(columns, rows), [e["name"] for e in entries])
+
+
+@app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="A name from dln models list.")],
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Show one model: what it is, its presets, and the card of its weights.
+
+    --verbose counts the parameters of each preset, which loads torch.
+
+    \b
+    Examples:
+      dln models show cogvideo
+      dln models show cogvideo --json --verbose
+    """
+    from dln.core.models.registry import find
+
+    spec = find(name)
+    path = weights_of(spec)
+    card = read_card(path) if path else None
+    data = {**entry(spec), "title": spec.title, "default_preset": spec.default_preset,
+            "prompt": spec.text, "weights_path": path and str(path), "card": card}  # fmt: skip
+    if screen.verbose:
+        data["parameters"] = count_parameters(spec)
+    return Result(data, table(("", spec.title), list(rows_of(data))), [str(path or "")])
+
+
+def entry(spec: "Spec") -> dict[str, Any]:
+    """What the list says of a model."""
+    return {
+        "name": spec.name,
+        "task": spec.task,
+        "presets": list(spec.presets),
+        "weights": "bundled" if weights_of(spec) else "none",
+        "paper": spec.paper or None,
+        "generates": spec.generates,
+    }
+
+
+def weights_of(spec: "Spec") -> Path | None:
+    """The bundled weights' file, or None."""
+    if spec.bundled is None:
+        return None
+    path = Path(str(files("dln.core") / "weights" / spec.bundled))
+    return path if path.is_file() else None
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card in a weight file's header, read without torch. DlnError for a damaged file."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json_text.loads(file.read(min(size, 100_000_000)))
+        return json_text.loads(header["__metadata__"]["dln"])["card"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DlnError(f"{path} is damaged: its card cannot be read.") from error
+
+
+def count_parameters(spec: "Spec") -> dict[str, int]:
+    """Parameters of each preset, counted on the meta device: nothing is allocated."""
+    import torch
+
+    from dln.core.data import open_source
+    from dln.core.models.registry import load
+    from dln.core.text.vocabulary import Vocabulary
+
+    module, words = load(spec), Vocabulary(open_source("menagerie").words())
+    with torch.device("meta"):
+        built = {name: module.Model(config, words) for name, config in module.PRESETS.items()}
+    return {name: sum(p.numel() for p in model.parameters()) for name, model in built.items()}

@@ -1,0 +1,124 @@
+"""The options that several commands share, spelt the same everywhere."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dln.core.errors import UsageError, closest
+
+from .show import screen
+
+
+def into_screen(name: str) -> Callable[[bool], bool]:
+    """An option callback that keeps the flag on the screen, where show and progress look for it."""
+
+    def keep(value: bool) -> bool:
+        setattr(screen, name, bool(value) or getattr(screen, name))
+        return value
+
+    return keep
+
+
+def check_device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise typer.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:0, cuda:1 ...")
+    return value
+
+
+def apply_config(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Make the file's values this command's defaults, so that a flag still beats them."""
+    if path is not None:
+        ctx.default_map = options_from(path, ctx)
+    return path
+
+
+def options_from(path: Path, ctx: typer.Context) -> dict[str, Any]:
+    """The option values of a TOML file, by parameter name. UsageError names unknown keys."""
+    known = keys_of(ctx)
+    values = read_toml(path)
+    if unknown := [key for key in values if key not in known]:
+        names = ", ".join(repr(key) for key in unknown)
+        near = closest(unknown[0], known)
+        raise UsageError(f"{path} sets {names}, which {ctx.command_path} does not know.{near}",
+                         f"{ctx.command_path} --help")  # fmt: skip
+    return {known[key].name: fitted(value, known[key]) for key, value in values.items()}
+
+
+def keys_of(ctx: typer.Context) -> dict[str, Any]:
+    """The command's parameters by the keys a file may use: a long flag without its dashes, or the
+    same with underscores, or an argument's name."""
+    known = {}
+    for parameter in ctx.command.params:
+        flags = [flag[2:] for flag in parameter.opts if flag.startswith("--")]
+        for name in flags or [parameter.name]:
+            known |= {name: parameter, name.replace("-", "_"): parameter}
+    return {key: value for key, value in known.items() if key not in ("config", "help")}
+
+
+def fitted(value: Any, parameter: Any) -> Any:
+    """A value for a repeatable option is a list of words; a table becomes its KEY=VALUE words."""
+    if not parameter.multiple:
+        return value
+    if isinstance(value, dict):
+        return [f"{key}={spelt(item)}" for key, item in value.items()]
+    return [spelt(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def spelt(value: Any) -> str:
+    """The word a user would type: text as it is, anything else as TOML (and JSON) write it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's contents. UsageError where it is missing, unreadable or no TOML."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a TOML file: {error}.") from error
+
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object.", callback=into_screen("json")),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Print the essential value only.", callback=into_screen("quiet")
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say more on stderr.", callback=into_screen("verbose")),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.", callback=check_device
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", "-s", min=0, help="Seed; drawn and printed where left out."),
+]
+FixedSeed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Seed.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done; do nothing.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        help="Values for these options; a flag beats the file.",
+        is_eager=True,
+        callback=apply_config,
+    ),
+]

@@ -1,0 +1,80 @@
+"""Where a result goes: named after the prompt and the seed, never over what is there."""
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from dln.core.errors import UsageError
+
+MAX_SLUG_BYTES = 160
+SUFFIXES = (".mp4", ".webm", ".gif", ".png")
+
+
+def clip_paths(stem: str, seeds: Sequence[int], out: str | None) -> list[Path]:
+    """One path a seed. `out` is a file, or a folder: it ends with /, is one, or must hold several.
+
+    UsageError where --out cannot hold them.
+    """
+    if out and not is_folder(out, len(seeds)):
+        return [checked_suffix(Path(out))]
+    folder = Path(out) if out else Path()
+    return [folder / f"{stem}-{seed}.mp4" for seed in seeds]
+
+
+def is_folder(out: str, count: int) -> bool:
+    """Whether --out names a folder: it ends with /, is one, or has several clips to hold."""
+    if out.endswith(("/", os.sep)) or Path(out).is_dir():
+        return True
+    if count > 1 and Path(out).suffix.lower() in SUFFIXES:
+        raise UsageError(f"{out} is one file, but --count asks for {count} clips.",
+                         f"--out {Path(out).with_suffix('')}/")  # fmt: skip
+    return count > 1
+
+
+def checked_suffix(path: Path) -> Path:
+    if path.suffix.lower() not in SUFFIXES:
+        endings = ", ".join(SUFFIXES)
+        raise UsageError(f"{path} does not say what to write: it must end with {endings}, or "
+                         "with / for a folder.", f"--out {path.with_suffix('.mp4')}")  # fmt: skip
+    return path
+
+
+def slug(text: str) -> str:
+    """A file name's worth of a prompt: "Lion, drinking!" -> "lion-drinking"; any script stays."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    kept = "".join(letter if is_word(letter) else " " for letter in folded)
+    return cut("-".join(kept.split()), MAX_SLUG_BYTES)
+
+
+def is_word(letter: str) -> bool:
+    """Letters, digits and the marks that belong to them (the vowels of Hindi, say)."""
+    return unicodedata.category(letter)[0] in "LN" or unicodedata.category(letter) in ("Mn", "Mc")
+
+
+def cut(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, never half a letter, no dash at the end."""
+    return text.encode()[:size].decode(errors="ignore").strip("-")
+
+
+def check_places(paths: Sequence[Path], force: bool) -> None:
+    """Before anything is computed. UsageError: a file is there already, or none can be made."""
+    taken = [path for path in paths if path.exists()]
+    if taken and not force:
+        raise UsageError(f"{taken[0]} is there already.", "--force to overwrite it, or --out")
+    for path in taken:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder.", f"--out {path}/")
+    check_writable(paths[0].parent)
+
+
+def check_writable(folder: Path) -> None:
+    """UsageError where no file could be made in this folder, or in the one it would be made in."""
+    import tempfile
+
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write into {there}: {error.strerror}.", "--out DIR/") from error

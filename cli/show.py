@@ -1,0 +1,197 @@
+"""What a command found, put on the screen: tables and lines for a person, one object for a program.
+
+stdout carries the result and nothing else; notes and errors go to stderr.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+SHARED_CODES = (2, 75, 130)
+
+
+@dataclass
+class Screen:
+    """How this process talks: set by --json, --quiet and --verbose, read wherever it speaks."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def note(self, text: str) -> None:
+        """A remark on stderr; --quiet drops it."""
+        if not self.quiet:
+            say("note", text, "yellow")
+
+    def detail(self, text: str) -> None:
+        """A remark on stderr that only --verbose asks for."""
+        if self.verbose and not self.quiet:
+            errors().print(text, style="dim", soft_wrap=True, highlight=False, markup=False)
+
+    @property
+    def watched(self) -> bool:
+        """Whether bars and live tables make sense: somebody sits at this terminal."""
+        return sys.stderr.isatty() and not self.quiet and not self.json
+
+
+screen = Screen()
+
+
+def is_main_process() -> bool:
+    """False in all but the first process of `accelerate launch` or torchrun."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command function returns.
+
+    data: the JSON object, snake_case keys with units. human: lines of text, or anything rich can
+    draw. brief: what --quiet prints, one value a line. exit_code: not 0 where the answer is "no".
+    """
+
+    data: dict[str, Any]
+    human: "str | RenderableType"
+    brief: Sequence[str] = field(default_factory=list)
+    exit_code: int = 0
+
+
+def show(result: Result, command: str) -> int:
+    """Print the result of `command` on stdout and return its exit code."""
+    if screen.json:
+        print_json({"command": command, **result.data})
+    elif screen.quiet:
+        print_lines(result.brief)
+    elif isinstance(result.human, str):
+        print_lines([result.human])
+    else:
+        print_drawn(result.human)
+    sys.stdout.flush()
+    return result.exit_code
+
+
+def show_error(command: str, message: str, hint: str | None, code: int) -> int:
+    """Print an error as a sentence on stderr, or under --json as one object on stdout.
+
+    What every process of a launch would say alike, only the first says.
+    """
+    if not is_main_process():
+        if code not in SHARED_CODES:
+            say("error", message, "bold red")
+        return code
+    if screen.json:
+        error = {"message": message, "hint": hint, "code": code}
+        print_json({"command": command, "error": error})
+        sys.stdout.flush()
+    else:
+        say("error", message, "bold red")
+        if hint:
+            say("try", hint, "cyan")
+    return code
+
+
+def say(label: str, text: str, style: str) -> None:
+    """One "label: text" line on stderr, the label coloured on a terminal only."""
+    from rich.text import Text
+
+    errors().print(Text.assemble((f"{label}:", style), " ", text), soft_wrap=True)
+
+
+def print_json(payload: dict[str, Any]) -> None:
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    text = json.dumps(finite(payload), ensure_ascii=ascii_only, indent=2, default=plain)
+    print_lines([text])
+
+
+def finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: they become null."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def plain(value: Any) -> Any:
+    """The JSON form of a value that json does not know: numpy scalars and arrays, paths, sets."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+
+
+def print_drawn(renderable: "RenderableType") -> None:
+    """Draw first, write afterwards: rich itself would end the process where a pipe is closed."""
+    drawing = output()
+    with drawing.capture() as captured:
+        drawing.print(renderable)
+    sys.stdout.write(captured.get())
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None):
+    """A rich table; cells are plain text, so "[x]" in a name is not taken for markup."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+    drawn.show_edge = drawn.pad_edge = False
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(number(cell)) for cell in row))
+    return drawn
+
+
+def rows_of(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested mapping as rows "group key", value; lists on one line."""
+    for key, value in facts.items():
+        label = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from rows_of(value, f"{label} ")
+        elif isinstance(value, list | tuple):
+            yield label, ", ".join(map(number, value))
+        else:
+            yield label, number(value)
+
+
+def number(value: object) -> str:
+    """A cell's text: floats with four figures, whole numbers in groups of three, None as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def output() -> "Console":
+    """The console of stdout; a pipe gets wide lines, since nothing there would wrap them."""
+    return console(sys.stdout)
+
+
+def errors() -> "Console":
+    """The console of stderr."""
+    return console(sys.stderr)
+
+
+def console(stream: Any) -> "Console":
+    from rich.console import Console
+
+    wide = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(file=stream, width=160 if wide else None, highlight=False)

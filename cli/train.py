@@ -1,0 +1,218 @@
+"""`dln train`: every stage of a model, in order, into a run folder."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dln.core.errors import UsageError
+
+from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
+from .show import Result, is_main_process, rows_of, say, screen, table
+
+if TYPE_CHECKING:
+    from dln.core.models.registry import Spec
+    from dln.core.training.options import TrainOptions
+
+RUNS = Path("runs")
+
+
+class Precision(StrEnum):
+    """What the training computes in."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="A name from dln models list.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME|DIR", help="menagerie, or a folder of videos.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Size: see dln models show MODEL.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Go no further than this stage.")] = None,
+    steps: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N|STAGE=N", help="Steps of every stage, or of one (repeatable)."),
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Samples a step, in all.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, or the latest one.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The run folder; default runs/MODEL."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", "-s", min=0, help="Seed; 0 where left out.")
+    ] = None,
+    device: Device = "auto",
+    precision: Annotated[Precision | None, typer.Option(help="Default: the device's.")] = None,
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Use torch.compile.")
+    ] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(min=1, help="Pieces that a batch is computed in.")
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, metavar="STEPS", help="Default: every two minutes.")
+    ] = None,
+    evaluate_every: Annotated[
+        int | None, typer.Option(min=1, metavar="STEPS", help="Default: at the end of a stage.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read the data.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the preset (repeatable)."),
+    ] = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    config: ConfigFile = None,
+) -> Result | None:
+    """Train a model from scratch, or go on with a run that was stopped.
+
+    Ctrl-C saves a checkpoint. accelerate launch and torchrun work as they are:
+    accelerate launch --module dln.cli train cogvideo
+
+    \b
+    Examples:
+      dln train cogvideo
+      dln train cogvideo --data my-videos/ --preset small --out runs/mine
+      dln train cogvideo --resume --out runs/mine
+      dln train cogvideo --steps tokenizer=500 --set width=96 --dry-run
+    """
+    from dln.core.models.registry import find
+    from dln.core.training.options import TrainOptions
+
+    spec = find(model)
+    overrides = parse_overrides(settings or [])
+    place = out or (latest_run(spec.name) if resume else RUNS / spec.name)
+    options = TrainOptions(
+        data=data, preset=preset, stage=stage, steps=parse_steps(steps or []), batch=batch, lr=lr,
+        resume=resume, out=place, seed=seed, device=device, precision=precision and precision.value,
+        compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
+        evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
+    )  # fmt: skip
+    return intention(spec, options) if dry_run else carry_out(spec, options)
+
+
+def parse_steps(words: Sequence[str]) -> dict[str, int] | int | None:
+    """["100"] -> 100; ["tokenizer=100", "keyframes=50"] -> a dict; [] -> None."""
+    if not words:
+        return None
+    pairs = [word.rpartition("=")[::2] for word in words]
+    if not all(number.isdigit() for _, number in pairs):
+        raise UsageError(f"--steps takes N or STAGE=N, not {' '.join(words)!r}.")
+    steps = {stage: int(number) for stage, number in pairs}
+    if "" in steps and len(words) > 1:
+        raise UsageError("--steps N goes for every stage: give it once, or give STAGE=N for each.")
+    return steps.get("", steps)
+
+
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """["width=96", "text.layers=2"] -> {"width": 96, "text": {"layers": 2}}; values as in TOML."""
+    found: dict[str, Any] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not (key.strip() and sign):
+            raise UsageError(f"--set takes KEY=VALUE, not {word!r}.", "--set width=96")
+        store(found, key.strip(), toml_value(value.strip()))
+    return found
+
+
+def store(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Put the value under "group.name", making the groups."""
+    *groups, name = key.split(".")
+    for group in groups:
+        tree = tree.setdefault(group, {})
+        if not isinstance(tree, dict):
+            raise UsageError(f"--set makes {group!r} both a value and a group.")
+    tree[name] = value
+
+
+def toml_value(text: str) -> Any:
+    """96, 1e-3, true and [1, 2] are what TOML says they are; anything else is text."""
+    import tomllib
+
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return read["value"] if len(read) == 1 else text
+
+
+def latest_run(model: str) -> Path:
+    """The run of this model under runs/ that was written to last."""
+    found = [path.parent for path in RUNS.glob("*/config.toml")]
+    runs = [run for run in found if recorded(run).get("model") == model]
+    if not runs:
+        raise UsageError(f"there is no run of {model} in {RUNS}/ to resume.", f"dln train {model}")
+    return max(runs, key=last_written)
+
+
+def recorded(run: Path) -> dict[str, Any]:
+    """The run's config.toml; empty where it cannot be read."""
+    import tomllib
+
+    try:
+        return tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def last_written(run: Path) -> float:
+    return max(path.stat().st_mtime for path in (run / "config.toml", run / "stats.jsonl")
+               if path.exists())  # fmt: skip
+
+
+def carry_out(spec: "Spec", options: "TrainOptions") -> Result | None:
+    """Train, and return where the weights are; None on all processes but the first."""
+    from dln.core.training.train import train as run_training
+
+    from .watch import watching
+
+    with watching() as watch:
+        run = run_training(spec.name, options, watch)
+    if not is_main_process():
+        return None
+    weights = run / "model.safetensors"
+    path = str(weights if weights.exists() else run)
+    if weights.exists() and spec.generates and not (screen.quiet or screen.json):
+        say("next", generation_line(spec, run), "cyan")
+    data = {"model": spec.name, "run": str(run), "finished": weights.exists(), "path": path,
+            "stages": watch.stages}  # fmt: skip
+    return Result(data, path, [path])
+
+
+def generation_line(spec: "Spec", run: Path) -> str:
+    """The command that generates with a run, with a prompt that its data can answer."""
+    data = recorded(run).get("options", {}).get("data", "menagerie")
+    prompt = '"lion drinking"' if data == "menagerie" else "PROMPT"
+    words = f"dln generate {prompt}" if spec.text else "dln generate"
+    return f"{words} --model {shlex.quote(str(run))}"
+
+
+def intention(spec: "Spec", options: "TrainOptions") -> Result:
+    """What --dry-run shows: the options as given and the model's configuration they lead to."""
+    from dln.core.data import open_source
+    from dln.core.models.registry import load
+    from dln.core.training.options import plain, resolve_config
+
+    preset = options.preset or spec.default_preset
+    clips = len(open_source(options.data or "menagerie"))
+    configuration = plain(resolve_config(load(spec), preset, options.config))
+    asked = {name: value for name, value in plain(asdict(options)).items() if value != {}}
+    asked |= {"preset": preset, "clips": clips}
+    data = {"dry_run": True, "model": spec.name, "options": asked, "configuration": configuration}
+    rows = [*rows_of(asked), *rows_of(configuration)]
+    return Result(data, table(("", spec.title), rows), [str(options.out)])

@@ -1,0 +1,59 @@
+"""`dln verify`: is this clip what its receipt says?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ConfigFile, Device, Json, Quiet, Verbose
+from .progress import progress
+from .show import Result, screen
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A clip that dln made.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="NAME|RUN|FILE", help="Where its weights lie now."),
+    ] = None,
+    device: Device = "auto",
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    config: ConfigFile = None,
+) -> Result:
+    """Make a clip again from its receipt and compare it frame by frame.
+
+    Exit code 0: equal. 1: it differs. 2: no receipt. 3: the weights are not here.
+
+    \b
+    Examples:
+      dln verify lion-drinking-7.mp4
+      dln verify lion.gif --model runs/mine --json
+    """
+    from dln.core.verify import verify as compare
+
+    with progress() as report:
+        found = compare(file, model=model, device=device, on_progress=report)
+    for remark in found.notes:
+        screen.note(remark)
+    verdict = "equal" if found.equal else "differs"
+    data = {
+        "path": str(file),
+        "equal": found.equal,
+        "first_difference_frame": found.first_difference,
+        "max_difference": found.max_difference,
+        "notes": list(found.notes),
+    }
+    return Result(data, f"{file}: {sentence(found)}", [verdict], exit_code=0 if found.equal else 1)
+
+
+def sentence(found) -> str:
+    if found.equal:
+        return "equal to what its receipt makes, frame by frame."
+    if found.first_difference is None:
+        return "differs from what its receipt makes in its number of frames or their size."
+    return (
+        f"differs from what its receipt makes, from frame {found.first_difference} on, "
+        f"by up to {found.max_difference} of 255."
+    )

@@ -1,0 +1,87 @@
+"""A training as it happens: a live table on a terminal, else plain lines now and then."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dln.core.training.events import Evaluated, Event, Finished, Note, Saved, Started, Stepped
+
+from .progress import Due, clock, line
+from .show import errors, number, screen, table
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+COLUMNS = ("stage", "step", "loss", "samples/s", "time left")
+
+
+class Watch:
+    """Takes the events of a training, remembers each stage's state, and says what matters."""
+
+    def __init__(self, live: "Live | None" = None) -> None:
+        self.live = live
+        self.due = Due()
+        self.rows: dict[str, tuple[str, ...]] = {}
+        self.stages: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.tell(f"{event.stage}: step {event.step} of {event.steps}, "
+                          f"{number(event.samples)} samples, "
+                          f"{number(event.parameters)} parameters")  # fmt: skip
+            case Stepped():
+                self.step(event)
+            case Evaluated():
+                sheet = f" ({event.sheet})" if event.sheet else ""
+                self.tell(f"{event.stage} step {event.step}: {listed(event.metrics)}{sheet}")
+            case Saved():
+                screen.detail(f"{event.stage}: checkpoint of step {event.step} in {event.path}")
+            case Note():
+                self.tell(event.text)
+            case Finished():
+                self.finish(event)
+
+    def step(self, event: Stepped) -> None:
+        cells = (f"{event.step}/{event.steps}", f"{event.loss:.4g}",
+                 f"{event.rate:.3g}", clock(event.eta))  # fmt: skip
+        self.rows[event.stage] = (event.stage, *cells)
+        if self.live:
+            self.live.update(self.drawn())
+        elif self.due():
+            done, loss, rate, left = cells
+            line(f"{event.stage} {done} loss {loss}, {rate} samples/s, {left} left")
+
+    def finish(self, event: Finished) -> None:
+        self.stages[event.stage] = {
+            "steps": event.steps,
+            "seconds": round(event.seconds, 3),
+            "metrics": event.metrics,
+        }
+        self.tell(f"{event.stage} finished: {event.steps} steps in {clock(event.seconds)}")
+
+    def tell(self, text: str) -> None:
+        """A line of its own, above the table where there is one."""
+        if self.live:
+            self.live.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        else:
+            line(text)
+
+    def drawn(self):
+        return table(COLUMNS, list(self.rows.values()))
+
+
+def listed(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {number(value)}" for name, value in metrics.items())
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """A watch that draws on stderr for as long as the block lasts."""
+    if not screen.watched:
+        yield Watch()
+        return
+    from rich.live import Live
+
+    with Live(console=errors(), refresh_per_second=4) as live:
+        yield Watch(live)

@@ -1,0 +1,165 @@
+"""A console in this process, and stand-ins for the parts of core that need weights or time."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dln.cli.main import run
+from dln.core.clip import Clip
+from dln.core.errors import MissingCapability, UsageError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The object on stdout; fails where there is more than one document."""
+        return json.loads(self.out)
+
+
+Dln = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def dln(capsys: pytest.CaptureFixture[str]) -> Dln:
+    """dln("models", "list") -> Outcome(code, out, err)."""
+
+    def call(*args: str) -> Outcome:
+        capsys.readouterr()
+        code = run(args)
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    return call
+
+
+@dataclass
+class Request:
+    prompt: str
+    seed: int
+    frames: int | None = None
+    fps: float | None = None
+    guidance: float | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+
+def spec(name: str, text: bool, generates: bool = True) -> SimpleNamespace:
+    return SimpleNamespace(
+        name=name, module="", title=f"The {name} model", paper="A paper (2022)", text=text,
+        task="text to video" if generates else "recognition", presets=("tiny", "paper"),
+        default_preset="tiny", bundled=None, generates=generates,
+    )  # fmt: skip
+
+
+MODELS = {
+    "cogvideo": spec("cogvideo", text=True),
+    "stylegan-v": spec("stylegan-v", text=False),
+    "recognizer": spec("recognizer", text=False, generates=False),
+}
+
+
+@dataclass
+class FakeCore:
+    """What the fakes were asked, and what they shall answer."""
+
+    requests: list[Request] = field(default_factory=list)
+    engines: list[str] = field(default_factory=list)
+    trainings: list[Any] = field(default_factory=list)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    raises: BaseException | None = None
+    notes: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def find(self, name: str) -> SimpleNamespace:
+        if name not in MODELS:
+            raise UsageError(f"no model {name!r}.", "dln models list")
+        return MODELS[name]
+
+    def load_model(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(spec=self.find(name), sha256="0" * 64)
+
+    def generate(
+        self, loaded, request: Request, *, engine: str, device: str, on_progress
+    ) -> SimpleNamespace:
+        self.requests.append(request)
+        self.engines.append(engine)
+        if self.raises:
+            raise self.raises
+        if engine != "torch":
+            raise MissingCapability(f"the engine {engine} is not here.", "pip install it")
+        on_progress(1, 1, "tokens")
+        clip = Clip(np.full((request.frames or 2, 16, 16, 3), request.seed % 256, np.uint8), 8.0)
+        receipt = {"schema": "dln-receipt-1", "seed": request.seed}
+        seconds = {"load": 0.1, "sample": 0.2, "decode": 0.05}
+        return SimpleNamespace(clip=clip, receipt=receipt, notes=self.notes, seconds=seconds)
+
+    def train(self, name: str, options: Any, on_event: Callable[[Any], None]) -> Path:
+        from dln.core.training.events import Evaluated, Finished, Note, Saved, Started, Stepped
+
+        self.trainings.append(options)
+        if self.raises:
+            raise self.raises
+        run = Path(options.out)
+        run.mkdir(parents=True, exist_ok=True)
+        on_event(Note("device cpu"))
+        on_event(Started("tokenizer", 0, 2, 10, 1000))
+        on_event(Stepped("tokenizer", 2, 2, 0.5, {"gradient": 1.0}, 3.0, 0.0))
+        on_event(Evaluated("tokenizer", 2, {"psnr": 21.0}))
+        on_event(Saved("tokenizer", 2, run / "state"))
+        on_event(Finished("tokenizer", 2, 1.5, {"psnr": 21.0}))
+        (run / "model.safetensors").touch()
+        return run
+
+    def evaluate(
+        self, loaded, *, count: int, seed: int, held_out, settings, device, on_progress
+    ) -> dict[str, Any]:
+        asked = {"count": count, "seed": seed, "held_out": held_out, "settings": settings}
+        self.evaluations.append(asked)
+        on_progress(count, count, "clips")
+        return self.metrics
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
+    fake = FakeCore()
+
+    def stand_in(name: str, **contents: Any) -> None:
+        module = ModuleType(name)
+        vars(module).update(contents)
+        monkeypatch.setitem(sys.modules, name, module)
+
+    stand_in("dln.core.models.registry", MODELS=MODELS, find=fake.find)
+    stand_in("dln.core.models.package", load_model=fake.load_model)
+    stand_in("dln.core.generate", Request=Request, generate=fake.generate)
+    stand_in("dln.core.metrics.alignment", evaluate=fake.evaluate)
+    return fake
+
+
+@pytest.fixture
+def training(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> FakeCore:
+    from dln.core.training import train
+
+    monkeypatch.setattr(train, "train", core.train)
+    return core

@@ -1,0 +1,206 @@
+"""models, data, doctor, evaluate: lists and tables, for eyes and for programs."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def test_models_list(dln, core):
+    outcome = dln("models", "list")
+    assert "cogvideo" in outcome.out
+    assert "A paper (2022)" in outcome.out
+    assert dln("models", "list", "--quiet").out == "cogvideo\nstylegan-v\nrecognizer\n"
+    entries = dln("models", "list", "--json").json["models"]
+    assert [entry["name"] for entry in entries] == ["cogvideo", "stylegan-v", "recognizer"]
+    assert all(entry["weights"] == "none" for entry in entries)
+
+
+def test_models_show(dln, core):
+    shown = dln("models", "show", "cogvideo", "--json").json
+    assert shown["title"] == "The cogvideo model"
+    assert shown["card"] is None
+    assert dln("models", "show", "nothing").code == 2
+
+
+def weights(path: Path, header: object) -> Path:
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    return path
+
+
+def test_models_show_reads_the_card(dln, core, monkeypatch, tmp_path):
+    from dln.cli import models
+
+    card = {"seed": 0, "metrics": {"tokenizer": {"psnr": 25.5}}, "widths": [1, 2]}
+    text = json.dumps({"format": "dln-model-1", "card": card})
+    path = weights(tmp_path / "w.safetensors", {"__metadata__": {"dln": text}})
+    monkeypatch.setattr(models, "weights_of", lambda spec: path)
+    shown = dln("models", "show", "cogvideo", "--json").json
+    assert shown["weights"] == "bundled"
+    assert shown["card"] == card
+    assert "25.5" in dln("models", "show", "cogvideo").out
+    assert dln("models", "show", "cogvideo", "-q").out == f"{path}\n"
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"__metadata__": {"dln": "{"}}, {"__metadata__": {"dln": "{}"}}, []]
+)
+def test_a_damaged_card(dln, core, monkeypatch, tmp_path, header):
+    from dln.cli import models
+
+    path = weights(tmp_path / "w.safetensors", header)
+    monkeypatch.setattr(models, "weights_of", lambda spec: path)
+    outcome = dln("models", "show", "cogvideo")
+    assert outcome.code == 1
+    assert "damaged" in outcome.err
+
+
+def test_data_list(dln):
+    assert "menagerie" in dln("data", "list").out
+    assert dln("data", "list", "-q").out == "menagerie\n"
+    assert dln("data", "list", "--json").json["data"][0]["name"] == "menagerie"
+
+
+def test_data_show(dln):
+    facts = dln("data", "show", "menagerie", "--json").json
+    assert "lion" in facts["actors"]
+    assert "drinking" in facts["actions"]
+    assert len(facts["held_out_pairs"]) == 12
+    assert "lion" in dln("data", "show", "menagerie", "-q").out.split()
+    unknown = dln("data", "show", "menagery")
+    assert unknown.code == 2
+    assert "menagerie" in unknown.err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    from dln.cli.main import run
+
+    path = tmp_path_factory.mktemp("data") / "clips"
+    assert run(["data", "render", str(path), "--count", "2", "--size", "32", "-q"]) == 0
+    return path
+
+
+def test_data_render_and_check(dln, folder):
+    assert len(list(folder.glob("*.mp4"))) == 2
+    outcome = dln("data", "check", str(folder))
+    assert outcome.code == 0
+    assert "2 clips" in outcome.out
+    shown = dln("data", "show", str(folder), "--json").json
+    assert shown["clips"] == 2
+    assert shown["words"]
+
+
+def test_data_render_spares_what_is_there(dln, folder):
+    outcome = dln("data", "render", str(folder))
+    assert outcome.code == 2
+    assert "--force" in outcome.err
+
+
+def test_data_check_lists_problems(dln, tmp_path):
+    (tmp_path / "metadata.csv").write_text("file_name,text\ngone.mp4,a lion\nbad.mp4,a cat\n")
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    outcome = dln("data", "check", str(tmp_path), "--json")
+    assert outcome.code == 1
+    assert outcome.json["usable"] == 0
+    assert {problem["file"] for problem in outcome.json["problems"]} == {"gone.mp4", "bad.mp4"}
+    assert all({"file", "kind", "reason"} == set(p) for p in outcome.json["problems"])
+    human = dln("data", "check", str(tmp_path))
+    assert human.code == 1
+    assert "gone.mp4" in human.out
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["check", "nowhere"],
+        ["check", "."],
+        ["show", "nowhere"],
+        ["render", "new", "--count", "0"],
+        ["render", "new", "--size", "33"],
+        ["render", "/dev/null/x"],
+    ],
+)
+def test_data_mistakes(dln, args):
+    outcome = dln("data", *args)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert dln("data", *args, "--json").json["error"]["code"] == 2
+
+
+def test_doctor(dln):
+    found = dln("doctor", "--json").json
+    names = {check["name"] for check in found["checks"]}
+    assert {"python", "platform", "cores", "memory", "torch", "cuda", "accelerate"} <= names
+    for check in found["checks"]:
+        assert check["status"] in ("ok", "missing")
+        assert check["status"] == "ok" or check["hint"]
+    assert "python" in dln("doctor").out
+    assert dln("doctor", "-q").out.splitlines() == found["missing"]
+
+
+def test_doctor_without_anything(dln, monkeypatch):
+    import importlib.metadata
+
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = dln("doctor", "--json")
+    assert found.code == 0
+    assert {"torch", "cuda", "accelerate", "onnxruntime", "tensorrt"} <= set(found.json["missing"])
+
+
+def test_doctor_names_gpus(dln, monkeypatch):
+    torch = ModuleType("torch")
+    names = ["GPU A", "GPU B"]
+    torch.version = ModuleType("version")  # type: ignore[attr-defined]
+    torch.version.cuda = "13.0"  # type: ignore[attr-defined]
+    torch.cuda = ModuleType("cuda")  # type: ignore[attr-defined]
+    vars(torch.cuda).update(  # type: ignore[attr-defined]
+        is_available=lambda: True, device_count=lambda: 2, get_device_name=names.__getitem__
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    checks = {check["name"]: check for check in dln("doctor", "--json").json["checks"]}
+    assert checks["cuda"]["value"] == "13.0: GPU A, GPU B"
+
+
+def test_evaluate(dln, core):
+    core.metrics = {
+        "actor_accuracy": 0.91234,
+        "actor_low": 0.85,
+        "actor_high": 0.95,
+        "scene_accuracy": None,
+        "scene_low": None,
+        "scene_high": None,
+        "confusions": [{"prompt": "лев танцует", "expected": "lion", "seen": "bear"}],
+        "count": 4,
+    }
+    outcome = dln("evaluate", "cogvideo", "--count", "4")
+    assert "0.9123 (95 %: 0.85 to 0.95)" in outcome.out
+    assert "лев танцует: bear" in outcome.out
+    assert "actor low" not in outcome.out
+    assert dln("evaluate", "cogvideo", "--json").json["metrics"] == core.metrics
+    assert "actor accuracy 0.9123" in dln("evaluate", "cogvideo", "-q").out
+    assert dln("evaluate", "nothing").code == 2
+    assert dln("evaluate", "cogvideo", "--count", "0").code == 2
+
+
+def test_json_has_no_nan(dln, core):
+    core.metrics = {"loss": float("nan"), "deep": [{"rate": float("inf")}], "fine": 1.5}
+    metrics = dln("evaluate", "cogvideo", "--json").json["metrics"]
+    assert metrics == {"loss": None, "deep": [{"rate": None}], "fine": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("flags", "held_out"), [([], False), (["--held-out"], True), (["--all"], None)]
+)
+def test_evaluate_on_which_pairs(dln, core, flags, held_out):
+    dln("evaluate", "cogvideo", *flags, "--guidance", "2", "-s", "5", "-n", "7")
+    asked = core.evaluations[0]
+    assert asked["held_out"] is held_out
+    assert (asked["settings"], asked["seed"], asked["count"]) == ({"guidance": 2.0}, 5, 7)
