@@ -62,9 +62,7 @@ class Learner:
         return norm
 
 
-def create_optimizers(
-    player: Player, device: torch.device
-) -> dict[str, torch.optim.Optimizer]:
+def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.optim.Optimizer]:
     """AdamW under the player's name, and Muon beside it where the player wants it."""
     chosen = {id(p) for p in player.muon}
     rest = [p for p in player.parameters if id(p) not in chosen]

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 OnProgress = Callable[[int, int, str], None]
 
 
+MOST_CODES = 512  # no draw looks further down the list
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are drawn. Guidance is s in u + s (c - u); 1 is none, and interpolation has none.
@@ -61,20 +64,15 @@ class Draw:
         scores = logits.float().cpu()
         if self.sampling.temperature == 0:
             return scores.argmax(-1)
-        shares = _nucleus((scores / self.sampling.temperature).softmax(-1), self.sampling.top_p)
-        groups = shares.new_zeros(len(scores), int(self.labels.max()) + 1)
-        groups.index_add_(1, self.labels, shares)
-        best, which = groups.topk(min(top, groups.shape[1]), dim=-1)
+        shares = (scores / self.sampling.temperature).softmax(-1)
+        shares, codes = shares.topk(min(MOST_CODES, shares.shape[1]), dim=-1)
+        shares = shares.masked_fill(shares.cumsum(-1) - shares >= self.sampling.top_p, 0.0)
+        labels = self.labels[codes]
+        groups = shares.new_zeros(len(shares), int(self.labels.max()) + 1)
+        best, which = groups.scatter_add_(1, labels, shares).topk(min(top, groups.shape[1]))
         cluster = which.gather(1, _inverse(best, u[0]))
-        inside = shares.masked_fill(self.labels != cluster, 0.0) ** (1 / self.sampling.sharpen)
-        return _inverse(inside, u[1])[:, 0]
-
-
-def _nucleus(shares: Tensor, top_p: float) -> Tensor:
-    """Shares (B, K) with zeros outside the likeliest that together hold top_p."""
-    ordered, which = shares.sort(dim=-1, descending=True)
-    outside = ordered.cumsum(-1) - ordered >= top_p
-    return shares.masked_fill(outside.scatter(1, which, outside), 0.0)
+        inside = shares.masked_fill(labels != cluster, 0.0) ** (1 / self.sampling.sharpen)
+        return codes.gather(1, _inverse(inside, u[1]))[:, 0]
 
 
 def _inverse(shares: Tensor, u: Tensor) -> Tensor:

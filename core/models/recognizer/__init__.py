@@ -1,0 +1,98 @@
+"""The judge of generated clips: who does what, where and how fast, read from the pixels.
+
+A small classifier of our own, trained on rendered clips of every pair of actor and action, the
+ones that no generator has seen included. Its training blurs, shifts and discolours the clips so
+that it judges what is in a frame and not how cleanly the frame is drawn.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ...text.vocabulary import Vocabulary
+from ..graph import Graph
+from .config import HEADS, PRESETS, Config
+from .network import Network
+
+if TYPE_CHECKING:
+    from ...clip import Clip
+    from ...data import Source
+    from ...training.stage import Stage
+    from ...training.train import TrainOptions
+
+__all__ = ["HEADS", "PRESETS", "Config", "Model", "moments", "sample", "stages"]
+
+
+class Model(nn.Module):
+    """The network with its names; the vocabulary is that of the data's captions."""
+
+    def __init__(self, config: Config, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config, self.vocabulary = config, vocabulary
+        self.network = Network(config)
+
+    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+        """frames: (B, T, 3, H, W) in [0, 1] -> logits (B, classes) of actor, action, scene, speed.
+
+        T is config.frames, H and W are config.image_size.
+        """
+        return self.network(frames)
+
+    @torch.inference_mode()
+    def recognize(self, clips: list[Clip]) -> dict[str, list[str]]:
+        """The names seen in each clip, one list for each head. Clips of any length and size."""
+        if not clips:
+            return {head: [] for head in HEADS}
+        device = next(self.parameters()).device
+        frames = torch.stack([moments(clip, self.config) for clip in clips])
+        found = self(frames.to(device))
+        classes = self.config.classes
+        return {h: [classes[h][i] for i in found[h].argmax(-1).tolist()] for h in HEADS}
+
+    def graphs(self) -> dict[str, Graph]:
+        """The one function of the model: "recognize"."""
+        graph = Graph(
+            "recognize", _InOrder(self.network), HEADS, self._example, {"frames": {0: "batch"}}
+        )
+        return {graph.name: graph}
+
+    def _example(self) -> dict[str, Tensor]:
+        size = self.config.image_size
+        return {"frames": torch.rand(2, self.config.frames, 3, size, size)}
+
+
+class _InOrder(nn.Module):
+    """The logits as a tuple in the order of HEADS, as a graph gives them."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        found = self.network(frames)
+        return tuple(found[head] for head in HEADS)
+
+
+def moments(clip: Clip, config: Config) -> Tensor:
+    """The frames shown at even moments, first and last included: (T, 3, H, W) in [0, 1]."""
+    places = torch.arange(config.frames) * (len(clip.frames) - 1) // max(1, config.frames - 1)
+    pixels = torch.from_numpy(clip.frames[places.numpy()]).movedim(-1, -3).float() / 255
+    size = (config.image_size, config.image_size)
+    return pixels if pixels.shape[-2:] == size else F.interpolate(pixels, size, mode="area")
+
+
+def stages(model: Model, source: Source, options: TrainOptions) -> list[Stage]:
+    """The one training. UsageError for data without labels."""
+    from .training import RecognizerStage
+
+    return [RecognizerStage(model, source, options)]
+
+
+def sample(engine, model, request, on_progress) -> Clip:
+    """The recognizer makes no clips: UsageError."""
+    raise UsageError("the recognizer judges clips and makes none", hint="dln models list")
