@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..graph import Graph
 from .config import Config
 from .tokenizer import ImageTokenizer
-from .transformer import Backbone, Channel, text_positions
+from .transformer import Attention, Backbone, Channel, text_positions
 
 
 def _attend(q: Tensor, past: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor], bias: Tensor):
@@ -88,19 +88,55 @@ def _with_text(padding: Tensor, bias: Tensor) -> Tensor:
     return torch.cat([text, bias.expand(batch, 1, -1, -1)], dim=-1)
 
 
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """A linear map with these weights (out, in) and bias, which do not learn."""
+    # On the meta device first: initial weights would only be drawn to be overwritten.
+    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    linear.bias = nn.Parameter(bias.detach(), requires_grad=False)
+    return linear
+
+
+class FusedAttention(nn.Module):
+    """Both attentions of a layer with joined projections; the mix is folded into the last one.
+
+    alpha * dense_base(x) + (1 - alpha) * dense_new(y) is one linear map of [x, y].
+    """
+
+    def __init__(self, base: Attention, new: Attention, mix: Tensor) -> None:
+        super().__init__()
+        a = torch.sigmoid(mix)
+        self.qkv = _linear(
+            torch.cat([base.qkv.weight, new.qkv.weight]),
+            torch.cat([base.qkv.bias, new.qkv.bias]),
+        )
+        self.dense = _linear(
+            torch.cat([a[:, None] * base.dense.weight, (1 - a[:, None]) * new.dense.weight], dim=1),
+            a * base.dense.bias + (1 - a) * new.dense.bias,
+        )
+
+    def heads(self, x: Tensor, heads: int) -> tuple[Tensor, ...]:
+        """x: (B, Q, C) -> q, k, v of the base and q, k, v of the new, each (B, heads, Q, D)."""
+        batch, queries, _ = x.shape
+        return self.qkv(x).view(batch, queries, 6, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+
+
 class ClipGraph(nn.Module):
     """New tokens of a clip through both channels."""
 
+    table: Tensor
+
     def __init__(self, backbone: Backbone, channel: Channel) -> None:
         super().__init__()
-        self.backbone, self.channel = backbone, channel
-
-    def _embed(self, tokens: Tensor, places: Tensor) -> Tensor:
-        backbone, config = self.backbone, self.backbone.config
-        start = config.image_position
-        first = backbone.positions.weight[start : start + config.frame_length]
-        table = torch.cat([first, self.channel.positions.weight])
-        return backbone.tokens(tokens) + table[places]
+        self.backbone = backbone
+        self.attention = nn.ModuleList(
+            FusedAttention(layer.attention, channel.at(index), channel.mix[index])
+            for index, layer in enumerate(backbone.blocks)
+        )
+        start = backbone.config.image_position
+        first = backbone.positions.weight[start : start + backbone.config.frame_length]
+        places = torch.cat([first, channel.positions.weight]).detach()
+        self.register_buffer("table", places, persistent=False)
 
     def forward(
         self,
@@ -118,21 +154,18 @@ class ClipGraph(nn.Module):
         spatial_bias: (Q, P - S + Q), temporal_bias: (2, Q, R - S + Q) for even and odd layers,
         caches (L, B, H, P or R, D) -> logits (B, Q, codes), the new spatial k, v, temporal k, v.
         """
-        heads, x = self.backbone.config.heads, self._embed(tokens, places)
+        heads = self.backbone.config.heads
+        x = self.backbone.tokens(tokens) + self.table[places]
         spatial = _with_text(padding, spatial_bias)
         temporal = [_with_text(padding, bias) for bias in temporal_bias.unbind(0)]
         found: list[list[Tensor]] = [[], [], [], []]
         for index, layer in enumerate(self.backbone.blocks):
-            new = self.channel.at(index)
-            normed = layer.norm1(x)
-            q, k, v = layer.attention.heads(normed, heads)
+            attention = cast(FusedAttention, self.attention[index])
+            q, k, v, qn, kn, vn = attention.heads(layer.norm1(x), heads)
             base = _attend(q, (spatial_k[index], spatial_v[index]), (k, v), spatial)
-            qn, kn, vn = new.heads(normed, heads)
             past = temporal_k[index], temporal_v[index]
             over_time = _attend(qn, past, (kn, vn), temporal[index % 2])
-            alpha = torch.sigmoid(self.channel.mix[index])
-            mixed = alpha * layer.attention.dense(base) + (1 - alpha) * new.dense(over_time)
-            x = layer.finish(x, mixed)
+            x = layer.finish(x, attention.dense(torch.cat([base, over_time], dim=-1)))
             for store, tensor in zip(found, (k, v, kn, vn), strict=True):
                 store.append(tensor)
         return self.backbone.logits(x), *(torch.stack(store) for store in found)
