@@ -9,7 +9,8 @@ and with guidance a batch of two.
 import argparse
 import statistics
 import time
-from functools import partial
+from functools import lru_cache, partial
+from importlib import import_module
 
 import torch
 
@@ -25,9 +26,7 @@ TOKENS = 5 * 64
 
 def gpt2_seconds(config, batch: int) -> float:
     """One run of `generate`: TOKENS new tokens after a prompt of the text's length."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    model = _gpt2(GPT2Config, GPT2LMHeadModel, config)
+    model = gpt2(config.codes, config.width, config.layers, config.heads)
     prompt = torch.ones(batch, config.text_length, dtype=torch.long)
     start = time.perf_counter()
     model.generate(
@@ -42,18 +41,15 @@ def gpt2_seconds(config, batch: int) -> float:
     return time.perf_counter() - start
 
 
-def _gpt2(config_class, model_class, config, cache={}):  # noqa: B006
-    if "model" not in cache:
-        cache["model"] = model_class(
-            config_class(
-                vocab_size=config.codes,
-                n_positions=512,
-                n_embd=config.width,
-                n_layer=config.layers,
-                n_head=config.heads,
-            )
-        ).eval()
-    return cache["model"]
+@lru_cache
+def gpt2(codes: int, width: int, layers: int, heads: int):
+    """GPT-2 of transformers with random weights."""
+    transformers = import_module("transformers")
+    shape = {"vocab_size": codes, "n_embd": width, "n_layer": layers, "n_head": heads}
+    ends = {"bos_token_id": None, "eos_token_id": None}
+    return transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(n_positions=512, **shape, **ends)
+    ).eval()
 
 
 def cogvideo_seconds(engine, model, guidance: float) -> float:

@@ -208,7 +208,7 @@ class SequenceStage(Stage):
                 list(self.modules.parameters()),
                 options.lr or LEARNING_RATE,
                 weight_decay=0.01,
-                muon=[m.weight for m in self.modules.modules() if isinstance(m, nn.Linear)],
+                muon=matrices(self.modules),
             )
         ]
 
@@ -326,6 +326,12 @@ class InterpolationStage(SequenceStage):
         stride = round(duration / 4 / STEP)
         last = (window.last - 4 * stride) // (2 * stride)
         return f"<{duration}s>", (2 * rng.integers(0, last + 1) + np.arange(5)) * stride
+
+
+def matrices(module: nn.Module) -> list[nn.Parameter]:
+    """The weights of the linear maps, which Muon moves; embeddings are left to AdamW."""
+    linear = {id(m.weight) for m in module.modules() if isinstance(m, nn.Linear)}
+    return [p for p in module.parameters() if id(p) in linear]
 
 
 def pick(steps: dict[str, int] | int | None, stage: str, default: int) -> int:
