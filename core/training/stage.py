@@ -41,6 +41,7 @@ class Stage:
     """What `fit` trains. A subclass sets the attributes and overrides what it needs.
 
     `batch` is the global batch: samples a step over all processes and micro-batches.
+    `needs` names the earlier stages whose result it reads; None: all of them.
     `modules` holds every weight of the stage, trainable or not: it is what a checkpoint keeps.
     It is in training mode during the steps, in evaluation mode in `evaluate` and `finish`.
     """
@@ -50,6 +51,7 @@ class Stage:
     batch: int
     players: list[Player]
     modules: nn.Module
+    needs: tuple[str, ...] | None = None
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """Build tables in `cache` once; the main process comes first, then the others."""

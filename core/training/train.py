@@ -199,19 +199,21 @@ def _known(name: str, names: list[str]) -> None:
 
 
 def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
-    """All stages, or those up to `only`, of which the earlier ones must be finished."""
+    """All stages, or `only` after those that it needs, which must be finished."""
     if only is None:
         return stages
     names = [stage.name for stage in stages]
     _known(only, names)
-    until = names.index(only)
-    for name in names[:until]:
-        if Checkpoints(run.state / name).finished() is None:
+    wanted = stages[names.index(only)]
+    before = stages[: names.index(only)]
+    needed = [s for s in before if wanted.needs is None or s.name in wanted.needs]
+    for stage in needed:
+        if Checkpoints(run.state / stage.name).finished() is None:
             raise UsageError(
-                f"stage '{only}' needs '{name}', which is not finished in {run.path}",
-                hint=f"{run.resume_command} --stage {name}",
+                f"stage '{only}' needs '{stage.name}', which is not finished in {run.path}",
+                hint=f"{run.resume_command} --stage {stage.name}",
             )
-    return stages[: until + 1]
+    return [*needed, wanted]
 
 
 def _settings(options: TrainOptions) -> FitSettings:

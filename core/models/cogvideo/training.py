@@ -136,6 +136,7 @@ class DecoderStage(TokenizerStage):
     codes profits without being trained anew."""
 
     name = "decoder"
+    needs = ("tokenizer",)
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         super().__init__(model, source, options)
@@ -283,6 +284,7 @@ class ImageStage(SequenceStage):
     """Text to one frame: half of the frames open a clip, half come from anywhere in it."""
 
     name = "image"
+    needs = ("tokenizer",)
     default_steps, default_batch = 4000, 64
 
     def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
@@ -296,6 +298,7 @@ class KeyframesStage(SequenceStage):
     """Five key frames in sequence; the first is the backbone's, the others are learned."""
 
     name = "keyframes"
+    needs = ("tokenizer", "image")
     mask = "sequential"
     default_steps, default_batch = 3000, 16
 
@@ -311,6 +314,7 @@ class InterpolationStage(SequenceStage):
     """Two new frames between three given ones, at every frame rate above the key frames'."""
 
     name = "interpolation"
+    needs = ("tokenizer", "image")
     mask = "interpolating"
     default_steps, default_batch = 3000, 16
 
