@@ -51,7 +51,6 @@ def _train(
     spec: Any, path: Path, options: TrainOptions, accelerator: "Accelerator", on_event: OnEvent
 ) -> None:
     from ..data import open_source
-    from ..data.folder import Folder
     from ..models.registry import load
     from ..text.vocabulary import Vocabulary
 
@@ -66,8 +65,9 @@ def _train(
     with accelerator.main_process_first():
         run = _open_run(path, spec.name, options, config, source.fingerprint(), accelerator)
     with run.locked(accelerator.is_main_process):
-        if isinstance(source, Folder) and source.report.problems:
-            on_event(Note(source.report.summary()))
+        report = getattr(source, "report", None)  # a folder's, of the files it leaves out
+        if report is not None and report.problems:
+            on_event(Note(report.summary()))
         on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
         torch.manual_seed(seed)
         model = module.Model(config, Vocabulary(source.words())).to(accelerator.device)

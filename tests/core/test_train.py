@@ -184,6 +184,15 @@ def test_a_stage_needs_the_earlier_ones(go: Callable[..., Path]):
     assert "--stage first" in (caught.value.hint or "")
 
 
+def test_a_stage_that_needs_no_other_may_go_first(
+    go: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Part, "needs", ())
+    state = go(stage="second") / "state"
+    assert (state / "second" / "final.safetensors").exists()
+    assert not (state / "first").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
