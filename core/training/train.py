@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import Interrupted, MissingCapability, UsageError, closest
+from .allocator import keep_freed_memory
 from .batches import step_seed
 from .events import Note, OnEvent, silent
 from .fit import FitSettings, fit
@@ -160,6 +161,8 @@ def create_accelerator(device: str) -> "Accelerator":
     )
     if accelerator.num_processes != launched:
         raise UsageError(f"{launched} processes were launched that cannot train together here")
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     return accelerator
 
 

@@ -47,7 +47,7 @@ def _draw(story: Story, time: float, size: int) -> Image.Image:
     image = _scene(story.scene, story.variant, size).copy()
     pose = pose_of(story, time)
     stage = Canvas.over(image).moved(UNITS / 2, GROUND)
-    place = stage.moved(_offset(story), 0).stretched(story.scale, story.scale)
+    place = stage.moved(_offset(story), 0)
     _shadow(place, pose, story.scene)
     for prop in pose.behind:
         PROPS[prop.kind](stage.moved(prop.x, prop.y).turned(prop.angle), prop.amount)
@@ -57,10 +57,10 @@ def _draw(story: Story, time: float, size: int) -> Image.Image:
     return image
 
 
-def _offset(story: Story) -> float:
+def _offset(story: Story) -> int:
     """Actors that need the whole width of the frame stay closer to its middle."""
     wide = story.action in ("walking", "sofa", "sleeping", "dancing", "playing")
-    return story.offset_x * (0.25 if wide else 1.0)
+    return round(story.offset_x / 4) if wide else story.offset_x
 
 
 def _shadow(place: Canvas, pose: Pose, scene: str) -> None:

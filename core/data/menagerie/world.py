@@ -78,15 +78,17 @@ _CHOICES = {"actor": ACTORS, "action": ACTIONS, "scene": SCENES, "speed": SPEEDS
 
 @dataclass(frozen=True)
 class Story:
-    """One clip: `offset_x` is in pixels of a 64-pixel frame, `variant` picks the scenery."""
+    """One clip: `offset_x` is in pixels of a 64-pixel frame, `variant` picks the scenery.
+
+    The offset is whole, so that a pose looks the same wherever its actor stands.
+    """
 
     actor: str
     action: str
     scene: str
     speed: str
     seed: int = 0
-    offset_x: float = 0.0
-    scale: float = 1.0
+    offset_x: int = 0
     variant: int = 0
 
     def __post_init__(self) -> None:
@@ -126,8 +128,7 @@ def draw_story(seed: int, *, held_out: bool | None = False, **fixed: str) -> Sto
         scene=fixed.get("scene") or _pick(rng, SCENES),
         speed=fixed.get("speed") or _pick(rng, SPEEDS),
         seed=seed,
-        offset_x=float(rng.uniform(-4, 4)),
-        scale=float(rng.uniform(0.96, 1.04)),
+        offset_x=int(rng.integers(-4, 5)),
         variant=int(rng.integers(VARIANTS)),
     )
 

@@ -1,0 +1,146 @@
+"""The trainings of CogVideo's image tokenizer: encoder and codes first, then the decoder again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...clip import Clip
+from ...data import Source
+from ...training.events import OnEvent
+from ...training.stage import Player, Stage
+from .clustering import cluster_codes
+from .tokenizer import ImageTokenizer
+from .windows import FRAMES_PER_CLIP, frames_table, to_frames
+
+if TYPE_CHECKING:
+    from ...training.train import TrainOptions
+    from . import Model
+
+HELD_BACK = 0.02  # share of the clips that measure instead of teach
+
+
+class TokenizerObjective(nn.Module):
+    """L1, squared error and commitment, with more weight on what moves in front."""
+
+    def __init__(self, tokenizer: ImageTokenizer, foreground: float = 3.0) -> None:
+        super().__init__()
+        self.tokenizer, self.foreground = tokenizer, foreground
+
+    def reconstruct(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """target: (B, 3, H, W) -> what comes back, commitment loss."""
+        return self.tokenizer(target)
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch["frames"]: uint8 (B, H, W, 4), RGB and foreground."""
+        rgbm = batch["frames"].permute(0, 3, 1, 2).float() / 255
+        target = rgbm[:, :3].contiguous(memory_format=torch.channels_last)
+        made, commitment = self.reconstruct(target)
+        error = made.float() - target
+        weight = 1 + self.foreground * rgbm[:, 3:]
+        weight = weight / weight.mean(dim=(1, 2, 3), keepdim=True)
+        loss = (weight * error.abs()).mean() + 4 * (weight * error.square()).mean()
+        psnr = -10 * error.detach().square().mean().log10()
+        return {"loss": loss + 0.25 * commitment, "commitment": commitment, "psnr": psnr}
+
+
+class DecoderObjective(TokenizerObjective):
+    """The same for the decoder alone: the codes are what they are."""
+
+    def reconstruct(self, target: Tensor) -> tuple[Tensor, Tensor]:
+        """target: (B, 3, H, W) -> what comes back, no commitment."""
+        tokenizer, grid = self.tokenizer, target.shape[-2] // 8
+        with torch.no_grad():
+            codes = tokenizer.vectors(tokenizer.encode(target), grid)
+        return tokenizer.decoder(codes), target.new_zeros(())
+
+
+class TokenizerStage(Stage):
+    """Frames to codes and back (VQ-VAE with exponential-moving-average codes)."""
+
+    name = "tokenizer"
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        self.model, self.source, self.options = model, source, options
+        self.modules = model.tokenizer
+        self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.steps, self.batch = pick(options.steps, self.name, 6000), options.batch or 64
+        self.players = [
+            Player(
+                "tokenizer",
+                TokenizerObjective(model.tokenizer),
+                list(model.tokenizer.parameters()),
+                options.lr or 1.5e-3,
+                weight_decay=0.01,
+            )
+        ]
+
+    def prepare(self, cache: Path, on_event: OnEvent) -> None:
+        size = self.model.config.image_size
+        self.table = frames_table(self.source, size, cache, self.options.workers or 0, on_event)
+        self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
+
+    def __len__(self) -> int:
+        return (len(self.table) - self.held) * FRAMES_PER_CLIP
+
+    def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        clips, places = np.divmod(indices, FRAMES_PER_CLIP)
+        return {"frames": torch.from_numpy(self.table[clips, places])}
+
+    def after_step(self, step: int, reduce) -> None:
+        self.model.tokenizer.codebook.update(reduce)
+
+    def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
+        """Peak signal-to-noise ratio on frames that did not teach, and how many codes they use."""
+        rows = np.array(self.table[-max(1, self.held) :][:64])
+        device = next(self.modules.parameters()).device
+        rgbm = torch.from_numpy(rows).flatten(0, 1).movedim(-1, 1).to(device).float() / 255
+        codes = torch.cat([self.model.tokenizer.encode(part) for part in rgbm[:, :3].split(64)])
+        grid = self.model.config.grid
+        made = torch.cat([self.model.tokenizer.decode(part, grid) for part in codes.split(64)])
+        error = (made - rgbm[:, :3]).square()
+        front = (rgbm[:, 3:] > 0.5).expand_as(error)
+        psnr = {
+            "psnr": float(-10 * error.mean().log10()),
+            "psnr_foreground": float(-10 * error[front].mean().log10()),
+            "codes_used": float(len(codes.unique())),
+        }
+        pairs = torch.stack([rgbm[:12, :3], made[:12]])
+        return psnr, [Clip(to_frames(row), 1.0) for row in pairs]
+
+    def finish(self) -> None:
+        tokenizer = self.model.tokenizer
+        tokenizer.clusters.copy_(cluster_codes(tokenizer.codebook.codes, tokenizer.config.clusters))
+
+
+class DecoderStage(TokenizerStage):
+    """The decoder again, from where it is, with the encoder and the codes at rest: what reads the
+    codes profits without being trained anew."""
+
+    name = "decoder"
+    needs = ("tokenizer",)
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        super().__init__(model, source, options)
+        self.modules = model.tokenizer.decoder
+        self.steps = pick(options.steps, self.name, 6000)
+        objective, trained = DecoderObjective(model.tokenizer), list(self.modules.parameters())
+        rate = options.lr or 1e-3
+        self.players = [Player("decoder", objective, trained, rate, weight_decay=0.01)]
+
+    def after_step(self, step: int, reduce) -> None:
+        """Nothing: the codes stay."""
+
+    def finish(self) -> None:
+        """Nothing: the clusters stay."""
+
+
+def pick(steps: dict[str, int] | int | None, stage: str, default: int) -> int:
+    """The steps asked for this stage, or its default."""
+    if isinstance(steps, dict):
+        return steps.get(stage, default)
+    return steps or default
