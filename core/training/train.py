@@ -63,6 +63,10 @@ def _train(
     module, seed = load(spec), options.seed or 0
     config = resolve_config(module, str(options.preset), options.config)
     source = open_source(str(options.data), seed=seed)
+    torch.manual_seed(seed)
+    model = module.Model(config, Vocabulary(source.words())).to(accelerator.device)
+    stages = module.stages(model, source, options)
+    adjust(stages, options)
     with accelerator.main_process_first():
         run = _open_run(path, spec.name, options, config, source.fingerprint(), accelerator)
     with run.locked(accelerator.is_main_process):
@@ -70,10 +74,6 @@ def _train(
         if report is not None and report.problems:
             on_event(Note(report.summary()))
         on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
-        torch.manual_seed(seed)
-        model = module.Model(config, Vocabulary(source.words())).to(accelerator.device)
-        stages = module.stages(model, source, options)
-        adjust(stages, options)
         for stage in selected(stages, options.stage, run):
             _train_stage(stage, _settings(options), run, accelerator, on_event)
         if accelerator.is_main_process:

@@ -19,10 +19,12 @@ from dln.core.models.cogvideo.sample import (
     Loop,
     Sampling,
     first_frame,
+    levels_for,
     shift,
 )
 from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.cogvideo.transformer import clip_logits, image_logits
+from dln.core.models.cogvideo.windows import Window, cut_windows
 from dln.core.models.graph import TorchEngine
 from dln.core.text.vocabulary import Vocabulary
 
@@ -273,9 +275,51 @@ def test_captions_are_padded_on_the_left_and_cut_on_the_right():
     assert long[0].tolist() == [TOY.symbol("<4.0s>"), n] + [lion] * 4
 
 
+@pytest.mark.parametrize("frames", range(1, 34))
+def test_interpolations_are_as_few_as_can_be(frames):
+    level = levels_for(frames)
+    assert 4 * 2**level + 1 >= frames
+    assert level == 0 or 4 * 2 ** (level - 1) + 1 < frames
+
+
+class Seconds:
+    """A source whose clips have these lengths."""
+
+    name = "clips"
+
+    def __init__(self, *lengths: float) -> None:
+        self.lengths = lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def duration(self, index: int) -> float:
+        return self.lengths[index]
+
+
+def test_windows_take_the_lowest_rate_that_fits():
+    windows = cut_windows(Seconds(9.0, 2.5, 0.7, 0.3), DURATIONS)  # pyright: ignore[reportArgumentType]
+    assert windows == [
+        Window(0, 0.0, 4.0),
+        Window(0, 4.0, 4.0),
+        Window(1, 0.0, 2.0),
+        Window(2, 0.0, 0.5),
+    ]
+    with pytest.raises(UsageError, match="no clip of clips lasts 4") as caught:
+        cut_windows(Seconds(2.5, 1.0), DURATIONS)  # pyright: ignore[reportArgumentType]
+    assert caught.value.hint == "--set clip_seconds=2.0"
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("image_size", 60), ("heads", 5), ("window", 3), ("positions", 10), ("layers", 0)],
+    [
+        ("clip_seconds", 3.0),
+        ("image_size", 60),
+        ("heads", 5),
+        ("window", 3),
+        ("positions", 10),
+        ("layers", 0),
+    ],
 )
 def test_bad_sizes_are_refused_by_name(field, value):
     with pytest.raises(UsageError, match=field):

@@ -24,6 +24,7 @@ class Config:
     layers: int = 6
     heads: int = 4
     window: int = 4
+    clip_seconds: float = 4.0  # what five key frames span, one of DURATIONS
     image_position: int = 16  # where a frame's positions begin in the base table
     positions: int = 80  # rows of the base table
     vocabulary_rows: int | None = None  # rows of the embedding table; None: as many as needed
@@ -35,6 +36,9 @@ class Config:
                 raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
         if self.image_size % 8:
             raise UsageError(f"image_size must be a multiple of 8, not {self.image_size}")
+        if self.clip_seconds not in DURATIONS:
+            known = ", ".join(map(str, DURATIONS))
+            raise UsageError(f"clip_seconds must be one of {known}, not {self.clip_seconds}")
         if self.width % self.heads:
             raise UsageError(f"width {self.width} is not divisible by heads {self.heads}")
         if self.frames != 5:
@@ -48,6 +52,16 @@ class Config:
                 f"positions {self.positions} is less than image_position {self.image_position} "
                 f"+ {self.frame_length} tokens of a frame"
             )
+
+    @property
+    def durations(self) -> tuple[float, ...]:
+        """Seconds that five frames span: the key frames', then each interpolation's."""
+        return DURATIONS[DURATIONS.index(self.clip_seconds) :]
+
+    @property
+    def most_frames(self) -> int:
+        """Frames after every interpolation."""
+        return 4 * 2 ** (len(self.durations) - 1) + 1
 
     @property
     def grid(self) -> int:

@@ -20,7 +20,7 @@ from ...errors import UsageError
 from ...generate import Request
 from ..graph import Engine, TorchEngine
 from . import masks
-from .config import DURATIONS, Config
+from .config import Config
 from .prompt import encode_texts
 from .windows import to_frames
 
@@ -238,11 +238,11 @@ def shift(config: Config, codes: Tensor) -> Tensor:
     return torch.cat([opening, codes[:, :-1]], dim=1)
 
 
-def key_frames(loop: Loop, texts: Callable, first: Tensor, count: int, guidance: float) -> Tensor:
-    """The first frame (1, N) and `count - 1` more at the lowest frame rate: (count, N)."""
+def key_frames(loop: Loop, texts: Callable, first: Tensor, guidance: float) -> Tensor:
+    """The first frame (1, N) and the others at the lowest frame rate: (F, N)."""
     run = ClipRun(loop, "keyframes", texts(guidance), guidance)
     run.read({0: first}, loop.visible["keyframes"].within[0])
-    return torch.cat([first, *(run.write(slot, 1) for slot in range(1, count))])
+    return torch.cat([first, *(run.write(slot, 1) for slot in range(1, loop.config.frames))])
 
 
 def interpolate(loop: Loop, texts: Callable, known: Tensor, guidance: float) -> Tensor:
@@ -260,21 +260,19 @@ def interpolate(loop: Loop, texts: Callable, known: Tensor, guidance: float) -> 
 
 def levels_for(frames: int) -> int:
     """How many interpolations make at least `frames` out of five key frames."""
-    return next(level for level in range(len(DURATIONS)) if 4 * 2**level + 1 >= frames)
-
-
-MOST_FRAMES = 4 * 2 ** (len(DURATIONS) - 1) + 1
+    return max(0, (frames - 2).bit_length() - 2)
 
 
 def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Clip:
-    """A clip for the prompt: 1 to 33 frames that span four seconds, or the first part of them.
+    """A clip for the prompt: five key frames and what lies between them, or its first `frames`.
 
     Raises UsageError for more frames than that.
     """
-    frames = MOST_FRAMES if request.frames is None else request.frames
-    if frames > MOST_FRAMES:
-        raise UsageError(f"cogvideo makes at most {MOST_FRAMES} frames, not {frames}")
-    config, levels = model.config, levels_for(frames)
+    config = model.config
+    frames = config.most_frames if request.frames is None else request.frames
+    if frames > config.most_frames:
+        raise UsageError(f"cogvideo makes at most {config.most_frames} frames, not {frames}")
+    levels, durations = levels_for(frames), config.durations
     total, done = config.frame_length * (5 + 2 * levels), 0
 
     def tell() -> None:
@@ -284,12 +282,12 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
 
     loop = start_loop(engine, model, request, tell)
     words, guidance = partial(_texts, engine, model, request.prompt), loop.draw.sampling.guidance
-    codes = first_frame(loop, words(DURATIONS[0], guidance), guidance)
-    codes = key_frames(loop, partial(words, DURATIONS[0]), codes, 5, guidance)
+    codes = first_frame(loop, words(durations[0], guidance), guidance)
+    codes = key_frames(loop, partial(words, durations[0]), codes, guidance)
     for level in range(levels):
-        codes = interpolate(loop, partial(words, DURATIONS[level + 1]), codes, 1.0)
+        codes = interpolate(loop, partial(words, durations[level + 1]), codes, 1.0)
     pixels = engine.run("decode", indices=codes)["pixels"]
-    return Clip(to_frames(pixels)[:frames], request.fps or 2.0**levels)
+    return Clip(to_frames(pixels)[:frames], request.fps or 4 * 2**levels / durations[0])
 
 
 def start_loop(engine: Engine, model: Model, request: Request, tell: Callable[[], None]) -> Loop:
@@ -312,9 +310,10 @@ def preview(model: Model, prompt: str, stage: str) -> Clip:
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
     loop = start_loop(engine, model, Request(prompt), lambda: None)
     words, guidance = partial(_texts, engine, model, prompt), loop.draw.sampling.guidance
-    codes = first_frame(loop, words(DURATIONS[0], guidance), guidance)
+    durations = model.config.durations
+    codes = first_frame(loop, words(durations[0], guidance), guidance)
     if stage != "image":
-        codes = key_frames(loop, partial(words, DURATIONS[0]), codes, 5, guidance)
-    if stage == "interpolation":
-        codes = interpolate(loop, partial(words, DURATIONS[1]), codes, 1.0)
+        codes = key_frames(loop, partial(words, durations[0]), codes, guidance)
+    if stage == "interpolation" and len(durations) > 1:
+        codes = interpolate(loop, partial(words, durations[1]), codes, 1.0)
     return Clip(to_frames(engine.run("decode", indices=codes)["pixels"]), 1.0)

@@ -68,13 +68,13 @@ class TokenizerStage(Stage):
         self.model, self.source, self.options = model, source, options
         self.modules = model.tokenizer
         self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.steps, self.batch = pick(options.steps, self.name, 6000), options.batch or 64
+        self.steps, self.batch = pick(options.steps, self.name, 10_500), options.batch or 32
         self.players = [
             Player(
                 "tokenizer",
                 TokenizerObjective(model.tokenizer),
                 list(model.tokenizer.parameters()),
-                options.lr or 1.5e-3,
+                options.lr or 2e-3,
                 weight_decay=0.01,
             )
         ]
@@ -127,7 +127,7 @@ class DecoderStage(TokenizerStage):
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         super().__init__(model, source, options)
         self.modules = model.tokenizer.decoder
-        self.steps = pick(options.steps, self.name, 6000)
+        self.steps = pick(options.steps, self.name, 6600)
         objective, trained = DecoderObjective(model.tokenizer), list(self.modules.parameters())
         rate = options.lr or 1e-3
         self.players = [Player("decoder", objective, trained, rate, weight_decay=0.01)]

@@ -80,6 +80,7 @@ class SequenceStage(Stage):
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         self.model, self.source, self.options = model, source, options
+        self.windows = cut_windows(source, model.config.durations)
         self.steps = pick(options.steps, self.name, self.default_steps)
         self.batch = options.batch or self.default_batch
         self.channel = self.own_channel()
@@ -105,7 +106,6 @@ class SequenceStage(Stage):
         model = self.model
         if self.channel is not None:
             self.channel.start_from(model.image)
-        self.windows = cut_windows(self.source)
         half = self.options.precision == "bf16"
         self.table = codes_table(
             self.source,
@@ -168,7 +168,7 @@ class ImageStage(SequenceStage):
 
     name = "image"
     needs = ("tokenizer",)
-    default_steps, default_batch = 4000, 64
+    default_steps, default_batch = 2400, 32
 
     def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         window = self.windows[row]
@@ -183,7 +183,7 @@ class KeyframesStage(SequenceStage):
     name = "keyframes"
     needs = ("tokenizer", "image")
     mask = "sequential"
-    default_steps, default_batch = 3000, 16
+    default_steps, default_batch = 3000, 8
 
     def own_channel(self) -> Channel:
         return self.model.keyframes
@@ -199,7 +199,7 @@ class InterpolationStage(SequenceStage):
     name = "interpolation"
     needs = ("tokenizer", "image")
     mask = "interpolating"
-    default_steps, default_batch = 3000, 16
+    default_steps, default_batch = 3000, 8
 
     def own_channel(self) -> Channel:
         return self.model.interpolation

@@ -38,23 +38,23 @@ class Window:
         return round(self.duration / STEP)
 
 
-def cut_windows(source: Source) -> list[Window]:
+def cut_windows(source: Source, durations: tuple[float, ...]) -> list[Window]:
     """Windows that cover the clips end to end, at the lowest frame rate that fits each clip.
 
-    Raises UsageError when no clip is long enough.
+    durations: those of the configuration, longest first. Raises UsageError when no clip is as
+    long as the first: the model's key frames would have nothing to learn from.
     """
     windows = []
     for clip in range(len(source)):
         length = source.duration(clip) + STEP / 2
-        duration = next((d for d in DURATIONS if d <= length), None)
+        duration = next((d for d in durations if d <= length), None)
         if duration is not None:
             starts = np.arange(int(length // duration)) * duration
             windows += [Window(clip, float(start), duration) for start in starts]
-    if not windows:
-        raise UsageError(
-            f"no clip of {source.name} is {DURATIONS[-1]} s long or longer",
-            hint=f"dln data check {source.name}",
-        )
+    longest = max((window.duration for window in windows), default=0.0)
+    if longest < durations[0]:
+        fit = f"--set clip_seconds={longest}" if longest else f"dln data check {source.name}"
+        raise UsageError(f"no clip of {source.name} lasts {durations[0]} s", hint=fit)
     return windows
 
 
