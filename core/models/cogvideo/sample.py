@@ -42,9 +42,9 @@ class Sampling:
     top_p keeps the likeliest codes that hold this share, before both draws.
     """
 
-    guidance: float = 3.0
-    temperature: float = 1.0
-    top_p: float = 0.95
+    guidance: float = 2.0
+    temperature: float = 0.9
+    top_p: float = 0.9
     sharpen: float = 0.85
     clusters: int = 12
     first_clusters: int = 16

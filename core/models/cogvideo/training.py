@@ -183,7 +183,7 @@ class KeyframesStage(SequenceStage):
     name = "keyframes"
     needs = ("tokenizer", "image")
     mask = "sequential"
-    default_steps, default_batch = 3000, 8
+    default_steps, default_batch = 2750, 8
 
     def own_channel(self) -> Channel:
         return self.model.keyframes
@@ -199,7 +199,7 @@ class InterpolationStage(SequenceStage):
     name = "interpolation"
     needs = ("tokenizer", "image")
     mask = "interpolating"
-    default_steps, default_batch = 3000, 8
+    default_steps, default_batch = 2900, 8
 
     def own_channel(self) -> Channel:
         return self.model.interpolation
