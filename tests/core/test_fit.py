@@ -617,3 +617,42 @@ def test_toml_by_hand():
     assert to_toml(table) == (
         'model = "x"\n\n[fit]\nlr = 1e-05\nsizes = [1, 2]\n\n[fit.deep]\na = true\n'
     )
+
+
+def test_muon_moves_its_matrices_and_adamw_the_rest():
+    from dln.core.training.learner import create_optimizers
+
+    player = Toy().players[0]
+    player.muon = [p for p in player.parameters if p.ndim == 2][:1]
+    adamw, muon = create_optimizers(player, torch.device("cpu")).values()
+    moved = [id(p) for o in (adamw, muon) for g in o.param_groups for p in g["params"]]
+    assert sorted(moved) == sorted(id(p) for p in player.parameters)
+    assert [id(p) for g in muon.param_groups for p in g["params"]] == [id(player.muon[0])]
+
+
+def test_a_player_with_muon_resumes_to_the_same_bits(
+    new_run: Callable[..., Run], accelerator: Accelerator
+):
+    def toy(steps: int) -> Toy:
+        stage = Toy(steps=steps)
+        player = stage.players[0]
+        player.muon = [p for p in player.parameters if p.ndim == 2][:1]
+        return stage
+
+    whole, halves = toy(6), toy(6)
+    settings = replace(QUICK, checkpoint_every=3)
+    fit(whole, settings, new_run("whole"), accelerator, silent)
+    run = new_run("halves")
+
+    class Stop(Exception):
+        pass
+
+    def stop(event: Any) -> None:
+        if isinstance(event, Saved) and event.step == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        fit(toy(6), settings, run, accelerator, stop)
+    fit(halves, settings, run, accelerator, silent)
+    for name, tensor in whole.modules.state_dict().items():
+        assert torch.equal(tensor, halves.modules.state_dict()[name])
