@@ -272,7 +272,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     frames = config.most_frames if request.frames is None else request.frames
     if frames > config.most_frames:
         raise UsageError(f"cogvideo makes at most {config.most_frames} frames, not {frames}")
-    levels, durations = levels_for(frames), config.durations
+    levels = levels_for(frames)
     total, done = config.frame_length * (5 + 2 * levels), 0
 
     def tell() -> None:
@@ -281,13 +281,26 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
         on_progress(done, total, "frames")
 
     loop = start_loop(engine, model, request, tell)
-    words, guidance = partial(_texts, engine, model, request.prompt), loop.draw.sampling.guidance
-    codes = first_frame(loop, words(durations[0], guidance), guidance)
-    codes = key_frames(loop, partial(words, durations[0]), codes, guidance)
-    for level in range(levels):
-        codes = interpolate(loop, partial(words, durations[level + 1]), codes, 1.0)
+    words = partial(_texts, engine, model, request.prompt)
+    codes = clip_codes(loop, words, levels)
     pixels = engine.run("decode", indices=codes)["pixels"]
-    return Clip(to_frames(pixels)[:frames], request.fps or 4 * 2**levels / durations[0])
+    return Clip(to_frames(pixels)[:frames], request.fps or 4 * 2**levels / config.clip_seconds)
+
+
+def clip_codes(loop: Loop, words: Callable, levels: int | None) -> Tensor:
+    """The codes of a clip (F, N): the first frame, the key frames, `levels` interpolations.
+
+    words: the text's keys and values, from its frame rate and guidance. levels: None stops after
+    the first frame.
+    """
+    durations, guidance = loop.config.durations, loop.draw.sampling.guidance
+    codes = first_frame(loop, words(durations[0], guidance), guidance)
+    if levels is None:
+        return codes
+    codes = key_frames(loop, partial(words, durations[0]), codes, guidance)
+    for duration in durations[1 : levels + 1]:
+        codes = interpolate(loop, partial(words, duration), codes, 1.0)
+    return codes
 
 
 def start_loop(engine: Engine, model: Model, request: Request, tell: Callable[[], None]) -> Loop:
@@ -309,11 +322,6 @@ def preview(model: Model, prompt: str, stage: str) -> Clip:
     """What a model in training makes of a prompt with the stages that are trained by then."""
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
     loop = start_loop(engine, model, Request(prompt), lambda: None)
-    words, guidance = partial(_texts, engine, model, prompt), loop.draw.sampling.guidance
-    durations = model.config.durations
-    codes = first_frame(loop, words(durations[0], guidance), guidance)
-    if stage != "image":
-        codes = key_frames(loop, partial(words, durations[0]), codes, guidance)
-    if stage == "interpolation" and len(durations) > 1:
-        codes = interpolate(loop, partial(words, durations[1]), codes, 1.0)
+    levels = {"image": None, "keyframes": 0, "interpolation": 1}[stage]
+    codes = clip_codes(loop, partial(_texts, engine, model, prompt), levels)
     return Clip(to_frames(engine.run("decode", indices=codes)["pixels"]), 1.0)

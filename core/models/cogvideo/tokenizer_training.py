@@ -68,13 +68,13 @@ class TokenizerStage(Stage):
         self.model, self.source, self.options = model, source, options
         self.modules = model.tokenizer
         self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.steps, self.batch = pick(options.steps, self.name, 10_500), options.batch or 32
+        self.steps, self.batch = 10_500, 32
         self.players = [
             Player(
                 "tokenizer",
                 TokenizerObjective(model.tokenizer),
                 list(model.tokenizer.parameters()),
-                options.lr or 2e-3,
+                2e-3,
                 weight_decay=0.01,
             )
         ]
@@ -127,20 +127,12 @@ class DecoderStage(TokenizerStage):
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         super().__init__(model, source, options)
         self.modules = model.tokenizer.decoder
-        self.steps = pick(options.steps, self.name, 6600)
+        self.steps = 6600
         objective, trained = DecoderObjective(model.tokenizer), list(self.modules.parameters())
-        rate = options.lr or 1e-3
-        self.players = [Player("decoder", objective, trained, rate, weight_decay=0.01)]
+        self.players = [Player("decoder", objective, trained, 1e-3, weight_decay=0.01)]
 
     def after_step(self, step: int, reduce) -> None:
         """Nothing: the codes stay."""
 
     def finish(self) -> None:
         """Nothing: the clusters stay."""
-
-
-def pick(steps: dict[str, int] | int | None, stage: str, default: int) -> int:
-    """The steps asked for this stage, or its default."""
-    if isinstance(steps, dict):
-        return steps.get(stage, default)
-    return steps or default

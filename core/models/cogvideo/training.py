@@ -22,7 +22,7 @@ from ...training.stage import Player, Stage
 from . import masks
 from .config import DURATIONS, Config
 from .prompt import encode_texts
-from .tokenizer_training import HELD_BACK, DecoderStage, TokenizerStage, pick
+from .tokenizer_training import HELD_BACK, DecoderStage, TokenizerStage
 from .transformer import Backbone, Channel, clip_logits
 from .windows import STEP, codes_table, cut_windows
 
@@ -75,14 +75,10 @@ class SequenceStage(Stage):
     """What the three transformer stages share: codes, captions, cross-entropy."""
 
     mask: str | None = None
-    default_steps: int
-    default_batch: int
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         self.model, self.source, self.options = model, source, options
         self.windows = cut_windows(source, model.config.durations)
-        self.steps = pick(options.steps, self.name, self.default_steps)
-        self.batch = options.batch or self.default_batch
         self.channel = self.own_channel()
         self.modules: nn.Module = self.channel or model.image
         self.objective = SequenceObjective(model.image, self.channel, self.mask)
@@ -91,7 +87,7 @@ class SequenceStage(Stage):
                 self.name,
                 self.objective,
                 list(self.modules.parameters()),
-                options.lr or LEARNING_RATE,
+                LEARNING_RATE,
                 weight_decay=0.01,
                 muon=matrices(self.modules),
             )
@@ -168,7 +164,7 @@ class ImageStage(SequenceStage):
 
     name = "image"
     needs = ("tokenizer",)
-    default_steps, default_batch = 2400, 32
+    steps, batch = 2400, 32
 
     def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         window = self.windows[row]
@@ -183,7 +179,7 @@ class KeyframesStage(SequenceStage):
     name = "keyframes"
     needs = ("tokenizer", "image")
     mask = "sequential"
-    default_steps, default_batch = 2750, 8
+    steps, batch = 2750, 8
 
     def own_channel(self) -> Channel:
         return self.model.keyframes
@@ -199,7 +195,7 @@ class InterpolationStage(SequenceStage):
     name = "interpolation"
     needs = ("tokenizer", "image")
     mask = "interpolating"
-    default_steps, default_batch = 2900, 8
+    steps, batch = 2900, 8
 
     def own_channel(self) -> Channel:
         return self.model.interpolation
