@@ -34,6 +34,10 @@ def train(
         str | None, typer.Option(metavar="NAME|DIR", help="menagerie, or a folder of videos.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Size: see dln models show MODEL.")] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|RUN|FILE", help="Begin from these weights, not at random."),
+    ] = None,
     stage: Annotated[str | None, typer.Option(help="Go no further than this stage.")] = None,
     steps: Annotated[
         list[str] | None,
@@ -98,7 +102,7 @@ def train(
     overrides = parse_overrides(settings or [])
     place = out or (latest_run(spec.name) if resume else RUNS / spec.name)
     options = TrainOptions(
-        data=data, preset=preset, stage=stage, steps=parse_steps(steps or []), batch=batch, lr=lr,
+        data=data, preset=preset, start_from=start_from, stage=stage, steps=parse_steps(steps or []), batch=batch, lr=lr,
         resume=resume, out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,

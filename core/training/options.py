@@ -25,11 +25,13 @@ class TrainOptions:
     """What the user asked for; None takes the run's value when resuming, else the default.
 
     `steps` is one number for every stage or {stage: steps}; `batch` is the global batch, `lr` the
-    learning rate of every player; `config` overrides fields of the preset.
+    learning rate of every player; `config` overrides fields of the preset; `start_from` names
+    the weights to begin from, which bring their own configuration.
     """
 
     data: str | None = None
     preset: str | None = None
+    start_from: str | None = None
     stage: str | None = None
     steps: dict[str, int] | int | None = None
     batch: int | None = None
@@ -53,9 +55,11 @@ class TrainOptions:
         for name, value in (*checked, ("batch", self.batch), ("lr", self.lr)):
             if value is not None and value <= 0:
                 raise UsageError(f"--{name} must be above 0, not {value}")
+        if self.start_from and self.preset:
+            raise UsageError(f"the size is that of {self.start_from}: leave out --preset")
 
 
-def with_defaults(options: TrainOptions, preset: str, precision: str) -> TrainOptions:
+def with_defaults(options: TrainOptions, preset: str | None, precision: str) -> TrainOptions:
     """Every None that has a default takes it."""
     defaults = _DEFAULTS | {"preset": preset, "precision": precision}
     unset = {k: v for k, v in defaults.items() if getattr(options, k) is None}
@@ -71,6 +75,7 @@ def with_stored(options: TrainOptions, model: str, run: Run) -> TrainOptions:
     for name, given, kept in (
         ("--preset", options.preset, stored.get("preset")),
         ("--data", options.data, stored.get("data")),
+        ("--start-from", options.start_from, stored.get("start_from")),
         ("configuration", options.config or None, overrides),
     ):
         if given is not None and plain(given) != plain(kept):

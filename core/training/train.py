@@ -14,9 +14,18 @@ from .allocator import keep_freed_memory
 from .batches import step_seed
 from .events import Note, OnEvent, silent
 from .fit import FitSettings, fit
-from .options import TrainOptions, plain, recipe, resolve_config, with_defaults, with_stored
+from .options import (
+    TrainOptions,
+    override,
+    plain,
+    recipe,
+    resolve_config,
+    with_defaults,
+    with_stored,
+)
 from .run import Run
 from .stage import Stage
+from .start import begin_from, joined_vocabulary, open_start
 from .state import Checkpoints
 
 if TYPE_CHECKING:
@@ -58,17 +67,32 @@ def _train(
     if options.resume:
         options = with_stored(options, spec.name, Run.open(path))
     else:
-        precision = default_precision(accelerator.device)
-        options = with_defaults(options, spec.default_preset, precision)
+        preset = None if options.start_from else spec.default_preset
+        options = with_defaults(options, preset, default_precision(accelerator.device))
     module, seed = load(spec), options.seed or 0
-    config = resolve_config(module, str(options.preset), options.config)
     source = open_source(str(options.data), seed=seed)
+    start = open_start(options.start_from, spec.name) if options.start_from else None
     torch.manual_seed(seed)
-    model = module.Model(config, Vocabulary(source.words())).to(accelerator.device)
+    if start is None:
+        config = resolve_config(module, str(options.preset), options.config)
+        model = module.Model(config, Vocabulary(source.words()))
+    else:
+        config = override(start.model.config, options.config)
+        model = module.Model(config, joined_vocabulary(start.model, source.words()))
+        begin_from(model, start.model)
+    model.to(accelerator.device)
     stages = module.stages(model, source, options)
     adjust(stages, options)
     with accelerator.main_process_first():
-        run = _open_run(path, spec.name, options, config, source.fingerprint(), accelerator)
+        table = {
+            "model": spec.name,
+            "options": recipe(options),
+            "overrides": options.config,
+            "config": plain(config),
+            "data": {"fingerprint": source.fingerprint()},
+            "start": {"sha256": start.sha256} if start else {},
+        }
+        run = _open_run(path, table, options, accelerator)
     with run.locked(accelerator.is_main_process):
         report = getattr(source, "report", None)  # a folder's, of the files it leaves out
         if report is not None and report.problems:
@@ -105,28 +129,17 @@ def _train_stage(
 
 
 def _open_run(
-    path: Path,
-    model: str,
-    options: TrainOptions,
-    config: Any,
-    fingerprint: str,
-    accelerator: "Accelerator",
+    path: Path, table: dict[str, Any], options: TrainOptions, accelerator: "Accelerator"
 ) -> Run:
     """The run: new, or one whose model and data are still the same."""
-    table = {
-        "model": model,
-        "options": recipe(options),
-        "overrides": options.config,
-        "config": plain(config),
-        "data": {"fingerprint": fingerprint},
-    }
     if not accelerator.is_main_process:
         return Run.open(path)
     if not options.resume:
         return Run.create(path, table, force=options.force)
     run = Run.open(path)
-    for key, what in (("config", "the configuration"), ("data", "the data")):
-        if run.config.get(key) != table[key]:
+    fixed = {"config": "the configuration", "data": "the data", "start": "what it starts from"}
+    for key, what in fixed.items():
+        if run.config.get(key, {}) != table[key]:
             raise UsageError(
                 f"{what} of {path} changed since the run began",
                 hint="choose another folder with --out",
@@ -202,7 +215,10 @@ def _known(name: str, names: list[str]) -> None:
 
 
 def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
-    """All stages, or `only` after those that it needs, which must be finished."""
+    """All stages, or `only` after those that it needs, which must be finished.
+
+    Weights to start from hold the result of every stage.
+    """
     if only is None:
         return stages
     names = [stage.name for stage in stages]
@@ -210,8 +226,11 @@ def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
     wanted = stages[names.index(only)]
     before = stages[: names.index(only)]
     needed = [s for s in before if wanted.needs is None or s.name in wanted.needs]
+    finished = [s for s in needed if Checkpoints(run.state / s.name).finished()]
+    if run.config.get("start"):
+        return [*finished, wanted]
     for stage in needed:
-        if Checkpoints(run.state / stage.name).finished() is None:
+        if stage not in finished:
             raise UsageError(
                 f"stage '{only}' needs '{stage.name}', which is not finished in {run.path}",
                 hint=f"{run.resume_command} --stage {stage.name}",
@@ -233,7 +252,7 @@ def _package(
 
     results = {stage.name: Checkpoints(run.state / stage.name).finished() for stage in stages}
     done = {name: result for name, result in results.items() if result}
-    if len(done) < len(stages):
+    if len(done) < len(stages) and not run.config.get("start"):
         missing = next(name for name in results if name not in done)
         on_event(Note(f"next: {run.resume_command} --stage {missing}"))
         return
@@ -247,6 +266,7 @@ def _card(run: Run, options: TrainOptions, results: dict[str, Any]) -> dict[str,
         "model": run.config["model"],
         "recipe": recipe(options) | {"config": plain(options.config)},
         "data": {"name": options.data} | run.config["data"],
+        "start": run.config.get("start") or None,
         "steps": {name: result["steps"] for name, result in results.items()},
         "seconds": {name: result["seconds"] for name, result in results.items()},
         "metrics": {name: result["metrics"] for name, result in results.items()},

@@ -20,9 +20,11 @@ sys.path.append(str(Path(__file__).parent))
 from toy_training import Toy
 
 from dln.core.errors import Interrupted, MissingCapability, UsageError
+from dln.core.text.vocabulary import Vocabulary
 from dln.core.training.events import Event, Finished, Note, Started, silent
 from dln.core.training.options import TrainOptions, override, resolve_config
 from dln.core.training.run import Run
+from dln.core.training.start import begin_from, joined_vocabulary
 from dln.core.training.train import create_accelerator, train
 
 
@@ -191,6 +193,55 @@ def test_a_stage_that_needs_no_other_may_go_first(
     state = go(stage="second") / "state"
     assert (state / "second" / "final.safetensors").exists()
     assert not (state / "first").exists()
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Weights to start from: all ones, of a width that no preset has."""
+    model = Model(Config(width=20), SimpleNamespace(words=["lion", "eats"]))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0)
+    found = SimpleNamespace(model=model, sha256="1" * 64)
+    monkeypatch.setattr("dln.core.training.train.open_start", lambda name, model: found)
+    return found
+
+
+def test_training_begins_from_weights_there_are(
+    world: World, go: Callable[..., Path], start: SimpleNamespace
+):
+    path = go(start_from="old", stage="second", lr=1e-9)
+    assert (path / "model.safetensors").exists(), "the other stages are what they were"
+    assert world.cards[0]["start"] == {"sha256": "1" * 64}
+    assert world.cards[0]["recipe"]["start_from"] == "old"
+    assert Run.open(path).config["config"]["width"] == 20
+    assert "preset" not in Run.open(path).config["options"]
+    start.sha256 = "2" * 64
+    with pytest.raises(UsageError, match="what it starts from .* changed"):
+        go(resume=True)
+
+
+def test_weights_bring_their_own_size(go: Callable[..., Path], start: SimpleNamespace):
+    with pytest.raises(UsageError, match="leave out --preset"):
+        go(start_from="old", preset="tiny")
+    with pytest.raises(UsageError, match="have another width"):
+        go(start_from="old", config={"width": 8})
+
+
+def test_words_that_the_weights_know_keep_their_rows():
+    from dln.core.models.cogvideo import PRESETS
+    from dln.core.models.cogvideo import Model as CogVideo
+
+    small = override(PRESETS["tiny"], {"width": 8, "layers": 1})
+    old = CogVideo(small, Vocabulary(["lion", "eats"]))
+    words = joined_vocabulary(old, ["cat", "lion"])
+    assert words.words == ["lion", "eats", "cat"]
+    new = CogVideo(small, words)
+    fresh = new.image.tokens.weight[-1].clone()
+    begin_from(new, old)
+    assert torch.equal(new.image.tokens.weight[:-1], old.image.tokens.weight)
+    assert torch.equal(new.image.tokens.weight[-1], fresh)
+    assert torch.equal(new.tokenizer.codebook.codes, old.tokenizer.codebook.codes)
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,11 @@ HELD_BACK = 0.02  # share of the clips that measure instead of teach
 class TokenizerObjective(nn.Module):
     """L1, squared error and commitment, with more weight on what moves in front."""
 
-    def __init__(self, tokenizer: ImageTokenizer, foreground: float = 3.0) -> None:
+    foreground, squared = 3.0, 4.0
+
+    def __init__(self, tokenizer: ImageTokenizer) -> None:
         super().__init__()
-        self.tokenizer, self.foreground = tokenizer, foreground
+        self.tokenizer = tokenizer
 
     def reconstruct(self, target: Tensor) -> tuple[Tensor, Tensor]:
         """target: (B, 3, H, W) -> what comes back, commitment loss."""
@@ -43,13 +45,18 @@ class TokenizerObjective(nn.Module):
         error = made.float() - target
         weight = 1 + self.foreground * rgbm[:, 3:]
         weight = weight / weight.mean(dim=(1, 2, 3), keepdim=True)
-        loss = (weight * error.abs()).mean() + 4 * (weight * error.square()).mean()
+        loss = (weight * error.abs()).mean() + self.squared * (weight * error.square()).mean()
         psnr = -10 * error.detach().square().mean().log10()
         return {"loss": loss + 0.25 * commitment, "commitment": commitment, "psnr": psnr}
 
 
 class DecoderObjective(TokenizerObjective):
-    """The same for the decoder alone: the codes are what they are."""
+    """The same for the decoder alone: the codes are what they are.
+
+    By now the actors are recognisable, so the whole picture counts more.
+    """
+
+    foreground, squared = 1.0, 16.0
 
     def reconstruct(self, target: Tensor) -> tuple[Tensor, Tensor]:
         """target: (B, 3, H, W) -> what comes back, no commitment."""

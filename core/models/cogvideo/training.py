@@ -100,7 +100,7 @@ class SequenceStage(Stage):
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """The codes; a channel starts as the backbone, which is complete by now."""
         model = self.model
-        if self.channel is not None:
+        if self.channel is not None and not self.options.start_from:
             self.channel.start_from(model.image)
         half = self.options.precision == "bf16"
         self.table = codes_table(
