@@ -217,7 +217,7 @@ def test_training_begins_from_weights_there_are(
     assert Run.open(path).config["config"]["width"] == 20
     assert "preset" not in Run.open(path).config["options"]
     start.sha256 = "2" * 64
-    with pytest.raises(UsageError, match="what it starts from .* changed"):
+    with pytest.raises(UsageError, match=r"what it starts from .* changed"):
         go(resume=True)
 
 
