@@ -103,7 +103,8 @@ def train(
     place = out or (latest_run(spec.name) if resume else RUNS / spec.name)
     options = TrainOptions(
         data=data, preset=preset, start_from=start_from, stage=stage,
-        steps=parse_steps(steps or []), batch=batch, lr=lr, resume=resume, out=place, seed=seed, device=device, precision=precision and precision.value,
+        steps=parse_steps(steps or []), batch=batch, lr=lr, resume=resume,
+        out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
     )  # fmt: skip
