@@ -1,26 +1,73 @@
 """A model as named tensor functions, the same for every engine that runs them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+Value = Tensor | Sequence[Tensor]  # a sequence is one input in several parts, one a layer
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that one size of a graph's inputs may take."""
+
+    smallest: int
+    typical: int
+    largest: int
+
 
 @dataclass(frozen=True)
 class Graph:
     """One pure function: named tensors in, named tensors out.
 
-    module(**inputs) returns the tensors of `outputs` in order. example() makes inputs of a
-    typical size; axes[input][dimension] names the dimensions that may vary.
+    module(**inputs) returns the tensors of `outputs` in order. An input may be a sequence of
+    tensors of one shape; engines know its parts as name_0, name_1 ... `sizes` names the numbers
+    that the shapes follow from, each dimension a sum of them and a constant; example(**sizes)
+    makes inputs of these sizes from torch's random state.
     """
 
     name: str
     module: nn.Module
     outputs: tuple[str, ...]
-    example: Callable[[], dict[str, Tensor]]
-    axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    example: Callable[..., dict[str, Value]]
+    sizes: Mapping[str, Range] = field(default_factory=dict)
+
+    def inputs(self, **sizes: int) -> dict[str, Value]:
+        """Example inputs: of the typical sizes, save those that are given."""
+        return self.example(**{name: r.typical for name, r in self.sizes.items()} | sizes)
+
+    def axes(self) -> dict[str, dict[int, str]]:
+        """The dimensions that vary: {tensor: {dimension: "cached + 16"}}, parts one by one."""
+        base = {name: r.typical for name, r in self.sizes.items()}
+        shapes = {name: list(t.shape) for name, t in flatten(self.example(**base)).items()}
+        terms: dict[tuple[str, int], list[str]] = {}
+        rest = {(name, d): n for name, shape in shapes.items() for d, n in enumerate(shape)}
+        for size, typical in base.items():
+            grown = flatten(self.example(**base | {size: typical + 1}))
+            for (name, d), n in list(rest.items()):
+                factor = grown[name].shape[d] - shapes[name][d]
+                if factor:
+                    terms.setdefault((name, d), []).append(f"{factor}*{size}"[2 * (factor == 1) :])
+                    rest[name, d] = n - factor * typical
+        found: dict[str, dict[int, str]] = {}
+        for (name, d), parts in terms.items():
+            constant = [str(rest[name, d])] if rest[name, d] else []
+            found.setdefault(name, {})[d] = " + ".join([*parts, *constant])
+        return found
+
+
+def flatten(inputs: Mapping[str, Value]) -> dict[str, Tensor]:
+    """The same tensors by name, the parts of a sequence as name_0, name_1 ..."""
+    found: dict[str, Tensor] = {}
+    for name, value in inputs.items():
+        if isinstance(value, Tensor):
+            found[name] = value
+        else:
+            found |= {f"{name}_{number}": part for number, part in enumerate(value)}
+    return found
 
 
 class Engine(Protocol):
@@ -28,8 +75,9 @@ class Engine(Protocol):
 
     name: str
 
-    def run(self, graph: str, **inputs: Tensor) -> dict[str, Tensor]:
-        """Inputs and outputs by name; host tensors in, host tensors out."""
+    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
+        """Inputs and outputs by name. Outputs stay on the engine's device and belong to the
+        caller; inputs may lie there or on the host."""
         ...
 
 
@@ -44,9 +92,14 @@ class TorchEngine:
         for graph in graphs.values():
             graph.module.to(self.device).eval()
 
-    def run(self, graph: str, **inputs: Tensor) -> dict[str, Tensor]:
+    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """Run one graph without gradients; inputs move to the engine's device."""
         found = self._graphs[graph]
         with torch.inference_mode():
-            moved = {name: tensor.to(self.device) for name, tensor in inputs.items()}
+            moved = {name: self._here(value) for name, value in inputs.items()}
             return dict(zip(found.outputs, found.module(**moved), strict=True))
+
+    def _here(self, value: Value) -> Value:
+        if isinstance(value, Tensor):
+            return value.to(self.device)
+        return [part.to(self.device) for part in value]

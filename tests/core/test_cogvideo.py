@@ -19,6 +19,7 @@ from dln.core.models.cogvideo.sample import (
     Loop,
     Sampling,
     first_frame,
+    frame_bias,
     levels_for,
     shift,
 )
@@ -144,11 +145,10 @@ def test_cached_decoding_equals_the_full_pass(name):
     for slot in range(5):
         if slot in given:
             continue
-        for number, place in enumerate(run.places(slot)):
-            token = inputs[:, slot, number : number + 1]
-            logits = run.extend(token, place[None], torch.zeros(1, number + 1))
+        run.begin(slot)
+        for number in range(16):
+            logits = run.step(inputs[:, slot, number : number + 1], number)
             assert (logits[:, 0] - expected[:, slot, number]).abs().max() < 1e-5
-        run.spatial.cut(run.texts)
 
 
 def test_cached_image_equals_the_full_pass():
@@ -158,14 +158,15 @@ def test_cached_image_equals_the_full_pass():
         expected = image_logits(model.image, text, seen, shift(TOY, codes[:, 0]))
     engine = TorchEngine(model.graphs())
     state = engine.run("text", text=text, seen=seen)
-    cache = Cache(state["image_k"], state["image_v"], 16)
+    cache = Cache(state["image_k"], state["image_v"])
+    cache.reserve(16)
     for place in range(16):
         out = engine.run(
             "image",
             tokens=shift(TOY, codes[:, 0])[:, place : place + 1],
             places=torch.tensor([place]),
             padding=state["padding"],
-            bias=torch.zeros(1, place + 1),
+            bias=frame_bias(16)[place],
             k=cache.k,
             v=cache.v,
         )

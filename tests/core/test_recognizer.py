@@ -84,7 +84,7 @@ def test_config_names_the_wrong_field(change, field):
 def test_graph_gives_what_the_model_gives():
     model = toy().eval()
     graphs = model.graphs()
-    inputs = graphs["recognize"].example()
+    inputs = graphs["recognize"].inputs(batch=3)
     out = TorchEngine(graphs).run("recognize", **inputs)
     assert tuple(out) == HEADS
     with torch.no_grad():

@@ -1,7 +1,8 @@
 """CogVideo as pure tensor functions: text, image step, two-channel steps, pixels.
 
 The caches of keys and values are plain inputs and outputs: a step takes those of the tokens
-before it and returns those of its own tokens; who calls it keeps them together.
+before it, one tensor a layer, so that no engine has to cut a stack apart, and returns those of
+its own tokens. Who calls it keeps them together; a bias of -inf hides places not filled yet.
 Shapes: B batch, S text tokens, Q new tokens, P and R cached tokens of the spatial and of the
 temporal channel (text included), L layers, H heads, D channels of a head, N tokens of a frame.
 """
@@ -12,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ..graph import Graph
+from ..graph import Graph, Range, Value
 from .config import Config
 from .tokenizer import ImageTokenizer
 from .transformer import Attention, Backbone, Channel, text_positions
@@ -22,7 +23,7 @@ def _attend(q: Tensor, past: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor], 
     """Attention over cached and new keys without joining them: (B, H, Q, D) -> (B, Q, H * D)."""
     q = q * q.shape[-1] ** -0.5
     scores = torch.cat([q @ past[0].transpose(-1, -2), q @ new[0].transpose(-1, -2)], dim=-1)
-    weights = (scores + bias).softmax(-1)
+    weights = (scores + bias).softmax(-1, dtype=torch.float32).to(scores.dtype)
     cached = past[0].shape[2]
     out = weights[..., :cached] @ past[1] + weights[..., cached:] @ new[1]
     return out.transpose(1, 2).flatten(2)
@@ -39,7 +40,7 @@ class TextGraph(nn.Module):
         """text, seen: (B, S) -> padding (B, S), then (L, B, H, S, D) keys and values of each."""
         backbone, heads = self.backbone, self.backbone.config.heads
         x = backbone.tokens(text) + backbone.positions(text_positions(seen))
-        padding = (1.0 - seen.to(x.dtype)) * (torch.finfo(torch.float32).min / 2)
+        padding = (1.0 - seen.to(x.dtype)) * (torch.finfo(x.dtype).min / 2)
         caches: list[list[Tensor]] = [[] for _ in range(2 + 2 * len(self.channels))]
         for index, layer in enumerate(backbone.blocks):
             normed = layer.norm1(x)
@@ -50,7 +51,8 @@ class TextGraph(nn.Module):
             for cache, tensor in zip(caches, found, strict=True):
                 cache.append(tensor)
             q = q * q.shape[-1] ** -0.5
-            weights = (q @ k.transpose(-1, -2) + padding[:, None, None]).softmax(-1)
+            scores = q @ k.transpose(-1, -2) + padding[:, None, None]
+            weights = scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
             attended = (weights @ v).transpose(1, 2).flatten(2)
             x = layer.finish(x, layer.attention.dense(attended))
         return padding, *(torch.stack(cache) for cache in caches)
@@ -64,10 +66,16 @@ class ImageGraph(nn.Module):
         self.backbone = backbone
 
     def forward(
-        self, tokens: Tensor, places: Tensor, padding: Tensor, bias: Tensor, k: Tensor, v: Tensor
+        self,
+        tokens: Tensor,
+        places: Tensor,
+        padding: Tensor,
+        bias: Tensor,
+        k: list[Tensor],
+        v: list[Tensor],
     ) -> tuple[Tensor, Tensor, Tensor]:
         """tokens: (B, Q), places: (Q,) in the frame, padding: (B, S), bias: (Q, P - S + Q),
-        k, v: (L, B, H, P, D) -> logits (B, Q, codes), new k and v (L, B, H, Q, D)."""
+        k, v: L times (B, H, P, D) -> logits (B, Q, codes), new k and v (L, B, H, Q, D)."""
         backbone = self.backbone
         x = backbone.tokens(tokens) + backbone.positions(places + backbone.config.image_position)
         mask = _with_text(padding, bias)
@@ -145,14 +153,15 @@ class ClipGraph(nn.Module):
         padding: Tensor,
         spatial_bias: Tensor,
         temporal_bias: Tensor,
-        spatial_k: Tensor,
-        spatial_v: Tensor,
-        temporal_k: Tensor,
-        temporal_v: Tensor,
+        spatial_k: list[Tensor],
+        spatial_v: list[Tensor],
+        temporal_k: list[Tensor],
+        temporal_v: list[Tensor],
     ) -> tuple[Tensor, ...]:
         """tokens: (B, Q), places: (Q,) = frame * N + place in the frame, padding: (B, S),
         spatial_bias: (Q, P - S + Q), temporal_bias: (2, Q, R - S + Q) for even and odd layers,
-        caches (L, B, H, P or R, D) -> logits (B, Q, codes), the new spatial k, v, temporal k, v.
+        caches L times (B, H, P or R, D) -> logits (B, Q, codes), the new spatial k, v, temporal
+        k, v, each (L, B, H, Q, D).
         """
         heads = self.backbone.config.heads
         x = self.backbone.tokens(tokens) + self.table[places]
@@ -196,71 +205,58 @@ class EncodeGraph(nn.Module):
 
 
 @dataclass(frozen=True)
-class _Shapes:
-    """Typical inputs for the graphs of one configuration."""
+class _Examples:
+    """Inputs of given sizes for the graphs of one configuration."""
 
     config: Config
-    batch: int = 2
-    cached: int = 7
+    words: int
 
-    def cache(self, past: int) -> Tensor:
+    def cache(self, batch: int, past: int) -> list[Tensor]:
         c = self.config
-        return torch.randn(c.layers, self.batch, c.heads, past, c.width // c.heads)
+        return [torch.randn(batch, c.heads, past, c.width // c.heads) for _ in range(c.layers)]
 
-    def text(self) -> dict[str, Tensor]:
-        shape = (self.batch, self.config.text_length)
+    def text(self, batch: int) -> dict[str, Value]:
+        length = self.config.text_length
+        first = self.config.symbol("<pad>")
+        words = torch.randint(first, self.config.word(self.words), (batch, length))
+        start = torch.randint(length, (batch, 1))
+        return {"text": words, "seen": (torch.arange(length) >= start).long()}
+
+    def tokens(self, batch: int, new: int, rows: int) -> dict[str, Value]:
         return {
-            "text": torch.full(shape, self.config.word(0)),
-            "seen": torch.ones(shape, dtype=torch.long),
+            "tokens": torch.randint(self.config.codes, (batch, new)),
+            "places": torch.randint(rows, (new,)),
+            "padding": torch.zeros(batch, self.config.text_length),
         }
 
-    def step(self) -> dict[str, Tensor]:
-        queries, past = 3, self.config.text_length + self.cached
+    def image(self, batch: int, new: int, cached: int) -> dict[str, Value]:
+        past = self.config.text_length + cached
         return {
-            "tokens": torch.full((self.batch, queries), self.config.symbol("<start_of_image>")),
-            "places": torch.arange(self.cached, self.cached + queries),
-            "padding": torch.zeros(self.batch, self.config.text_length),
-            "bias": torch.zeros(queries, self.cached + queries),
-            "k": self.cache(past),
-            "v": self.cache(past),
+            **self.tokens(batch, new, self.config.frame_length),
+            "bias": torch.zeros(new, cached + new),
+            "k": self.cache(batch, past),
+            "v": self.cache(batch, past),
         }
 
-    def clip(self) -> dict[str, Tensor]:
-        step = self.step()
-        queries, past = step["tokens"].shape[1], self.config.text_length + 2 * self.cached
+    def clip(self, batch: int, new: int, spatial: int, temporal: int) -> dict[str, Value]:
+        texts, places = self.config.text_length, self.config.frames * self.config.frame_length
         return {
-            **{name: step[name] for name in ("tokens", "places", "padding")},
-            "spatial_bias": step["bias"],
-            "temporal_bias": torch.zeros(2, queries, 2 * self.cached + queries),
-            "spatial_k": step["k"],
-            "spatial_v": step["v"],
-            "temporal_k": self.cache(past),
-            "temporal_v": self.cache(past),
+            **self.tokens(batch, new, places),
+            "spatial_bias": torch.zeros(new, spatial + new),
+            "temporal_bias": torch.zeros(2, new, temporal + new),
+            "spatial_k": self.cache(batch, texts + spatial),
+            "spatial_v": self.cache(batch, texts + spatial),
+            "temporal_k": self.cache(batch, texts + temporal),
+            "temporal_v": self.cache(batch, texts + temporal),
         }
 
-    def indices(self) -> dict[str, Tensor]:
-        return {"indices": torch.zeros(self.batch, self.config.frame_length, dtype=torch.long)}
+    def indices(self, batch: int) -> dict[str, Value]:
+        return {"indices": torch.randint(self.config.codes, (batch, self.config.frame_length))}
 
-    def frames(self) -> dict[str, Tensor]:
-        return {"frames": torch.rand(self.batch, 3, *[self.config.image_size] * 2)}
+    def frames(self, batch: int) -> dict[str, Value]:
+        return {"frames": torch.rand(batch, 3, *[self.config.image_size] * 2)}
 
 
-_CACHE = {1: "batch", 3: "cached"}
-_STEP_AXES = {
-    "tokens": {0: "batch", 1: "new"},
-    "places": {0: "new"},
-    "padding": {0: "batch"},
-}
-_IMAGE_AXES = {**_STEP_AXES, "bias": {0: "new", 1: "seen"}, "k": _CACHE, "v": _CACHE}
-_CLIP_AXES = {
-    **_STEP_AXES,
-    "spatial_bias": {0: "new", 1: "spatial_seen"},
-    "temporal_bias": {1: "new", 2: "temporal_seen"},
-    "spatial_k": {1: "batch", 3: "spatial_cached"},
-    "spatial_v": {1: "batch", 3: "spatial_cached"},
-    "temporal_k": {1: "batch", 3: "temporal_cached"},
-    "temporal_v": {1: "batch", 3: "temporal_cached"},
-}
 _CLIP_OUTPUTS = ("logits", "spatial_k", "spatial_v", "temporal_k", "temporal_v")
 _TEXT_OUTPUTS = (
     "padding",
@@ -271,24 +267,39 @@ _TEXT_OUTPUTS = (
 def build_graphs(model) -> dict[str, Graph]:
     """The graphs of a CogVideo `Model`."""
     config, backbone = model.config, model.image
-    shapes = _Shapes(config)
+    examples = _Examples(config, len(model.vocabulary))
     text = TextGraph(backbone, [model.keyframes, model.interpolation])
-    batch = {0: "batch"}
+    # Guidance doubles one prompt; the last interpolation has half as many windows as key frames.
+    several = {"batch": Range(1, 2, 16)}
+    frame = config.frame_length
+    step = {"new": Range(1, 1, 3 * frame)}
+    image = {**several, "new": Range(1, 1, frame), "cached": Range(0, frame, frame)}
+    clip = {
+        **several,
+        **step,
+        "spatial": Range(0, frame, frame),
+        "temporal": Range(0, 3 * frame, config.frames * frame),
+    }
+    several_frames = {"batch": Range(1, config.most_frames, 4 * config.most_frames)}
     graphs = [
-        Graph("text", text, _TEXT_OUTPUTS, shapes.text, {"text": batch, "seen": batch}),
-        Graph("image", ImageGraph(backbone), ("logits", "k", "v"), shapes.step, _IMAGE_AXES),
+        Graph("text", text, _TEXT_OUTPUTS, examples.text, several),
+        Graph("image", ImageGraph(backbone), ("logits", "k", "v"), examples.image, image),
         Graph(
             "decode",
             DecodeGraph(model.tokenizer, config.grid),
             ("pixels",),
-            shapes.indices,
-            {"indices": batch},
+            examples.indices,
+            several_frames,
         ),
         Graph(
-            "encode", EncodeGraph(model.tokenizer), ("indices",), shapes.frames, {"frames": batch}
+            "encode",
+            EncodeGraph(model.tokenizer),
+            ("indices",),
+            examples.frames,
+            several_frames,
         ),
     ]
     for name in ("keyframes", "interpolation"):
         module = ClipGraph(backbone, getattr(model, name))
-        graphs.append(Graph(name, module, _CLIP_OUTPUTS, shapes.clip, _CLIP_AXES))
+        graphs.append(Graph(name, module, _CLIP_OUTPUTS, examples.clip, clip))
     return {graph.name: graph for graph in graphs}

@@ -83,17 +83,34 @@ def _inverse(shares: Tensor, u: Tensor) -> Tensor:
 
 
 class Cache:
-    """Keys and values of the tokens so far, in one buffer that never moves."""
+    """Keys and values of the tokens so far, k and v: (B, H, room, D) for each layer.
 
-    def __init__(self, k: Tensor, v: Tensor, room: int) -> None:
-        """k, v: (L, B, H, S, D) of the text; `room`: tokens to come."""
-        shape = (*k.shape[:3], k.shape[3] + room, k.shape[4])
-        self._k, self._v = k.new_empty(shape), v.new_empty(shape)
-        self.used = 0
-        self.add(k, v)
+    The buffers stay where they are until `reserve` needs more room, so that an engine can hold
+    on to them. What is not in use yet is zero: a mask hides it, yet it is multiplied.
+    """
+
+    def __init__(self, k: Tensor, v: Tensor) -> None:
+        """k, v: (L, B, H, S, D) of the text; they are not written to."""
+        self.used = k.shape[3]
+        self._hold(k, v)
+
+    def _hold(self, k: Tensor, v: Tensor) -> None:
+        self._k, self._v = k, v
+        self.k, self.v = list(k.unbind(0)), list(v.unbind(0))
+
+    def reserve(self, more: int) -> None:
+        """Room for `more` tokens beyond those in use."""
+        size = self.used + more
+        if size > self._k.shape[3]:
+            self._hold(self._grown(self._k, size), self._grown(self._v, size))
+
+    def _grown(self, old: Tensor, size: int) -> Tensor:
+        new = old.new_zeros(*old.shape[:3], size, old.shape[4])
+        new[:, :, :, : self.used] = old[:, :, :, : self.used]
+        return new
 
     def add(self, k: Tensor, v: Tensor) -> None:
-        """Append (L, B, H, Q, D)."""
+        """Append (L, B, H, Q, D); there is room."""
         end = self.used + k.shape[3]
         self._k[:, :, :, self.used : end] = k
         self._v[:, :, :, self.used : end] = v
@@ -103,13 +120,12 @@ class Cache:
         """Forget all but the first `length` tokens."""
         self.used = length
 
-    @property
-    def k(self) -> Tensor:
-        return self._k[:, :, :, : self.used]
 
-    @property
-    def v(self) -> Tensor:
-        return self._v[:, :, :, : self.used]
+def frame_bias(length: int) -> Tensor:
+    """(N, 1, N + 1): what each token of a frame sees of the frame's buffer, then of itself."""
+    hidden = torch.ones(length, length).triu().bool()
+    seen = torch.zeros(length, length).masked_fill(hidden, float("-inf"))
+    return torch.cat([seen, torch.zeros(length, 1)], dim=1)[:, None]
 
 
 @dataclass
@@ -121,9 +137,11 @@ class Loop:
     draw: Draw
     tell: Callable[[], None]
     visible: dict[str, masks.Visibility] = field(init=False)
+    own: Tensor = field(init=False)  # what a token sees of its own frame (N, 1, N + 1)
 
     def __post_init__(self) -> None:
         config = self.config
+        self.own = frame_bias(config.frame_length)
         self.visible = {
             "keyframes": masks.sequential(config.grid, config.frames),
             "interpolation": masks.interpolating(config.grid, config.frames, config.window),
@@ -146,16 +164,17 @@ def guided(texts: list[tuple[str, str | None]], guidance: float) -> list[tuple[s
 def first_frame(loop: Loop, text: dict[str, Tensor], guidance: float) -> Tensor:
     """One frame from the backbone alone: (1, N)."""
     length, copies = loop.config.frame_length, len(text["padding"])
-    cache = Cache(text["image_k"], text["image_v"], length)
+    cache, places, bias = Cache(text["image_k"], text["image_v"]), torch.arange(length), loop.own
+    cache.reserve(length)
     token = torch.full((copies, 1), loop.config.symbol("<start_of_image>"))
     codes = []
     for place in range(length):
         out = loop.engine.run(
             "image",
             tokens=token,
-            places=torch.tensor([place]),
+            places=places[place : place + 1],
             padding=text["padding"],
-            bias=torch.zeros(1, place + 1),
+            bias=bias[place],
             k=cache.k,
             v=cache.v,
         )
@@ -173,62 +192,80 @@ class ClipRun:
     def __init__(self, loop: Loop, graph: str, text: dict[str, Tensor], guidance: float) -> None:
         self.loop, self.graph, self.guidance = loop, graph, guidance
         self.padding = text["padding"]
-        config = loop.config
+        self.dense = loop.visible[graph].dense
         self.texts = self.padding.shape[1]
-        room = config.frames * config.frame_length
-        self.spatial = Cache(text["image_k"], text["image_v"], room)
-        self.temporal = Cache(text[f"{graph}_k"], text[f"{graph}_v"], room)
-        self.order: list[int] = []  # places whose keys the temporal cache holds, in order
+        self.spatial = Cache(text["image_k"], text["image_v"])
+        self.temporal = Cache(text[f"{graph}_k"], text[f"{graph}_v"])
+        self.order = torch.zeros(0, dtype=torch.long)  # places in the temporal cache, in order
 
-    def extend(self, tokens: Tensor, places: Tensor, spatial_bias: Tensor) -> Tensor:
-        """Run new tokens (B, Q) at places (Q,) and keep their keys and values -> logits."""
-        self.order += places.tolist()
-        dense = self.loop.visible[self.graph].dense
+    def _run(self, tokens: Tensor, places: Tensor, spatial_bias: Tensor, temporal_bias: Tensor):
+        """Run new tokens (B, Q) at places (Q,) -> the graph's outputs."""
         copies = len(self.padding) // len(tokens)
-        out = self.loop.engine.run(
+        return self.loop.engine.run(
             self.graph,
             tokens=tokens.repeat(copies, 1),
             places=places,
             padding=self.padding,
             spatial_bias=spatial_bias,
-            temporal_bias=dense[:, places][:, :, self.order],
+            temporal_bias=temporal_bias,
             spatial_k=self.spatial.k,
             spatial_v=self.spatial.v,
             temporal_k=self.temporal.k,
             temporal_v=self.temporal.v,
         )
-        self.spatial.add(out["spatial_k"], out["spatial_v"])
-        self.temporal.add(out["temporal_k"], out["temporal_v"])
-        return out["logits"]
 
     def read(self, frames: dict[int, Tensor], within: Tensor) -> None:
-        """Take given frames in, all at once. frames[slot]: (B, N) codes; within: (N, N) mask."""
+        """Take given frames in, first of all and all at once. frames[slot]: (B, N) codes;
+        within: (N, N) mask."""
         config = self.loop.config
         tokens = torch.cat([shift(config, codes) for codes in frames.values()], dim=1)
         places = torch.cat([self.places(slot) for slot in frames])
         bias = torch.full((len(places), len(places)), float("-inf"))
         for block in torch.arange(len(places)).chunk(len(frames)):
             bias[block[:, None], block] = within
-        self.extend(tokens, places, bias)
-        self.spatial.cut(self.texts)
+        out = self._run(tokens, places, bias, self.dense[:, places][:, :, places])
+        self.temporal.reserve(len(places))
+        self.temporal.add(out["temporal_k"], out["temporal_v"])
+        self.order = places
 
     def places(self, slot: int) -> Tensor:
         """Places of the tokens of one frame."""
         length = self.loop.config.frame_length
         return torch.arange(slot * length, (slot + 1) * length)
 
+    def begin(self, slot: int) -> None:
+        """Room for a new frame, and what each of its tokens sees of the past and of itself."""
+        places, known = self.places(slot), len(self.order)
+        self.order = torch.cat([self.order, places])
+        self.spatial.cut(self.texts)
+        for cache in (self.spatial, self.temporal):
+            cache.reserve(len(places))
+        bias = self.dense[:, places][:, :, self.order]
+        number = torch.arange(len(places))
+        bias[:, number, known + number] = float("-inf")  # itself comes last, as a new token
+        own = self.dense[:, places, places][..., None]
+        self.bias = torch.cat([bias, own], dim=-1).transpose(0, 1)[:, :, None].contiguous()
+
+    def step(self, token: Tensor, number: int) -> Tensor:
+        """Token (B, 1) `number` of the frame begun -> logits (B, 1, K)."""
+        place = self.order[len(self.order) - self.loop.config.frame_length + number][None]
+        out = self._run(token, place, self.loop.own[number], self.bias[number])
+        self.spatial.add(out["spatial_k"], out["spatial_v"])
+        self.temporal.add(out["temporal_k"], out["temporal_v"])
+        return out["logits"]
+
     def write(self, slot: int, batch: int) -> Tensor:
         """Generate frame `slot` token by token: (B, N)."""
         config = self.loop.config
+        self.begin(slot)
         token = torch.full((batch, 1), config.symbol("<start_of_image>"))
         codes = []
-        for number, place in enumerate(self.places(slot)):
-            logits = self.extend(token, place[None], torch.zeros(1, number + 1))
+        for number in range(config.frame_length):
+            logits = self.step(token, number)
             code = self.loop.choose(logits, self.guidance, self.loop.draw.sampling.clusters)
             codes.append(code)
             token = code[:, None]
             self.loop.tell()
-        self.spatial.cut(self.texts)
         return torch.stack(codes, dim=1)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import UsageError
 from ...text.vocabulary import Vocabulary
-from ..graph import Graph
+from ..graph import Graph, Range, Value
 from .config import HEADS, PRESETS, Config
 from .network import Network
 
@@ -56,14 +56,13 @@ class Model(nn.Module):
 
     def graphs(self) -> dict[str, Graph]:
         """The one function of the model: "recognize"."""
-        graph = Graph(
-            "recognize", _InOrder(self.network), HEADS, self._example, {"frames": {0: "batch"}}
-        )
+        clips = {"batch": Range(1, 8, 64)}
+        graph = Graph("recognize", _InOrder(self.network), HEADS, self._example, clips)
         return {graph.name: graph}
 
-    def _example(self) -> dict[str, Tensor]:
+    def _example(self, batch: int) -> dict[str, Value]:
         size = self.config.image_size
-        return {"frames": torch.rand(2, self.config.frames, 3, size, size)}
+        return {"frames": torch.rand(batch, self.config.frames, 3, size, size)}
 
 
 class _InOrder(nn.Module):
