@@ -18,10 +18,11 @@ from dln.core.models.cogvideo.sample import (
     Draw,
     Loop,
     Sampling,
+    earlier,
     first_frame,
-    frame_bias,
     levels_for,
     shift,
+    with_text,
 )
 from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.cogvideo.transformer import clip_logits, image_logits
@@ -160,13 +161,14 @@ def test_cached_image_equals_the_full_pass():
     state = engine.run("text", text=text, seen=seen)
     cache = Cache(state["image_k"], state["image_v"])
     cache.reserve(16)
+    bias = with_text(state["padding"], earlier(16))
     for place in range(16):
         out = engine.run(
             "image",
             tokens=shift(TOY, codes[:, 0])[:, place : place + 1],
             places=torch.tensor([place]),
-            padding=state["padding"],
-            bias=frame_bias(16)[place],
+            bias=bias[place],
+            own=torch.zeros(1, 1),
             k=cache.k,
             v=cache.v,
         )

@@ -4,7 +4,8 @@ The caches of keys and values are plain inputs and outputs: a step takes those o
 before it, one tensor a layer, so that no engine has to cut a stack apart, and returns those of
 its own tokens. Who calls it keeps them together; a bias of -inf hides places not filled yet.
 Shapes: B batch, S text tokens, Q new tokens, P and R cached tokens of the spatial and of the
-temporal channel (text included), L layers, H heads, D channels of a head, N tokens of a frame.
+temporal channel (the text's come first), L layers, H heads, D channels of a head, N tokens of a
+frame.
 """
 
 from dataclasses import dataclass
@@ -18,14 +19,20 @@ from .config import Config
 from .tokenizer import ImageTokenizer
 from .transformer import Attention, Backbone, Channel, text_positions
 
+Pair = tuple[Tensor, Tensor]
 
-def _attend(q: Tensor, past: tuple[Tensor, Tensor], new: tuple[Tensor, Tensor], bias: Tensor):
-    """Attention over cached and new keys without joining them: (B, H, Q, D) -> (B, Q, H * D)."""
+
+def _attend(q: Tensor, past: Pair, new: Pair, bias: Tensor, own: Tensor) -> Tensor:
+    """Attention over cached and new keys without joining them: (B, H, Q, D) -> (B, Q, H * D).
+
+    bias: (B, Q, P) over the cached keys, own: (Q, Q) over the new ones.
+    """
     q = q * q.shape[-1] ** -0.5
-    scores = torch.cat([q @ past[0].transpose(-1, -2), q @ new[0].transpose(-1, -2)], dim=-1)
-    weights = (scores + bias).softmax(-1, dtype=torch.float32).to(scores.dtype)
-    cached = past[0].shape[2]
-    out = weights[..., :cached] @ past[1] + weights[..., cached:] @ new[1]
+    cached = q @ past[0].transpose(-1, -2) + bias.unsqueeze(1)
+    scores = torch.cat([cached, q @ new[0].transpose(-1, -2) + own], dim=-1)
+    weights = scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
+    size = past[0].shape[2]
+    out = weights[..., :size] @ past[1] + weights[..., size:] @ new[1]
     return out.transpose(1, 2).flatten(2)
 
 
@@ -69,31 +76,24 @@ class ImageGraph(nn.Module):
         self,
         tokens: Tensor,
         places: Tensor,
-        padding: Tensor,
         bias: Tensor,
+        own: Tensor,
         k: list[Tensor],
         v: list[Tensor],
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """tokens: (B, Q), places: (Q,) in the frame, padding: (B, S), bias: (Q, P - S + Q),
-        k, v: L times (B, H, P, D) -> logits (B, Q, codes), new k and v (L, B, H, Q, D)."""
+        """tokens: (B, Q), places: (Q,) in the frame, bias: (B, Q, P) over the cached tokens,
+        own: (Q, Q) over the new ones, k, v: L times (B, H, P, D) -> logits (B, Q, codes), new k
+        and v (L, B, H, Q, D)."""
         backbone = self.backbone
         x = backbone.tokens(tokens) + backbone.positions(places + backbone.config.image_position)
-        mask = _with_text(padding, bias)
         keys, values = [], []
         for index, layer in enumerate(backbone.blocks):
             q, kn, vn = layer.attention.heads(layer.norm1(x), backbone.config.heads)
-            attended = _attend(q, (k[index], v[index]), (kn, vn), mask)
+            attended = _attend(q, (k[index], v[index]), (kn, vn), bias, own)
             x = layer.finish(x, layer.attention.dense(attended))
             keys.append(kn)
             values.append(vn)
         return backbone.logits(x), torch.stack(keys), torch.stack(values)
-
-
-def _with_text(padding: Tensor, bias: Tensor) -> Tensor:
-    """(B, S) and (Q, K) -> (B, 1, Q, S + K)."""
-    batch, queries = padding.shape[0], bias.shape[0]
-    text = padding[:, None, None].expand(-1, 1, queries, -1)
-    return torch.cat([text, bias.expand(batch, 1, -1, -1)], dim=-1)
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
@@ -150,30 +150,30 @@ class ClipGraph(nn.Module):
         self,
         tokens: Tensor,
         places: Tensor,
-        padding: Tensor,
         spatial_bias: Tensor,
+        spatial_own: Tensor,
         temporal_bias: Tensor,
+        temporal_own: Tensor,
         spatial_k: list[Tensor],
         spatial_v: list[Tensor],
         temporal_k: list[Tensor],
         temporal_v: list[Tensor],
     ) -> tuple[Tensor, ...]:
-        """tokens: (B, Q), places: (Q,) = frame * N + place in the frame, padding: (B, S),
-        spatial_bias: (Q, P - S + Q), temporal_bias: (2, Q, R - S + Q) for even and odd layers,
-        caches L times (B, H, P or R, D) -> logits (B, Q, codes), the new spatial k, v, temporal
-        k, v, each (L, B, H, Q, D).
+        """tokens: (B, Q), places: (Q,) = frame * N + place in the frame, caches L times
+        (B, H, P or R, D), spatial_bias: (B, Q, P), spatial_own: (Q, Q), temporal_bias:
+        (2, B, Q, R) and temporal_own: (2, Q, Q) for even and odd layers -> logits (B, Q, codes),
+        the new spatial k, v, temporal k, v, each (L, B, H, Q, D).
         """
         heads = self.backbone.config.heads
         x = self.backbone.tokens(tokens) + self.table[places]
-        spatial = _with_text(padding, spatial_bias)
-        temporal = [_with_text(padding, bias) for bias in temporal_bias.unbind(0)]
         found: list[list[Tensor]] = [[], [], [], []]
         for index, layer in enumerate(self.backbone.blocks):
             attention = cast(FusedAttention, self.attention[index])
             q, k, v, qn, kn, vn = attention.heads(layer.norm1(x), heads)
-            base = _attend(q, (spatial_k[index], spatial_v[index]), (k, v), spatial)
-            past = temporal_k[index], temporal_v[index]
-            over_time = _attend(qn, past, (kn, vn), temporal[index % 2])
+            past = spatial_k[index], spatial_v[index]
+            base = _attend(q, past, (k, v), spatial_bias, spatial_own)
+            past, odd = (temporal_k[index], temporal_v[index]), index % 2
+            over_time = _attend(qn, past, (kn, vn), temporal_bias[odd], temporal_own[odd])
             x = layer.finish(x, attention.dense(torch.cat([base, over_time], dim=-1)))
             for store, tensor in zip(found, (k, v, kn, vn), strict=True):
                 store.append(tensor)
@@ -204,6 +204,11 @@ class EncodeGraph(nn.Module):
         return (self.tokenizer.encode(frames),)
 
 
+def _causal(new: int) -> Tensor:
+    """(Q, Q): a token sees itself and those before it."""
+    return torch.full((new, new), float("-inf")).triu(1)
+
+
 @dataclass(frozen=True)
 class _Examples:
     """Inputs of given sizes for the graphs of one configuration."""
@@ -223,31 +228,29 @@ class _Examples:
         return {"text": words, "seen": (torch.arange(length) >= start).long()}
 
     def tokens(self, batch: int, new: int, rows: int) -> dict[str, Value]:
-        return {
-            "tokens": torch.randint(self.config.codes, (batch, new)),
-            "places": torch.randint(rows, (new,)),
-            "padding": torch.zeros(batch, self.config.text_length),
-        }
+        tokens, places = torch.randint(self.config.codes, (batch, new)), torch.randint(rows, (new,))
+        return {"tokens": tokens, "places": places}
 
     def image(self, batch: int, new: int, cached: int) -> dict[str, Value]:
-        past = self.config.text_length + cached
         return {
             **self.tokens(batch, new, self.config.frame_length),
-            "bias": torch.zeros(new, cached + new),
-            "k": self.cache(batch, past),
-            "v": self.cache(batch, past),
+            "bias": torch.zeros(batch, new, cached),
+            "own": _causal(new),
+            "k": self.cache(batch, cached),
+            "v": self.cache(batch, cached),
         }
 
     def clip(self, batch: int, new: int, spatial: int, temporal: int) -> dict[str, Value]:
-        texts, places = self.config.text_length, self.config.frames * self.config.frame_length
         return {
-            **self.tokens(batch, new, places),
-            "spatial_bias": torch.zeros(new, spatial + new),
-            "temporal_bias": torch.zeros(2, new, temporal + new),
-            "spatial_k": self.cache(batch, texts + spatial),
-            "spatial_v": self.cache(batch, texts + spatial),
-            "temporal_k": self.cache(batch, texts + temporal),
-            "temporal_v": self.cache(batch, texts + temporal),
+            **self.tokens(batch, new, self.config.frames * self.config.frame_length),
+            "spatial_bias": torch.zeros(batch, new, spatial),
+            "spatial_own": _causal(new),
+            "temporal_bias": torch.zeros(2, batch, new, temporal),
+            "temporal_own": _causal(new).repeat(2, 1, 1),
+            "spatial_k": self.cache(batch, spatial),
+            "spatial_v": self.cache(batch, spatial),
+            "temporal_k": self.cache(batch, temporal),
+            "temporal_v": self.cache(batch, temporal),
         }
 
     def indices(self, batch: int) -> dict[str, Value]:
@@ -273,12 +276,13 @@ def build_graphs(model) -> dict[str, Graph]:
     several = {"batch": Range(1, 2, 16)}
     frame = config.frame_length
     step = {"new": Range(1, 1, 3 * frame)}
-    image = {**several, "new": Range(1, 1, frame), "cached": Range(0, frame, frame)}
+    texts = config.text_length
+    image = {**several, "new": Range(1, 1, frame), "cached": Range(0, texts + frame, texts + frame)}
     clip = {
         **several,
         **step,
-        "spatial": Range(0, frame, frame),
-        "temporal": Range(0, 3 * frame, config.frames * frame),
+        "spatial": Range(0, texts + frame, texts + frame),
+        "temporal": Range(0, texts + 3 * frame, texts + config.frames * frame),
     }
     several_frames = {"batch": Range(1, config.most_frames, 4 * config.most_frames)}
     graphs = [

@@ -121,11 +121,21 @@ class Cache:
         self.used = length
 
 
-def frame_bias(length: int) -> Tensor:
-    """(N, 1, N + 1): what each token of a frame sees of the frame's buffer, then of itself."""
+def with_text(padding: Tensor, bias: Tensor) -> Tensor:
+    """padding: (B, S), bias: (..., Q, R) over what follows the text -> (..., B, Q, S + R)."""
+    *lead, queries, _ = bias.shape
+    bias = bias.unsqueeze(-3).expand(*lead, len(padding), -1, -1)
+    text = padding[:, None].to(bias).expand(*lead, -1, queries, -1)
+    return torch.cat([text, bias], dim=-1)
+
+
+def earlier(length: int) -> Tensor:
+    """(N, 1, N): a token of a frame sees those before it in the frame's buffer."""
     hidden = torch.ones(length, length).triu().bool()
-    seen = torch.zeros(length, length).masked_fill(hidden, float("-inf"))
-    return torch.cat([seen, torch.zeros(length, 1)], dim=1)[:, None]
+    return torch.zeros(length, length).masked_fill(hidden, float("-inf"))[:, None]
+
+
+ITSELF = torch.zeros(1, 1)  # what a single new token sees of itself
 
 
 @dataclass
@@ -137,11 +147,9 @@ class Loop:
     draw: Draw
     tell: Callable[[], None]
     visible: dict[str, masks.Visibility] = field(init=False)
-    own: Tensor = field(init=False)  # what a token sees of its own frame (N, 1, N + 1)
 
     def __post_init__(self) -> None:
         config = self.config
-        self.own = frame_bias(config.frame_length)
         self.visible = {
             "keyframes": masks.sequential(config.grid, config.frames),
             "interpolation": masks.interpolating(config.grid, config.frames, config.window),
@@ -164,8 +172,9 @@ def guided(texts: list[tuple[str, str | None]], guidance: float) -> list[tuple[s
 def first_frame(loop: Loop, text: dict[str, Tensor], guidance: float) -> Tensor:
     """One frame from the backbone alone: (1, N)."""
     length, copies = loop.config.frame_length, len(text["padding"])
-    cache, places, bias = Cache(text["image_k"], text["image_v"]), torch.arange(length), loop.own
+    cache, places = Cache(text["image_k"], text["image_v"]), torch.arange(length)
     cache.reserve(length)
+    bias = with_text(text["padding"].cpu(), earlier(length))
     token = torch.full((copies, 1), loop.config.symbol("<start_of_image>"))
     codes = []
     for place in range(length):
@@ -173,8 +182,8 @@ def first_frame(loop: Loop, text: dict[str, Tensor], guidance: float) -> Tensor:
             "image",
             tokens=token,
             places=places[place : place + 1],
-            padding=text["padding"],
             bias=bias[place],
+            own=ITSELF,
             k=cache.k,
             v=cache.v,
         )
@@ -191,27 +200,25 @@ class ClipRun:
 
     def __init__(self, loop: Loop, graph: str, text: dict[str, Tensor], guidance: float) -> None:
         self.loop, self.graph, self.guidance = loop, graph, guidance
-        self.padding = text["padding"]
+        self.padding = text["padding"].cpu()
         self.dense = loop.visible[graph].dense
         self.texts = self.padding.shape[1]
         self.spatial = Cache(text["image_k"], text["image_v"])
         self.temporal = Cache(text[f"{graph}_k"], text[f"{graph}_v"])
         self.order = torch.zeros(0, dtype=torch.long)  # places in the temporal cache, in order
 
-    def _run(self, tokens: Tensor, places: Tensor, spatial_bias: Tensor, temporal_bias: Tensor):
-        """Run new tokens (B, Q) at places (Q,) -> the graph's outputs."""
+    def _run(self, tokens: Tensor, places: Tensor, **masks: Tensor) -> dict[str, Tensor]:
+        """Run new tokens (B, Q) at places (Q,)."""
         copies = len(self.padding) // len(tokens)
         return self.loop.engine.run(
             self.graph,
             tokens=tokens.repeat(copies, 1),
             places=places,
-            padding=self.padding,
-            spatial_bias=spatial_bias,
-            temporal_bias=temporal_bias,
             spatial_k=self.spatial.k,
             spatial_v=self.spatial.v,
             temporal_k=self.temporal.k,
             temporal_v=self.temporal.v,
+            **masks,
         )
 
     def read(self, frames: dict[int, Tensor], within: Tensor) -> None:
@@ -220,10 +227,18 @@ class ClipRun:
         config = self.loop.config
         tokens = torch.cat([shift(config, codes) for codes in frames.values()], dim=1)
         places = torch.cat([self.places(slot) for slot in frames])
-        bias = torch.full((len(places), len(places)), float("-inf"))
+        own = torch.full((len(places), len(places)), float("-inf"))
         for block in torch.arange(len(places)).chunk(len(frames)):
-            bias[block[:, None], block] = within
-        out = self._run(tokens, places, bias, self.dense[:, places][:, :, places])
+            own[block[:, None], block] = within
+        text = with_text(self.padding, torch.zeros(2, len(places), 0))
+        out = self._run(
+            tokens,
+            places,
+            spatial_bias=text[0],
+            spatial_own=own,
+            temporal_bias=text,
+            temporal_own=self.dense[:, places][:, :, places],
+        )
         self.temporal.reserve(len(places))
         self.temporal.add(out["temporal_k"], out["temporal_v"])
         self.order = places
@@ -234,7 +249,7 @@ class ClipRun:
         return torch.arange(slot * length, (slot + 1) * length)
 
     def begin(self, slot: int) -> None:
-        """Room for a new frame, and what each of its tokens sees of the past and of itself."""
+        """Room for a new frame, and what each of its tokens sees of the past."""
         places, known = self.places(slot), len(self.order)
         self.order = torch.cat([self.order, places])
         self.spatial.cut(self.texts)
@@ -242,14 +257,22 @@ class ClipRun:
             cache.reserve(len(places))
         bias = self.dense[:, places][:, :, self.order]
         number = torch.arange(len(places))
-        bias[:, number, known + number] = float("-inf")  # itself comes last, as a new token
-        own = self.dense[:, places, places][..., None]
-        self.bias = torch.cat([bias, own], dim=-1).transpose(0, 1)[:, :, None].contiguous()
+        bias[:, number, known + number] = float("-inf")  # itself comes as a new token
+        bias = bias.transpose(0, 1)[:, :, None]
+        self.temporal_bias = with_text(self.padding, bias).contiguous()
+        self.spatial_bias = with_text(self.padding, earlier(len(places)))
 
     def step(self, token: Tensor, number: int) -> Tensor:
         """Token (B, 1) `number` of the frame begun -> logits (B, 1, K)."""
         place = self.order[len(self.order) - self.loop.config.frame_length + number][None]
-        out = self._run(token, place, self.loop.own[number], self.bias[number])
+        out = self._run(
+            token,
+            place,
+            spatial_bias=self.spatial_bias[number],
+            spatial_own=ITSELF,
+            temporal_bias=self.temporal_bias[number],
+            temporal_own=ITSELF.expand(2, -1, -1),
+        )
         self.spatial.add(out["spatial_k"], out["spatial_v"])
         self.temporal.add(out["temporal_k"], out["temporal_v"])
         return out["logits"]
