@@ -24,7 +24,7 @@ class Graph:
     """One pure function: named tensors in, named tensors out.
 
     module(**inputs) returns the tensors of `outputs` in order. An input may be a sequence of
-    tensors of one shape; engines know its parts as name_0, name_1 ... `sizes` names the numbers
+    tensors; engines know its parts as name_0, name_1 ... `sizes` names the numbers
     that the shapes follow from, each dimension a sum of them and a constant; example(**sizes)
     makes inputs of these sizes from torch's random state.
     """

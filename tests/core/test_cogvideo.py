@@ -13,16 +13,14 @@ from dln.core.models.cogvideo.clustering import cluster_codes
 from dln.core.models.cogvideo.config import DURATIONS, PRESETS, Config
 from dln.core.models.cogvideo.prompt import encode_texts
 from dln.core.models.cogvideo.sample import (
-    Cache,
     ClipRun,
     Draw,
     Loop,
     Sampling,
-    earlier,
     first_frame,
     levels_for,
     shift,
-    with_text,
+    whole_frame,
 )
 from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.cogvideo.transformer import clip_logits, image_logits
@@ -117,6 +115,15 @@ def test_given_frames_do_not_see_new_ones_and_see_each_other():
     assert (run(changed)[0] != before[0]).any()
 
 
+@pytest.mark.parametrize("name", ["keyframes", "interpolation"])
+def test_windows_are_what_the_masks_join(name):
+    """A new token sees those tokens of a given frame that share its window."""
+    visible = VISIBLE[name]
+    for kind, row in enumerate(visible.regions()):
+        seen = visible.dense[kind, 16:32, :16] == 0
+        assert torch.equal(seen, row[:, None] == row[None])
+
+
 def test_windows_limit_the_second_channel():
     """Even layers: 2 x 2 windows; odd layers: the same, shifted by one, cut at the border."""
     dense = VISIBLE["interpolation"].dense
@@ -159,20 +166,20 @@ def test_cached_image_equals_the_full_pass():
         expected = image_logits(model.image, text, seen, shift(TOY, codes[:, 0]))
     engine = TorchEngine(model.graphs())
     state = engine.run("text", text=text, seen=seen)
-    cache = Cache(state["image_k"], state["image_v"])
-    cache.reserve(16)
-    bias = with_text(state["padding"], earlier(16))
+    windows = whole_frame(state, "image", 16)
+    windows.begin()
     for place in range(16):
+        k, v, (bias,) = windows.look(place)
         out = engine.run(
             "image",
             tokens=shift(TOY, codes[:, 0])[:, place : place + 1],
             places=torch.tensor([place]),
-            bias=bias[place],
+            bias=bias,
             own=torch.zeros(1, 1),
-            k=cache.k,
-            v=cache.v,
+            k=k,
+            v=v,
         )
-        cache.add(out["k"], out["v"])
+        windows.add(place, out["k"], out["v"])
         assert (out["logits"][:, 0] - expected[:, place]).abs().max() < 1e-5
 
 
@@ -247,12 +254,12 @@ def test_draws_follow_the_scores():
     labels = torch.tensor([0, 0, 1, 1, 2])
     shares = torch.tensor([0.1, 0.3, 0.25, 0.05, 0.3])
     draw = Draw(labels, Sampling(top_p=1.0, sharpen=1.0, temperature=1.0), np.random.default_rng(0))
-    picks = draw(shares.log().repeat(20_000, 1), 3)
+    picks = draw(shares.log().repeat(20_000, 1), 1.0, 3)
     assert (torch.bincount(picks, minlength=5) / 20_000 - shares).abs().max() < 0.015
     narrow = replace(draw.sampling, top_p=0.5)
-    picks = Draw(labels, narrow, np.random.default_rng(0))(shares.log().repeat(500, 1), 3)
+    picks = Draw(labels, narrow, np.random.default_rng(0))(shares.log().repeat(500, 1), 1.0, 3)
     assert set(picks.tolist()) == {1, 4}
-    picks = draw(shares.log().repeat(500, 1), 1)
+    picks = draw(shares.log().repeat(500, 1), 1.0, 1)
     assert set(picks.tolist()) <= {0, 1}
 
 

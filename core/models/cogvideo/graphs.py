@@ -22,18 +22,15 @@ from .transformer import Attention, Backbone, Channel, text_positions
 Pair = tuple[Tensor, Tensor]
 
 
-def _attend(q: Tensor, past: Pair, new: Pair, bias: Tensor, own: Tensor) -> Tensor:
-    """Attention over cached and new keys without joining them: (B, H, Q, D) -> (B, Q, H * D).
+def _attend(q: Tensor, past: Pair, new: Pair, mask: Tensor) -> Tensor:
+    """Attention over cached and new keys without joining them: (1, B, H, Q, D) -> (B Q, H D).
 
-    bias: (B, Q, P) over the cached keys, own: (Q, Q) over the new ones.
+    past: (B, H, P, D), new: like q; mask: (B, 1, Q, P + Q).
     """
-    q = q * q.shape[-1] ** -0.5
-    cached = q @ past[0].transpose(-1, -2) + bias.unsqueeze(1)
-    scores = torch.cat([cached, q @ new[0].transpose(-1, -2) + own], dim=-1)
-    weights = scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
-    size = past[0].shape[2]
-    out = weights[..., :size] @ past[1] + weights[..., size:] @ new[1]
-    return out.transpose(1, 2).flatten(2)
+    scores = torch.cat([q @ past[0].transpose(-1, -2), q @ new[0].transpose(-1, -2)], dim=-1)
+    weights = (scores + mask).softmax(-1, dtype=torch.float32).to(scores.dtype)
+    cached, own = weights.split([past[0].shape[2], q.shape[-2]], dim=-1)
+    return (cached @ past[1] + own @ new[1]).transpose(-2, -3).flatten(1, 2).flatten(-2)[0]
 
 
 class TextGraph(nn.Module):
@@ -65,12 +62,60 @@ class TextGraph(nn.Module):
         return padding, *(torch.stack(cache) for cache in caches)
 
 
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """A linear map with these weights (out, in) and bias, which do not learn."""
+    # On the meta device first: initial weights would only be drawn to be overwritten.
+    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
+    linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
+    linear.bias = nn.Parameter(bias.detach(), requires_grad=False)
+    return linear
+
+
+class FusedAttention(nn.Module):
+    """The attentions of a layer with joined projections.
+
+    Their mix, alpha * dense_base(x) + (1 - alpha) * dense_new(y), is one linear map of [x, y],
+    and the scale of the queries is in their weights.
+    """
+
+    def __init__(self, attentions: list[Attention], shares: list[Tensor], heads: int) -> None:
+        """shares: what each attention contributes to each hidden unit, (C,)."""
+        super().__init__()
+        self.heads, width = heads, len(shares[0])
+        scale = torch.ones(3 * width)
+        scale[:width] = (width // heads) ** -0.5
+        self.qkv = _linear(
+            torch.cat([scale[:, None] * a.qkv.weight for a in attentions]),
+            torch.cat([scale * a.qkv.bias for a in attentions]),
+        )
+        pairs = list(zip(attentions, shares, strict=True))
+        self.dense = _linear(
+            torch.cat([share[:, None] * a.dense.weight for a, share in pairs], dim=1),
+            torch.stack([share * a.dense.bias for a, share in pairs]).sum(0),
+        )
+
+    def project(self, x: Tensor, batch: int) -> tuple[Tensor, ...]:
+        """x: (B Q, C) -> scaled queries, keys, values of each attention, (1, B, H, Q, D)."""
+        parts = self.qkv.out_features // self.dense.out_features
+        heads = self.qkv(x).view(batch, -1, parts, self.heads, x.shape[-1] // self.heads)
+        return heads.permute(2, 0, 3, 1, 4).split(1)
+
+
+def _join(bias: Tensor, own: Tensor) -> Tensor:
+    """bias: (B, Q, P) over the past, own: (Q, Q) over the new tokens -> (B, 1, Q, P + Q)."""
+    return torch.cat([bias, own.expand(bias.shape[0], -1, -1)], dim=-1).unsqueeze(1)
+
+
 class ImageGraph(nn.Module):
     """New tokens of one frame through the backbone alone."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone, heads = backbone, backbone.config.heads
+        whole = torch.ones(backbone.config.width)
+        self.attention = nn.ModuleList(
+            FusedAttention([layer.attention], [whole], heads) for layer in backbone.blocks
+        )
 
     def forward(
         self,
@@ -84,49 +129,22 @@ class ImageGraph(nn.Module):
         """tokens: (B, Q), places: (Q,) in the frame, bias: (B, Q, P) over the cached tokens,
         own: (Q, Q) over the new ones, k, v: L times (B, H, P, D) -> logits (B, Q, codes), new k
         and v (L, B, H, Q, D)."""
-        backbone = self.backbone
+        backbone, batch = self.backbone, tokens.shape[0]
         x = backbone.tokens(tokens) + backbone.positions(places + backbone.config.image_position)
+        x, mask = x.flatten(0, 1), _join(bias, own)
         keys, values = [], []
         for index, layer in enumerate(backbone.blocks):
-            q, kn, vn = layer.attention.heads(layer.norm1(x), backbone.config.heads)
-            attended = _attend(q, (k[index], v[index]), (kn, vn), bias, own)
-            x = layer.finish(x, layer.attention.dense(attended))
+            attention = cast(FusedAttention, self.attention[index])
+            q, kn, vn = attention.project(layer.norm1(x), batch)
+            x = layer.finish(x, attention.dense(_attend(q, (k[index], v[index]), (kn, vn), mask)))
             keys.append(kn)
             values.append(vn)
-        return backbone.logits(x), torch.stack(keys), torch.stack(values)
+        return _codes(backbone, x, batch), torch.cat(keys), torch.cat(values)
 
 
-def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    """A linear map with these weights (out, in) and bias, which do not learn."""
-    # On the meta device first: initial weights would only be drawn to be overwritten.
-    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-    linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
-    linear.bias = nn.Parameter(bias.detach(), requires_grad=False)
-    return linear
-
-
-class FusedAttention(nn.Module):
-    """Both attentions of a layer with joined projections; the mix is folded into the last one.
-
-    alpha * dense_base(x) + (1 - alpha) * dense_new(y) is one linear map of [x, y].
-    """
-
-    def __init__(self, base: Attention, new: Attention, mix: Tensor) -> None:
-        super().__init__()
-        a = torch.sigmoid(mix)
-        self.qkv = _linear(
-            torch.cat([base.qkv.weight, new.qkv.weight]),
-            torch.cat([base.qkv.bias, new.qkv.bias]),
-        )
-        self.dense = _linear(
-            torch.cat([a[:, None] * base.dense.weight, (1 - a[:, None]) * new.dense.weight], dim=1),
-            a * base.dense.bias + (1 - a) * new.dense.bias,
-        )
-
-    def heads(self, x: Tensor, heads: int) -> tuple[Tensor, ...]:
-        """x: (B, Q, C) -> q, k, v of the base and q, k, v of the new, each (B, heads, Q, D)."""
-        batch, queries, _ = x.shape
-        return self.qkv(x).view(batch, queries, 6, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+def _codes(backbone: Backbone, x: Tensor, batch: int) -> Tensor:
+    """(B Q, C) -> scores (B, Q, codes)."""
+    return backbone.logits(x).view(batch, -1, backbone.config.codes)
 
 
 class ClipGraph(nn.Module):
@@ -136,13 +154,14 @@ class ClipGraph(nn.Module):
 
     def __init__(self, backbone: Backbone, channel: Channel) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone, config = backbone, backbone.config
+        alphas = [torch.sigmoid(channel.mix[index]) for index in range(config.layers)]
         self.attention = nn.ModuleList(
-            FusedAttention(layer.attention, channel.at(index), channel.mix[index])
-            for index, layer in enumerate(backbone.blocks)
+            FusedAttention([layer.attention, channel.at(index)], [a, 1 - a], config.heads)
+            for index, (layer, a) in enumerate(zip(backbone.blocks, alphas, strict=True))
         )
-        start = backbone.config.image_position
-        first = backbone.positions.weight[start : start + backbone.config.frame_length]
+        start = config.image_position
+        first = backbone.positions.weight[start : start + config.frame_length]
         places = torch.cat([first, channel.positions.weight]).detach()
         self.register_buffer("table", places, persistent=False)
 
@@ -152,7 +171,7 @@ class ClipGraph(nn.Module):
         places: Tensor,
         spatial_bias: Tensor,
         spatial_own: Tensor,
-        temporal_bias: Tensor,
+        temporal_bias: list[Tensor],
         temporal_own: Tensor,
         spatial_k: list[Tensor],
         spatial_v: list[Tensor],
@@ -160,24 +179,25 @@ class ClipGraph(nn.Module):
         temporal_v: list[Tensor],
     ) -> tuple[Tensor, ...]:
         """tokens: (B, Q), places: (Q,) = frame * N + place in the frame, caches L times
-        (B, H, P or R, D), spatial_bias: (B, Q, P), spatial_own: (Q, Q), temporal_bias:
-        (2, B, Q, R) and temporal_own: (2, Q, Q) for even and odd layers -> logits (B, Q, codes),
-        the new spatial k, v, temporal k, v, each (L, B, H, Q, D).
+        (B, H, P or R, D), spatial_bias: (B, Q, P), spatial_own: (Q, Q); temporal_bias:
+        (B, Q, R) and temporal_own[i]: (Q, Q) for even and for odd layers, whose R may differ
+        -> logits (B, Q, codes), the new spatial k, v, temporal k, v, each (L, B, H, Q, D).
         """
-        heads = self.backbone.config.heads
-        x = self.backbone.tokens(tokens) + self.table[places]
+        batch = tokens.shape[0]
+        x = (self.backbone.tokens(tokens) + self.table[places]).flatten(0, 1)
+        within = _join(spatial_bias, spatial_own)
+        between = [_join(temporal_bias[kind], temporal_own[kind]) for kind in (0, 1)]
         found: list[list[Tensor]] = [[], [], [], []]
         for index, layer in enumerate(self.backbone.blocks):
             attention = cast(FusedAttention, self.attention[index])
-            q, k, v, qn, kn, vn = attention.heads(layer.norm1(x), heads)
-            past = spatial_k[index], spatial_v[index]
-            base = _attend(q, past, (k, v), spatial_bias, spatial_own)
-            past, odd = (temporal_k[index], temporal_v[index]), index % 2
-            over_time = _attend(qn, past, (kn, vn), temporal_bias[odd], temporal_own[odd])
+            q, k, v, qn, kn, vn = attention.project(layer.norm1(x), batch)
+            base = _attend(q, (spatial_k[index], spatial_v[index]), (k, v), within)
+            past = temporal_k[index], temporal_v[index]
+            over_time = _attend(qn, past, (kn, vn), between[index % 2])
             x = layer.finish(x, attention.dense(torch.cat([base, over_time], dim=-1)))
             for store, tensor in zip(found, (k, v, kn, vn), strict=True):
                 store.append(tensor)
-        return self.backbone.logits(x), *(torch.stack(store) for store in found)
+        return _codes(self.backbone, x, batch), *(torch.cat(store) for store in found)
 
 
 class DecodeGraph(nn.Module):
@@ -216,9 +236,9 @@ class _Examples:
     config: Config
     words: int
 
-    def cache(self, batch: int, past: int) -> list[Tensor]:
+    def cache(self, batch: int, past: int) -> Tensor:
         c = self.config
-        return [torch.randn(batch, c.heads, past, c.width // c.heads) for _ in range(c.layers)]
+        return torch.randn(batch, c.heads, past, c.width // c.heads)
 
     def text(self, batch: int) -> dict[str, Value]:
         length = self.config.text_length
@@ -236,21 +256,22 @@ class _Examples:
             **self.tokens(batch, new, self.config.frame_length),
             "bias": torch.zeros(batch, new, cached),
             "own": _causal(new),
-            "k": self.cache(batch, cached),
-            "v": self.cache(batch, cached),
+            "k": [self.cache(batch, cached) for _ in range(self.config.layers)],
+            "v": [self.cache(batch, cached) for _ in range(self.config.layers)],
         }
 
-    def clip(self, batch: int, new: int, spatial: int, temporal: int) -> dict[str, Value]:
+    def clip(self, batch: int, new: int, spatial: int, even: int, odd: int) -> dict[str, Value]:
+        rooms = [(even, odd)[layer % 2] for layer in range(self.config.layers)]
         return {
             **self.tokens(batch, new, self.config.frames * self.config.frame_length),
             "spatial_bias": torch.zeros(batch, new, spatial),
             "spatial_own": _causal(new),
-            "temporal_bias": torch.zeros(2, batch, new, temporal),
+            "temporal_bias": [torch.zeros(batch, new, room) for room in (even, odd)],
             "temporal_own": _causal(new).repeat(2, 1, 1),
-            "spatial_k": self.cache(batch, spatial),
-            "spatial_v": self.cache(batch, spatial),
-            "temporal_k": self.cache(batch, temporal),
-            "temporal_v": self.cache(batch, temporal),
+            "spatial_k": [self.cache(batch, spatial) for _ in rooms],
+            "spatial_v": [self.cache(batch, spatial) for _ in rooms],
+            "temporal_k": [self.cache(batch, room) for room in rooms],
+            "temporal_v": [self.cache(batch, room) for room in rooms],
         }
 
     def indices(self, batch: int) -> dict[str, Value]:
@@ -275,14 +296,15 @@ def build_graphs(model) -> dict[str, Graph]:
     # Guidance doubles one prompt; the last interpolation has half as many windows as key frames.
     several = {"batch": Range(1, 2, 16)}
     frame = config.frame_length
-    step = {"new": Range(1, 1, 3 * frame)}
     texts = config.text_length
     image = {**several, "new": Range(1, 1, frame), "cached": Range(0, texts + frame, texts + frame)}
+    window = Range(0, texts + 3 * frame, texts + config.frames * frame)
     clip = {
         **several,
-        **step,
+        "new": Range(1, 1, 3 * frame),
         "spatial": Range(0, texts + frame, texts + frame),
-        "temporal": Range(0, texts + 3 * frame, texts + config.frames * frame),
+        "even": window,
+        "odd": window,
     }
     several_frames = {"batch": Range(1, config.most_frames, 4 * config.most_frames)}
     graphs = [

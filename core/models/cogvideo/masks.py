@@ -18,12 +18,24 @@ class Visibility:
 
     def __init__(self, within: Tensor, between: Tensor, grid: int, frames: int, window: int):
         self.within, self.between = within, between
+        self.grid, self.window = grid, window
         plain = _partition(between, grid, frames, window, 0)
         shifted = (
             plain if window == grid else _partition(between, grid, frames, window, window // 2)
         )
         self._layers = (plain, shifted)
         self.dense = torch.stack([_unfold(*layer) for layer in self._layers])
+
+    def regions(self) -> Tensor:
+        """(2, N): for even and for odd layers, the window of each token of a frame, from 0."""
+        side = torch.arange(self.grid)
+        kinds = []
+        for shift in (0, 0 if self.window == self.grid else self.window // 2):
+            # What wraps around the border is no neighbour of the rest of its window.
+            line = 2 * ((side - shift) % self.grid // self.window) + (side < shift)
+            cells = line[:, None] * 2 * self.grid + line[None]
+            kinds.append(cells.flatten().unique(return_inverse=True)[1])
+        return torch.stack(kinds)
 
     def layer(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         """Order of the tokens window by window, its inverse, and (windows, M, M) masks."""

@@ -20,7 +20,9 @@ from ...errors import UsageError
 from ...generate import Request
 from ..graph import Engine, TorchEngine
 from . import masks
+from .cache import Windows
 from .config import Config
+from .draw import Draw, Sampling
 from .prompt import encode_texts
 from .windows import to_frames
 
@@ -28,111 +30,6 @@ if TYPE_CHECKING:
     from . import Model
 
 OnProgress = Callable[[int, int, str], None]
-
-
-MOST_CODES = 512  # no draw looks further down the list
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn. Guidance is s in u + s (c - u); 1 is none, and interpolation has none.
-
-    A cluster is drawn among the `first_clusters` best for the first frame and the `clusters` best
-    for the others, then a code in it, sharper by `sharpen` (released code: 1.05 and 0.89).
-    top_p keeps the likeliest codes that hold this share, before both draws.
-    """
-
-    guidance: float = 2.0
-    temperature: float = 0.9
-    top_p: float = 0.9
-    sharpen: float = 0.85
-    clusters: int = 12
-    first_clusters: int = 16
-
-
-@dataclass
-class Draw:
-    """Two-level sampling from scores, with host randomness."""
-
-    labels: Tensor  # cluster of each code
-    sampling: Sampling
-    rng: np.random.Generator
-
-    def __call__(self, logits: Tensor, top: int) -> Tensor:
-        """logits: (B, K) -> one code each (B,)."""
-        u = torch.from_numpy(self.rng.random((2, len(logits)), dtype=np.float32))
-        scores = logits.float().cpu()
-        if self.sampling.temperature == 0:
-            return scores.argmax(-1)
-        shares = (scores / self.sampling.temperature).softmax(-1)
-        shares, codes = shares.topk(min(MOST_CODES, shares.shape[1]), dim=-1)
-        shares = shares.masked_fill(shares.cumsum(-1) - shares >= self.sampling.top_p, 0.0)
-        labels = self.labels[codes]
-        groups = shares.new_zeros(len(shares), int(self.labels.max()) + 1)
-        best, which = groups.scatter_add_(1, labels, shares).topk(min(top, groups.shape[1]))
-        cluster = which.gather(1, _inverse(best, u[0]))
-        inside = shares.masked_fill(labels != cluster, 0.0) ** (1 / self.sampling.sharpen)
-        return codes.gather(1, _inverse(inside, u[1]))[:, 0]
-
-
-def _inverse(shares: Tensor, u: Tensor) -> Tensor:
-    """Index (B, 1) at which the cumulative shares (B, K) pass u (B,) of their sum."""
-    steps = shares.double().cumsum(-1)
-    target = u.double()[:, None] * steps[:, -1:]
-    return torch.searchsorted(steps, target, right=True).clamp(max=shares.shape[1] - 1)
-
-
-class Cache:
-    """Keys and values of the tokens so far, k and v: (B, H, room, D) for each layer.
-
-    The buffers stay where they are until `reserve` needs more room, so that an engine can hold
-    on to them. What is not in use yet is zero: a mask hides it, yet it is multiplied.
-    """
-
-    def __init__(self, k: Tensor, v: Tensor) -> None:
-        """k, v: (L, B, H, S, D) of the text; they are not written to."""
-        self.used = k.shape[3]
-        self._hold(k, v)
-
-    def _hold(self, k: Tensor, v: Tensor) -> None:
-        self._k, self._v = k, v
-        self.k, self.v = list(k.unbind(0)), list(v.unbind(0))
-
-    def reserve(self, more: int) -> None:
-        """Room for `more` tokens beyond those in use."""
-        size = self.used + more
-        if size > self._k.shape[3]:
-            self._hold(self._grown(self._k, size), self._grown(self._v, size))
-
-    def _grown(self, old: Tensor, size: int) -> Tensor:
-        new = old.new_zeros(*old.shape[:3], size, old.shape[4])
-        new[:, :, :, : self.used] = old[:, :, :, : self.used]
-        return new
-
-    def add(self, k: Tensor, v: Tensor) -> None:
-        """Append (L, B, H, Q, D); there is room."""
-        end = self.used + k.shape[3]
-        self._k[:, :, :, self.used : end] = k
-        self._v[:, :, :, self.used : end] = v
-        self.used = end
-
-    def cut(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
-        self.used = length
-
-
-def with_text(padding: Tensor, bias: Tensor) -> Tensor:
-    """padding: (B, S), bias: (..., Q, R) over what follows the text -> (..., B, Q, S + R)."""
-    *lead, queries, _ = bias.shape
-    bias = bias.unsqueeze(-3).expand(*lead, len(padding), -1, -1)
-    text = padding[:, None].to(bias).expand(*lead, -1, queries, -1)
-    return torch.cat([text, bias], dim=-1)
-
-
-def earlier(length: int) -> Tensor:
-    """(N, 1, N): a token of a frame sees those before it in the frame's buffer."""
-    hidden = torch.ones(length, length).triu().bool()
-    return torch.zeros(length, length).masked_fill(hidden, float("-inf"))[:, None]
 
 
 ITSELF = torch.zeros(1, 1)  # what a single new token sees of itself
@@ -157,11 +54,9 @@ class Loop:
 
     def choose(self, logits: Tensor, guidance: float, top: int) -> Tensor:
         """logits: (B or 2 B, 1, K), the second half unconditional -> codes (B,)."""
-        scores = logits[:, -1]
-        if guidance != 1:
-            with_text, without = scores.chunk(2)
-            scores = without + guidance * (with_text - without)
-        return self.draw(scores, top)
+        code = self.draw(logits[:, -1], guidance, top)
+        self.tell()
+        return code
 
 
 def guided(texts: list[tuple[str, str | None]], guidance: float) -> list[tuple[str, str | None]]:
@@ -172,27 +67,25 @@ def guided(texts: list[tuple[str, str | None]], guidance: float) -> list[tuple[s
 def first_frame(loop: Loop, text: dict[str, Tensor], guidance: float) -> Tensor:
     """One frame from the backbone alone: (1, N)."""
     length, copies = loop.config.frame_length, len(text["padding"])
-    cache, places = Cache(text["image_k"], text["image_v"]), torch.arange(length)
-    cache.reserve(length)
-    bias = with_text(text["padding"].cpu(), earlier(length))
+    windows = whole_frame(text, "image", length)
+    windows.begin()
+    places, top = torch.arange(length), loop.draw.sampling.first_clusters
     token = torch.full((copies, 1), loop.config.symbol("<start_of_image>"))
     codes = []
-    for place in range(length):
-        out = loop.engine.run(
-            "image",
-            tokens=token,
-            places=places[place : place + 1],
-            bias=bias[place],
-            own=ITSELF,
-            k=cache.k,
-            v=cache.v,
-        )
-        cache.add(out["k"], out["v"])
-        code = loop.choose(out["logits"], guidance, loop.draw.sampling.first_clusters)
-        codes.append(code)
-        token = code[:, None].repeat(copies // len(code), 1)
-        loop.tell()
+    for number in range(length):
+        k, v, (bias,) = windows.look(number)
+        place = places[number : number + 1]
+        out = loop.engine.run("image", tokens=token, places=place, bias=bias, own=ITSELF, k=k, v=v)
+        windows.add(number, out["k"], out["v"])
+        codes.append(loop.choose(out["logits"], guidance, top))
+        token = codes[-1][:, None].repeat(copies, 1)
     return torch.stack(codes, dim=1)
+
+
+def whole_frame(text: dict[str, Tensor], owner: str, length: int) -> Windows:
+    """The caches of a channel in which a token sees all of its own frame."""
+    region = torch.zeros(1, length, dtype=torch.long)
+    return Windows(text[f"{owner}_k"], text[f"{owner}_v"], text["padding"].cpu(), region)
 
 
 class ClipRun:
@@ -200,95 +93,80 @@ class ClipRun:
 
     def __init__(self, loop: Loop, graph: str, text: dict[str, Tensor], guidance: float) -> None:
         self.loop, self.graph, self.guidance = loop, graph, guidance
-        self.padding = text["padding"].cpu()
-        self.dense = loop.visible[graph].dense
-        self.texts = self.padding.shape[1]
-        self.spatial = Cache(text["image_k"], text["image_v"])
-        self.temporal = Cache(text[f"{graph}_k"], text[f"{graph}_v"])
-        self.order = torch.zeros(0, dtype=torch.long)  # places in the temporal cache, in order
-
-    def _run(self, tokens: Tensor, places: Tensor, **masks: Tensor) -> dict[str, Tensor]:
-        """Run new tokens (B, Q) at places (Q,)."""
-        copies = len(self.padding) // len(tokens)
-        return self.loop.engine.run(
-            self.graph,
-            tokens=tokens.repeat(copies, 1),
-            places=places,
-            spatial_k=self.spatial.k,
-            spatial_v=self.spatial.v,
-            temporal_k=self.temporal.k,
-            temporal_v=self.temporal.v,
-            **masks,
+        self.padding, self.visible = text["padding"].cpu(), loop.visible[graph]
+        self.spatial = whole_frame(text, "image", loop.config.frame_length)
+        k, v = text[f"{graph}_k"], text[f"{graph}_v"]
+        self.temporal = Windows(k, v, self.padding, self.visible.regions())
+        self.places = torch.zeros(0, dtype=torch.long)
+        self.text_k, self.text_v = (
+            {"spatial": list(text[f"image_{x}"]), "temporal": list(text[f"{graph}_{x}"])}
+            for x in "kv"
         )
 
     def read(self, frames: dict[int, Tensor], within: Tensor) -> None:
         """Take given frames in, first of all and all at once. frames[slot]: (B, N) codes;
         within: (N, N) mask."""
-        config = self.loop.config
-        tokens = torch.cat([shift(config, codes) for codes in frames.values()], dim=1)
-        places = torch.cat([self.places(slot) for slot in frames])
-        own = torch.full((len(places), len(places)), float("-inf"))
-        for block in torch.arange(len(places)).chunk(len(frames)):
-            own[block[:, None], block] = within
-        text = with_text(self.padding, torch.zeros(2, len(places), 0))
-        out = self._run(
-            tokens,
-            places,
-            spatial_bias=text[0],
-            spatial_own=own,
-            temporal_bias=text,
-            temporal_own=self.dense[:, places][:, :, places],
+        tokens = torch.cat([shift(self.loop.config, codes) for codes in frames.values()], dim=1)
+        places = torch.cat([self.places_of(slot) for slot in frames])
+        count, copies = len(places), len(self.padding) // len(tokens)
+        bias = self.padding[:, None].expand(-1, count, -1)
+        out = self.loop.engine.run(
+            self.graph,
+            tokens=tokens.repeat(copies, 1),
+            places=places,
+            spatial_bias=bias,
+            spatial_own=torch.block_diag(*[within.exp()] * len(frames)).log(),
+            temporal_bias=[bias, bias],
+            temporal_own=self.visible.dense[:, places][:, :, places],
+            spatial_k=self.text_k["spatial"],
+            spatial_v=self.text_v["spatial"],
+            temporal_k=self.text_k["temporal"],
+            temporal_v=self.text_v["temporal"],
         )
-        self.temporal.reserve(len(places))
-        self.temporal.add(out["temporal_k"], out["temporal_v"])
-        self.order = places
+        self.temporal.add_frames(out["temporal_k"], out["temporal_v"])
 
-    def places(self, slot: int) -> Tensor:
+    def places_of(self, slot: int) -> Tensor:
         """Places of the tokens of one frame."""
         length = self.loop.config.frame_length
         return torch.arange(slot * length, (slot + 1) * length)
 
     def begin(self, slot: int) -> None:
-        """Room for a new frame, and what each of its tokens sees of the past."""
-        places, known = self.places(slot), len(self.order)
-        self.order = torch.cat([self.order, places])
-        self.spatial.cut(self.texts)
-        for cache in (self.spatial, self.temporal):
-            cache.reserve(len(places))
-        bias = self.dense[:, places][:, :, self.order]
-        number = torch.arange(len(places))
-        bias[:, number, known + number] = float("-inf")  # itself comes as a new token
-        bias = bias.transpose(0, 1)[:, :, None]
-        self.temporal_bias = with_text(self.padding, bias).contiguous()
-        self.spatial_bias = with_text(self.padding, earlier(len(places)))
+        """Get ready for the tokens of a new frame, which comes after all that is known."""
+        self.places = self.places_of(slot)
+        self.spatial.clear()
+        self.spatial.begin()
+        self.temporal.begin()
 
     def step(self, token: Tensor, number: int) -> Tensor:
         """Token (B, 1) `number` of the frame begun -> logits (B, 1, K)."""
-        place = self.order[len(self.order) - self.loop.config.frame_length + number][None]
-        out = self._run(
-            token,
-            place,
-            spatial_bias=self.spatial_bias[number],
+        spatial_k, spatial_v, (spatial_bias,) = self.spatial.look(number)
+        temporal_k, temporal_v, temporal_bias = self.temporal.look(number)
+        out = self.loop.engine.run(
+            self.graph,
+            tokens=token.repeat(len(self.padding) // len(token), 1),
+            places=self.places[number : number + 1],
+            spatial_bias=spatial_bias,
             spatial_own=ITSELF,
-            temporal_bias=self.temporal_bias[number],
+            temporal_bias=temporal_bias,
             temporal_own=ITSELF.expand(2, -1, -1),
+            spatial_k=spatial_k,
+            spatial_v=spatial_v,
+            temporal_k=temporal_k,
+            temporal_v=temporal_v,
         )
-        self.spatial.add(out["spatial_k"], out["spatial_v"])
-        self.temporal.add(out["temporal_k"], out["temporal_v"])
+        self.spatial.add(number, out["spatial_k"], out["spatial_v"])
+        self.temporal.add(number, out["temporal_k"], out["temporal_v"])
         return out["logits"]
 
     def write(self, slot: int, batch: int) -> Tensor:
         """Generate frame `slot` token by token: (B, N)."""
-        config = self.loop.config
+        config, top = self.loop.config, self.loop.draw.sampling.clusters
         self.begin(slot)
         token = torch.full((batch, 1), config.symbol("<start_of_image>"))
         codes = []
         for number in range(config.frame_length):
-            logits = self.step(token, number)
-            code = self.loop.choose(logits, self.guidance, self.loop.draw.sampling.clusters)
-            codes.append(code)
-            token = code[:, None]
-            self.loop.tell()
+            codes.append(self.loop.choose(self.step(token, number), self.guidance, top))
+            token = codes[-1][:, None]
         return torch.stack(codes, dim=1)
 
 

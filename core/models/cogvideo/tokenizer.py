@@ -121,7 +121,7 @@ class ImageTokenizer(nn.Module):
     def encode(self, frames: Tensor) -> Tensor:
         """frames: (B, 3, H, W) in [0, 1] -> indices (B, H/8 * W/8), row after row."""
         z = self.encoder(frames - 0.5).permute(0, 2, 3, 1)
-        return self.codebook.nearest(z.flatten(0, -2)).view(len(frames), -1)
+        return self.codebook.nearest(z.flatten(0, -2)).view(z.shape[:-1]).flatten(1)
 
     def vectors(self, indices: Tensor, height: int) -> Tensor:
         """indices: (B, h * w), `height` = h -> code vectors (B, D, h, w)."""

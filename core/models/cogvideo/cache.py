@@ -1,0 +1,127 @@
+"""Keys and values of the tokens so far, kept where the next token looks for them.
+
+A token sees its own window of each frame only. So every window has buffers of its own, and a step
+reads those of one window instead of masking most of a large one.
+"""
+
+import torch
+from torch import Tensor
+
+HIDDEN = float("-inf")
+
+
+class Cache:
+    """Text, then the tokens of one window: k and v, (B, H, room, D) for each layer.
+
+    The buffers stay where they are until `reserve` needs more room, so that an engine can hold
+    on to them. What is not in use yet is zero: a mask hides it, yet it is multiplied.
+    """
+
+    def __init__(self, k: Tensor, v: Tensor) -> None:
+        """k, v: (L, B, H, S, D) of the text; they are not written to."""
+        self.used = k.shape[3]
+        self._hold(k, v)
+
+    def _hold(self, k: Tensor, v: Tensor) -> None:
+        self._k, self._v = k, v
+        self.k, self.v = list(k.unbind(0)), list(v.unbind(0))
+
+    @property
+    def room(self) -> int:
+        """Tokens that the buffers hold, used or not."""
+        return self._k.shape[3]
+
+    def reserve(self, more: int) -> None:
+        """Room for `more` tokens beyond those in use."""
+        size = self.used + more
+        if size > self.room:
+            self._hold(self._grown(self._k, size), self._grown(self._v, size))
+
+    def _grown(self, old: Tensor, size: int) -> Tensor:
+        new = old.new_zeros(*old.shape[:3], size, old.shape[4])
+        new[:, :, :, : self.used] = old[:, :, :, : self.used]
+        return new
+
+    def add(self, k: Tensor, v: Tensor) -> None:
+        """Append (L, B, H, Q, D); there is room."""
+        end = self.used + k.shape[3]
+        self._k[:, :, :, self.used : end] = k
+        self._v[:, :, :, self.used : end] = v
+        self.used = end
+
+    def cut(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        self.used = length
+
+
+class Windows:
+    """The caches of one channel: for every kind of layer, one for each window of a frame."""
+
+    def __init__(self, k: Tensor, v: Tensor, padding: Tensor, regions: Tensor) -> None:
+        """k, v: (L, B, H, S, D) of the text, padding: (B, S); regions: (kinds, N), the window of
+        each token of a frame for layers 0, kinds, 2 kinds ..., for layers 1, kinds + 1 ... ."""
+        self.layers, self.kinds, self.padding = len(k), len(regions), padding
+        self.regions = [row.tolist() for row in regions]
+        self.ranks = [[row[:n].count(w) for n, w in enumerate(row)] for row in self.regions]
+        self.members = [
+            [
+                torch.tensor([n for n, w in enumerate(row) if w == window])
+                for window in sorted({*row})
+            ]
+            for row in self.regions
+        ]
+        self.caches = [
+            [Cache(k[kind :: self.kinds], v[kind :: self.kinds]) for _ in windows]
+            for kind, windows in enumerate(self.members)
+        ]
+        self._bias: list[list[Tensor]] = []
+
+    def begin(self) -> None:
+        """Room for a frame, and what each of its tokens sees of its window."""
+        self._bias = [
+            [self._prepare(*pair) for pair in zip(caches, members, strict=True)]
+            for caches, members in zip(self.caches, self.members, strict=True)
+        ]
+
+    def _prepare(self, cache: Cache, members: Tensor) -> Tensor:
+        """(tokens of the window, B, 1, room)."""
+        cache.reserve(len(members))
+        texts, known = self.padding.shape[1], cache.used
+        filled = known + torch.arange(len(members))
+        hidden = torch.arange(texts, cache.room) >= filled[:, None]
+        bias = torch.zeros(hidden.shape).masked_fill(hidden, HIDDEN)[:, None, None]
+        count, batch = len(members), len(self.padding)
+        text = self.padding[None, :, None].expand(count, -1, -1, -1)
+        return torch.cat([text, bias.expand(-1, batch, -1, -1)], dim=-1)
+
+    def look(self, number: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """For token `number` of the frame begun: k and v of every layer, and for each kind of
+        layer the mask (B, 1, room)."""
+        k: list[Tensor] = [self.padding] * self.layers
+        v, bias = list(k), []
+        for kind, windows in enumerate(self.caches):
+            window = self.regions[kind][number]
+            k[kind :: self.kinds], v[kind :: self.kinds] = windows[window].k, windows[window].v
+            bias.append(self._bias[kind][window][self.ranks[kind][number]])
+        return k, v, bias
+
+    def add(self, number: int, k: Tensor, v: Tensor) -> None:
+        """Keep token `number` of the frame begun: (L, B, H, 1, D)."""
+        for kind, windows in enumerate(self.caches):
+            cache = windows[self.regions[kind][number]]
+            cache.add(k[kind :: self.kinds], v[kind :: self.kinds])
+
+    def add_frames(self, k: Tensor, v: Tensor) -> None:
+        """Keep whole frames, one after the other: (L, B, H, F N, D)."""
+        length = len(self.regions[0])
+        starts = torch.arange(0, k.shape[3], length)
+        for kind, windows in enumerate(self.caches):
+            for cache, members in zip(windows, self.members[kind], strict=True):
+                places = (starts[:, None] + members).flatten().to(k.device)
+                cache.reserve(len(places))
+                cache.add(*(x[kind :: self.kinds].index_select(3, places) for x in (k, v)))
+
+    def clear(self) -> None:
+        """Forget all but the text."""
+        for cache in (cache for windows in self.caches for cache in windows):
+            cache.cut(self.padding.shape[1])
