@@ -111,14 +111,14 @@ class Windows:
             cache = windows[self.regions[kind][number]]
             cache.add(k[kind :: self.kinds], v[kind :: self.kinds])
 
-    def add_frames(self, k: Tensor, v: Tensor) -> None:
-        """Keep whole frames, one after the other: (L, B, H, F N, D)."""
+    def add_frames(self, k: Tensor, v: Tensor, ahead: int) -> None:
+        """Keep whole frames, one after the other: (L, B, H, F N, D); `ahead` more will come."""
         length = len(self.regions[0])
         starts = torch.arange(0, k.shape[3], length)
         for kind, windows in enumerate(self.caches):
             for cache, members in zip(windows, self.members[kind], strict=True):
                 places = (starts[:, None] + members).flatten().to(k.device)
-                cache.reserve(len(places))
+                cache.reserve(len(places) + ahead * len(members))
                 cache.add(*(x[kind :: self.kinds].index_select(3, places) for x in (k, v)))
 
     def clear(self) -> None:

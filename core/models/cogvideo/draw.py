@@ -53,32 +53,50 @@ class Draw:
         if self.sampling.temperature == 0:
             return torch.from_numpy(scores.argmax(-1))
         scores = (scores - scores.max(-1, keepdims=True)) / np.float32(self.sampling.temperature)
-        shares = np.exp(scores)
-        return torch.tensor([self._pick(*each, top) for each in zip(shares, *u, strict=True)])
+        codes, shares = likeliest(np.exp(scores), self.sampling.top_p)
+        return torch.from_numpy(self._pick(codes, shares, u, top))
 
-    def _pick(self, shares: np.ndarray, u: float, v: float, top: int) -> int:
-        """shares: (K,) relative to the best -> a code: u draws its cluster, v the code in it."""
-        codes, shares = likeliest(shares, self.sampling.top_p)
-        labels = self._labels[codes]
-        groups = np.bincount(labels, shares)
-        best = np.argsort(-groups, kind="stable")[:top]
-        inside = labels == best[_inverse(groups[best], u)]
-        return int(codes[inside][_inverse(shares[inside] ** (1 / self.sampling.sharpen), v)])
+    def _pick(self, codes: np.ndarray, shares: np.ndarray, u: np.ndarray, top: int) -> np.ndarray:
+        """codes, shares: (B, M), best first -> (B,): u[0] draws the cluster, u[1] a code in it."""
+        labels, rows = self._labels[codes], np.arange(len(codes))
+        many = int(self._labels.max()) + 1
+        flat = np.bincount(
+            (labels + many * rows[:, None]).ravel(), shares.ravel(), many * len(rows)
+        )
+        groups = flat.reshape(len(rows), many)
+        best = np.argsort(-groups, axis=1, kind="stable")[:, :top]
+        drawn = best[rows, _inverse(np.take_along_axis(groups, best, 1), u[0])]
+        inside = np.where(labels == drawn[:, None], shares, 0.0) ** (1 / self.sampling.sharpen)
+        return codes[rows, _inverse(inside, u[1])]
 
 
 def likeliest(shares: np.ndarray, top_p: float) -> tuple[np.ndarray, np.ndarray]:
-    """shares: (K,) of the best one -> the codes that hold `top_p` of the sum, best first, with
-    their shares."""
-    codes, whole = np.flatnonzero(shares >= WORTH), float(shares.sum(dtype=np.float64))
-    if shares[codes].sum(dtype=np.float64) < top_p * whole:
-        codes = np.arange(len(shares))
-    codes = codes[np.argsort(-shares[codes], kind="stable")][:MOST_CODES]
-    found = shares[codes].astype(np.float64)
-    kept = np.cumsum(found) - found < top_p * whole
-    return codes[kept], found[kept]
+    """shares: (B, K), the best 1 -> the codes that hold `top_p` of each row's sum, best first,
+    and their shares; 0 for what is no part of it. Both (B, M)."""
+    limits = top_p * shares.sum(-1, dtype=np.float64)
+    worth = shares >= WORTH
+    if (np.sum(shares, -1, where=worth) < limits).any():
+        worth[:] = True
+    codes, found = _rows_of(worth, shares)
+    order = np.argsort(-found, axis=1, kind="stable")[:, :MOST_CODES]
+    codes, found = np.take_along_axis(codes, order, 1), np.take_along_axis(found, order, 1)
+    before = np.cumsum(found, axis=1) - found
+    return codes, np.where(before < limits[:, None], found, 0.0)
 
 
-def _inverse(shares: np.ndarray, u: float) -> int:
-    """Index at which the cumulative shares pass u of their sum."""
-    steps = np.cumsum(shares)
-    return min(int(np.searchsorted(steps, u * steps[-1], side="right")), len(shares) - 1)
+def _rows_of(chosen: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The columns chosen in each row and their values, as rows of one length filled up with 0."""
+    rows, columns = np.nonzero(chosen)
+    counts = chosen.sum(-1)
+    places = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
+    shape = len(chosen), int(counts.max())
+    where, found = np.zeros(shape, np.int64), np.zeros(shape)
+    where[rows, places], found[rows, places] = columns, values[rows, columns]
+    return where, found
+
+
+def _inverse(shares: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """shares: (B, M), u: (B,) -> the column at which the cumulative shares pass u of their sum."""
+    steps = np.cumsum(shares, axis=1)
+    passed = (steps <= u[:, None] * steps[:, -1:]).sum(-1)
+    return np.minimum(passed, shares.shape[1] - 1)

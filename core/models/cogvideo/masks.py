@@ -26,11 +26,16 @@ class Visibility:
         self._layers = (plain, shifted)
         self.dense = torch.stack([_unfold(*layer) for layer in self._layers])
 
+    @property
+    def whole(self) -> bool:
+        """Whether the window is the whole frame."""
+        return self.window == self.grid
+
     def regions(self) -> Tensor:
         """(2, N): for even and for odd layers, the window of each token of a frame, from 0."""
         side = torch.arange(self.grid)
         kinds = []
-        for shift in (0, 0 if self.window == self.grid else self.window // 2):
+        for shift in (0, 0 if self.whole else self.window // 2):
             # What wraps around the border is no neighbour of the rest of its window.
             line = 2 * ((side - shift) % self.grid // self.window) + (side < shift)
             cells = line[:, None] * 2 * self.grid + line[None]

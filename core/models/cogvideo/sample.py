@@ -123,7 +123,9 @@ class ClipRun:
             temporal_k=self.text_k["temporal"],
             temporal_v=self.text_v["temporal"],
         )
-        self.temporal.add_frames(out["temporal_k"], out["temporal_v"])
+        # Where windows are small, room for all that comes costs less than growing for each frame.
+        ahead = 0 if self.visible.whole else self.loop.config.frames - len(frames)
+        self.temporal.add_frames(out["temporal_k"], out["temporal_v"], ahead)
 
     def places_of(self, slot: int) -> Tensor:
         """Places of the tokens of one frame."""
