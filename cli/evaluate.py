@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .export import Precision
+from .generate import Engine, Runner
 from .options import ConfigFile, Device, FixedSeed, Json, Quiet, Verbose
 from .progress import progress
 from .show import Result, number, table
@@ -25,6 +27,10 @@ def evaluate(
     ] = None,
     guidance: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
+    engine: Annotated[Engine, typer.Option(help="As in dln generate.")] = Engine.torch,
+    precision: Annotated[
+        Precision, typer.Option(help="Of --engine onnx and trt.")
+    ] = Precision.fp32,
     seed: FixedSeed = 0,
     device: Device = "auto",
     json: Json = False,
@@ -45,12 +51,15 @@ def evaluate(
     wish = {"guidance": guidance, "temperature": temperature}
     settings = {name: value for name, value in wish.items() if value is not None}
     loaded = load_model(model)
+    runner = Runner(engine, precision, None, device).open(loaded)
     with progress() as report:
         metrics = measure(loaded, count=count, seed=seed, held_out=PAIRS[held_out],
-                          on_progress=report, settings=settings, device=device)  # fmt: skip
+                          on_progress=report, settings=settings, device=device,
+                          engine=runner)  # fmt: skip
     rows = list(lines(metrics))
     brief = [f"{name} {value}" for name, value in rows]
-    data = {"model": model, "seed": seed, "settings": settings, "metrics": metrics}
+    data = {"model": model, "seed": seed, "engine": runner.name if runner else "torch",
+            "settings": settings, "metrics": metrics}  # fmt: skip
     return Result(data, table(("metric", "value"), rows, title=model), brief)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from dln.core.errors import UsageError
 
+from .export import Precision
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Seed, Verbose
 from .places import check_places, clip_paths, slug
 from .progress import progress
@@ -61,6 +62,13 @@ def generate(
         int, typer.Option("--count", "-n", min=1, help="Clips, with seeds one after the other.")
     ] = 1,
     engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
+    precision: Annotated[
+        Precision, typer.Option(help="Of --engine onnx and trt.")
+    ] = Precision.fp32,
+    graphs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The export to run; default: exports/, else a cache."),
+    ] = None,
     out: Out = None,
     native: Annotated[
         bool, typer.Option("--native", help="Keep the model's own pixels, unmagnified.")
@@ -86,17 +94,40 @@ def generate(
       dln generate "лев пьёт воду" --seed 7
       dln generate "cat dancing" --count 4 --out clips/ --frames 32
       dln generate "lion drinking" --model runs/mine --out lion.gif
+      dln generate "lion drinking" --engine onnx
     """
+    if engine is Engine.torch and (graphs or precision is not Precision.fp32):
+        raise UsageError("--precision and --graphs are of exported graphs.", "--engine onnx")
     check_prompt(prompt, model)
     first = draw_seed() if seed is None else seed
     seeds = seeds_from(first, count)
     paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out)
     wish = dict(frames=frames, fps=fps, guidance=guidance, temperature=temperature, top_p=top_p)
-    job = Job(prompt, model, seeds, paths, engine, device, given(wish), native, force)
+    wanted = Runner(engine, precision, graphs, device)
+    job = Job(prompt, model, seeds, paths, wanted, given(wish), native, force)
     check_places(paths, force)
     if dry_run:
         return intention(job)
     return summary(job, fulfil(job, preview, drawn=seed is None))
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What computes, and where."""
+
+    engine: Engine
+    precision: Precision
+    graphs: Path | None
+    device: str
+
+    def open(self, loaded: Any) -> Any:
+        """The engine; None for PyTorch, which core knows by itself."""
+        if self.engine is Engine.torch:
+            return None
+        from dln.export.open import open_engine
+
+        names = self.engine.value, loaded, self.device, self.precision.value
+        return open_engine(*names, on_note=screen.note, folder=self.graphs)
 
 
 @dataclass(frozen=True)
@@ -107,8 +138,7 @@ class Job:
     model: str
     seeds: Sequence[int]
     paths: Sequence[Path]
-    engine: Engine
-    device: str
+    runner: Runner
     wish: dict[str, Any]
     native: bool
     force: bool
@@ -116,7 +146,10 @@ class Job:
     @property
     def settings(self) -> dict[str, Any]:
         named = {"model": self.model, "prompt": self.prompt, "seed": self.seeds[0]}
-        return named | {"engine": self.engine.value, "device": self.device, **self.wish}
+        runner = {"engine": self.runner.engine.value, "device": self.runner.device}
+        if self.runner.engine is not Engine.torch:
+            runner["precision"] = self.runner.precision.value
+        return named | runner | self.wish
 
 
 def given(wish: dict[str, Any]) -> dict[str, Any]:
@@ -165,9 +198,9 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list["Made"]:
     if drawn:
         screen.note(f"seed {job.seeds[0]}")
     playing = wants_preview(preview)
-    made = []
+    engine, made = job.runner.open(loaded), []
     for seed, path in zip(job.seeds, job.paths, strict=True):
-        result = make(job, loaded, seed)
+        result = make(job, loaded, seed, engine)
         write(result, path, job.native, job.force)
         made.append(result)
         if playing:
@@ -175,13 +208,13 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list["Made"]:
     return made
 
 
-def make(job: Job, loaded: Any, seed: int) -> "Made":
+def make(job: Job, loaded: Any, seed: int, engine: Any) -> "Made":
     from dln.core.generate import Request
     from dln.core.generate import generate as compute
 
     request = Request(prompt=job.prompt, seed=seed, **job.wish)
     with progress() as report:
-        result = compute(loaded, request, engine=job.engine.value, device=job.device,
+        result = compute(loaded, request, engine=engine, device=job.runner.device,
                          on_progress=report)  # fmt: skip
     for remark in result.notes:
         screen.note(remark)

@@ -1,9 +1,11 @@
 """`dln verify`: is this clip what its receipt says?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from dln.core.errors import UsageError
 
 from .options import ConfigFile, Device, Json, Quiet, Verbose
 from .progress import progress
@@ -34,7 +36,9 @@ def verify(
     from dln.core.verify import verify as compare
 
     with progress() as report:
-        found = compare(file, model=model, device=device, on_progress=report)
+        found = compare(
+            file, model=model, device=device, open_engine=engine_called, on_progress=report
+        )
     for remark in found.notes:
         screen.note(remark)
     verdict = "equal" if found.equal else "differs"
@@ -46,6 +50,16 @@ def verify(
         "notes": list(found.notes),
     }
     return Result(data, f"{file}: {sentence(found)}", [verdict], exit_code=0 if found.equal else 1)
+
+
+def engine_called(name: str, loaded: Any, device: str) -> Any:
+    """The engine of a receipt: "onnx" or "trt", a precision behind a dash."""
+    from dln.export.open import open_engine
+
+    engine, _, precision = name.partition("-")
+    if engine not in ("onnx", "trt"):
+        raise UsageError(f"the clip was made by an engine that this dln does not know: {name}.")
+    return open_engine(engine, loaded, device, precision or "fp32", screen.note)
 
 
 def sentence(found) -> str:

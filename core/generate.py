@@ -1,9 +1,11 @@
 """From a prompt to a clip with its receipt, for every model in the registry."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .clip import Clip
 from .errors import MissingCapability, UsageError
@@ -11,6 +13,9 @@ from .models.package import Loaded
 from .models.registry import load
 from .receipt import make_receipt
 from .text.vocabulary import Vocabulary, normalise
+
+if TYPE_CHECKING:
+    from .models.graph import Engine
 
 OnProgress = Callable[[int, int, str], None]
 # Words that name nothing to be seen.
@@ -63,18 +68,19 @@ def generate(
     loaded: Loaded,
     request: Request,
     *,
-    engine: str = "torch",
+    engine: Engine | None = None,
     device: str = "auto",
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Make one clip. The same request and weights give the same clip.
 
-    Raises UsageError for a prompt that the model cannot read or settings that it does not take,
-    MissingCapability for an engine or a device that is not here.
+    engine: what runs the model's graphs; PyTorch on `device` where left out. Raises UsageError
+    for a prompt that the model cannot read or settings that it does not take, MissingCapability
+    for a device that is not here.
     """
     notes = check_prompt(request.prompt, loaded.model.vocabulary) if loaded.spec.text else []  # pyright: ignore
     start = time.perf_counter()
-    runner = create_engine(engine, loaded, pick_device(device))
+    runner = engine or torch_engine(loaded, device)
     ready = time.perf_counter()
     clip = load(loaded.spec).sample(runner, loaded.model, request, on_progress or _silent)
     seconds = {"prepare": ready - start, "sample": time.perf_counter() - ready}
@@ -83,7 +89,7 @@ def generate(
         seed=request.seed,
         model=loaded.spec.name if loaded.bundled else str(loaded.path),
         weights_sha256=loaded.sha256,
-        engine=engine,
+        engine=runner.name,
         settings=request.settings(),
     )
     return Result(clip, receipt, notes, seconds)
@@ -125,12 +131,8 @@ def pick_device(device: str) -> str:
     return device
 
 
-def create_engine(name: str, loaded: Loaded, device: str):
-    """The engine called `name`, with the graphs of the model."""
+def torch_engine(loaded: Loaded, device: str = "auto") -> Engine:
+    """The graphs of the model in PyTorch. Raises for a device that is not here."""
     from .models.graph import TorchEngine
 
-    if name != "torch":
-        raise MissingCapability(
-            f"this version has no {name} engine", hint="dln generate --engine torch"
-        )
-    return TorchEngine(loaded.model.graphs(), device)  # pyright: ignore
+    return TorchEngine(loaded.model.graphs(), pick_device(device))  # pyright: ignore

@@ -12,7 +12,11 @@ from .receipt import SCHEMA, make_receipt, read_receipt
 if TYPE_CHECKING:
     from .clip import Clip
     from .generate import Request
+    from .models.graph import Engine
     from .models.package import Loaded
+
+
+OpenEngine = Callable[[str, "Loaded", str], "Engine"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,13 @@ def verify(
     *,
     model: str | None = None,
     device: str = "auto",
+    open_engine: OpenEngine | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Verification:
     """Compare a clip's file with what its receipt makes here.
 
-    model: where the weights lie now, else where the receipt says. Raises UsageError for a file
+    model: where the weights lie now, else where the receipt says. open_engine: makes the engine
+    that the receipt names; PyTorch alone is known here. Raises UsageError for a file
     without a receipt or with one that this version cannot follow, MissingCapability where the
     weights that made it are not here.
     """
@@ -48,9 +54,12 @@ def verify(
     request = request_of(receipt, path)
     stored = read_clip(path)
     loaded = weights_of(receipt, model)
-    result = generate(
-        loaded, request, engine=receipt["engine"], device=device, on_progress=on_progress
-    )
+    engine = None
+    if receipt["engine"] != "torch":
+        if open_engine is None:
+            raise MissingCapability(f"the clip was made by the engine {receipt['engine']}")
+        engine = open_engine(receipt["engine"], loaded, device)
+    result = generate(loaded, request, engine=engine, device=device, on_progress=on_progress)
     return judge(stored, result.clip, path.suffix, receipt)
 
 

@@ -15,6 +15,7 @@ from ..data.menagerie import caption, describe
 from ..data.menagerie.source import Menagerie
 from ..errors import UsageError
 from ..generate import Request, generate
+from ..models.graph import Engine
 from ..models.package import Loaded, load_model
 
 OnProgress = Callable[[int, int, str], None]
@@ -35,12 +36,14 @@ def evaluate(
     on_progress: OnProgress | None = None,
     settings: dict[str, Any] | None = None,
     device: str = "auto",
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Generate `count` clips for drawn prompts and count how many show what was asked for.
 
     Clip i is made from seed i. held_out: True for the pairs of actor and action that the
     menagerie keeps from training (every metric is then named held_out_...), False for the
-    others, None for both. settings: those of a Request, such as guidance. Accuracies come with
+    others, None for both. settings: those of a Request, such as guidance; engine: what runs the
+    graphs. Accuracies come with
     95 % Wilson intervals and are None where no prompt names the thing. A model with a
     tokenizer is measured on real frames too. UsageError for a model that takes no prompt,
     MissingCapability where the recognizer's weights are not installed.
@@ -51,7 +54,7 @@ def evaluate(
     for number, prompt in enumerate(draw_prompts(count, seed, held_out)):
         began = time.perf_counter()
         request = Request(prompt, seed=number, **(settings or {}))
-        clip = generate(loaded, request, device=device).clip
+        clip = generate(loaded, request, engine=engine, device=device).clip
         seconds += time.perf_counter() - began
         outcomes.append((prompt, describe(prompt), _single(judge([clip]))))
         report(number + 1, count, "clips")

@@ -1,0 +1,242 @@
+"""`dln export`: a model's graphs as ONNX files and TensorRT engines, proven equal."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dln.core.errors import UsageError
+
+from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
+from .show import Result, screen, table
+
+if TYPE_CHECKING:
+    from dln.core.models.package import Loaded
+    from dln.export.bundle import ExportOptions
+    from dln.export.readiness import Finding
+
+
+class Precision(StrEnum):
+    """What the exported graphs compute in."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+    int8 = "int8"
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(metavar="[NAME|RUN|FILE]", help="A model, a run or its weights.")
+    ] = "cogvideo",
+    onnx: Annotated[bool, typer.Option("--onnx", help="ONNX files alone: the default.")] = False,
+    trt: Annotated[
+        bool, typer.Option("--trt", help="TensorRT engines too, also without a GPU.")
+    ] = False,
+    precision: Annotated[Precision, typer.Option(help="Of weights and products.")] = Precision.fp32,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="The largest batch that engines are built for.")
+    ] = None,
+    compute_capability: Annotated[
+        str | None,
+        typer.Option(metavar="80,86,...", help="GPUs that TensorRT-RTX engines are for."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Hold each graph against the model.")
+    ] = True,
+    readiness: Annotated[
+        bool, typer.Option("--readiness", help="Only say what TensorRT would not take.")
+    ] = False,
+    level: Annotated[
+        int,
+        typer.Option(min=1, max=3, help="Of --readiness: a table, the parser, a real build."),
+    ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Default: exports/MODEL-PRECISION."),
+    ] = None,
+    device: Device = "auto",
+    force: Force = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    config: ConfigFile = None,
+) -> Result:
+    """Write every graph of a model as ONNX, and with --trt as TensorRT engines.
+
+    Each graph is run beside the model at many shapes, then whole clips are sampled on both. What
+    differs is not kept. A second run does only what is not done yet.
+
+    \b
+    Examples:
+      dln export
+      dln export --trt --compute-capability 89,120
+      dln export runs/mine --precision fp16 --out exports/mine
+      dln export --readiness --level 2
+    """
+    if onnx and trt:
+        raise UsageError("--trt writes the ONNX files too: give one of --onnx and --trt.")
+    if readiness and Path(model).suffix == ".onnx":
+        return findings_of([Path(model)], level, {})
+    from dln.core.models.package import load_model
+
+    loaded = load_model(model)
+    options, place = options_of(loaded, trt, precision, batch, compute_capability, check, device,
+                                force, out)  # fmt: skip
+    if dry_run:
+        return intention(loaded, options, place)
+    if readiness:
+        return readiness_of(loaded, options, place, level)
+    return carry_out(loaded, options, place)
+
+
+def options_of(
+    loaded: "Loaded",
+    trt: bool,
+    precision: Precision,
+    batch: int | None,
+    capabilities: str | None,
+    check: bool,
+    device: str,
+    force: bool,
+    out: Path | None,
+) -> "tuple[ExportOptions, Path]":
+    """What was asked for, resolved; UsageError and MissingCapability before any work."""
+    from dln.core.generate import pick_device
+    from dln.export.bundle import ExportOptions
+    from dln.export.open import default_folder
+    from dln.export.tensorrt import DEFAULT_CAPABILITIES, choose_backend
+    from dln.export.tensorrt import capabilities as known
+
+    place = pick_device(device)
+    backend, wanted = "tensorrt_rtx", ()
+    if capabilities and not trt:
+        raise UsageError("--compute-capability is of TensorRT engines: add --trt.")
+    if trt:
+        backend = choose_backend(place)
+        asked = known(capabilities.split(",")) if capabilities else DEFAULT_CAPABILITIES
+        wanted = asked if backend == "tensorrt_rtx" else ()
+    options = ExportOptions(
+        precision=precision.value, check=check, trt=trt, capabilities=wanted, backend=backend,
+        device=place, force=force, batch=batch,
+    )  # fmt: skip
+    return options, out or default_folder(loaded, precision.value)
+
+
+def intention(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result:
+    """What --dry-run shows."""
+    from dataclasses import asdict
+
+    asked = {"model": loaded.spec.name, **asdict(options), "path": str(place)}
+    graphs = list(loaded.model.graphs())  # pyright: ignore
+    data = {"dry_run": True, **asked, "graphs": graphs}
+    lines = [f"{name} {value}" for name, value in asked.items()]
+    lines += [f"would write {place / 'onnx' / graph}.onnx" for graph in graphs]
+    return Result(data, "\n".join(lines), [str(place)])
+
+
+def carry_out(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result:
+    """Export, and say what was done and proven."""
+    from dln.export.bundle import Export
+
+    export = Export(loaded, place, options, teller())
+    export.run()
+    manifest = export.manifest
+    rows = [(name, proof_of(entry)) for name, entry in manifest["graphs"].items()]
+    rows += [("sampling loop", loop_proof(manifest["sampling"]))]
+    rows += [(f"{name}.engine", engine_proof(e)) for name, e in manifest["engines"].items()]
+    if not export.done:
+        screen.note("nothing to do: all of it is there already.")
+    data = {"path": str(place), "done": export.done, "manifest": manifest}
+    return Result(data, with_path(table(("stage", "result"), rows), place), [str(place)])
+
+
+def teller() -> Callable[[str], None]:
+    """Says each stage as it begins, unless nobody wants to hear it."""
+    from .show import say
+
+    def tell(stage: str) -> None:
+        if not (screen.quiet or screen.json):
+            say("exporting", stage, "cyan")
+
+    return tell
+
+
+def with_path(drawn: Any, place: Path) -> Any:
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(drawn, Text(str(place)))
+
+
+def proof_of(entry: dict[str, Any]) -> str:
+    parity = entry["parity"]
+    if parity is None:
+        return "written, not checked"
+    ratio = "" if parity["snr_db"] is None else f", {parity['snr_db']} dB"
+    return f"{parity['runs']} runs equal to {parity['error']:.1e}{ratio} ({parity['executed']})"
+
+
+def loop_proof(sampling: dict[str, Any] | None) -> str:
+    if sampling is None:
+        return "not compared"
+    clips = sampling.get("clips")
+    if not clips:
+        return f"every call of {len(sampling['prompts'])} clips within the limits"
+    tokens = sum(clip["tokens"] for clip in clips)
+    differing = sum(clip["differing_tokens"] for clip in clips)
+    worst = max(clip["max_level_difference"] for clip in clips)
+    return f"{len(clips)} clips: {differing} of {tokens} tokens differ, pixels by {worst} of 255"
+
+
+def engine_proof(entry: dict[str, Any]) -> str:
+    targets = ", ".join(entry["compute_capabilities"]) or "the GPU here"
+    ran = f"verified on {entry['executed']}" if entry["executed"] else "built, not executed here"
+    return f"{ran} ({entry['backend']} {entry['version']}, for {targets})"
+
+
+def readiness_of(loaded: "Loaded", options: "ExportOptions", place: Path, level: int) -> Result:
+    """Write the graphs where they are not there yet, unproven, and check them."""
+    import tempfile
+
+    from dln.export.onnx import write_onnx
+    from dln.export.precision import HALF, half
+    from dln.export.tensorrt import profile_of
+
+    graphs = loaded.model.graphs()  # pyright: ignore
+    profiles = {name: profile_of(graph) for name, graph in graphs.items()}
+    if (place / "onnx").is_dir():
+        return findings_of(sorted((place / "onnx").glob("*.onnx")), level, profiles)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, graph in graphs.items():
+            teller()(f"graph '{name}'")
+            made = half(graph, options.precision) if options.precision in HALF else graph
+            write_onnx(made, Path(folder) / f"{name}.onnx")
+        return findings_of(sorted(Path(folder).glob("*.onnx")), level, profiles)
+
+
+def findings_of(paths: Sequence[Path], level: int, profiles: dict[str, Any]) -> Result:
+    """Every finding of every file; exit code 1 where one of them stops an engine."""
+    from dln.export.readiness import check
+
+    found = [finding for path in paths for finding in check(path, level, profiles)]
+    errors = [finding for finding in found if finding.severity == "error"]
+    verdict = f"{len(errors)} errors, {len(found) - len(errors)} warnings in {len(paths)} graphs"
+    data = {
+        "level": level,
+        "ready": not errors,
+        "graphs": [path.stem for path in paths],
+        "findings": [vars(finding) for finding in found],
+    }
+    rows = [finding_row(finding) for finding in found]
+    columns = ("graph", "node", "", "finding", "try")
+    human = table(columns, rows, title=verdict) if rows else verdict
+    return Result(data, human, [verdict], exit_code=1 if errors else 0)
+
+
+def finding_row(finding: "Finding") -> tuple[str, ...]:
+    node = f"{finding.operator} {finding.node}".strip()
+    return finding.graph, node, finding.severity, finding.message, finding.hint

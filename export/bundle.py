@@ -1,0 +1,363 @@
+"""An export: every graph of a model as files that are proven to compute the same thing.
+
+A folder with onnx/, engines/, manifest.json and report.md. Each stage (a graph, the whole loop, an
+engine) is written beside its place, checked, moved there and recorded; one that is recorded with
+the same inputs is not done again.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.files import disk_errors, make_folder, sha256_file
+
+from .engines import onnx_engine
+from .manifest import (
+    FILE,
+    check_file,
+    fingerprint,
+    new_manifest,
+    read_manifest,
+    versions,
+    write_manifest,
+)
+
+if TYPE_CHECKING:
+    from dln.core.models.graph import Engine, Graph
+    from dln.core.models.package import Loaded
+
+OnStage = Callable[[str], None]
+PROMPTS = 2  # that the whole loop is checked with
+CALIBRATION = 4  # prompts whose calls tell int8 its ranges
+CALLS = 48  # of each graph that are kept for that
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to make. `capabilities` and `backend` are of TensorRT; `batch` is the largest one."""
+
+    precision: str = "fp32"
+    opset: int = 20
+    check: bool = True
+    trt: bool = False
+    capabilities: tuple[str, ...] = ()
+    backend: str = "tensorrt_rtx"
+    device: str = "cpu"
+    force: bool = False
+    batch: int | None = None
+    timeout_s: float = 1800.0
+
+
+class Export:
+    """One run of an export into one folder."""
+
+    def __init__(self, loaded: "Loaded", out: Path, options: ExportOptions, tell: OnStage) -> None:
+        self.loaded, self.out, self.options, self.tell = loaded, out, options, tell
+        self.manifest = self._open()
+        self.done: list[str] = []
+
+    def _open(self) -> dict[str, Any]:
+        """The folder's manifest, or a new one. UsageError where the folder is not ours to fill."""
+        options, loaded = self.options, self.loaded
+        fresh = new_manifest(loaded.spec.name, loaded.sha256, options.precision, options.opset)
+        if options.force and (self.out / FILE).exists():
+            discard(self.out)
+        if not (self.out / FILE).exists():
+            if self.out.is_dir() and any(self.out.iterdir()):
+                raise UsageError(
+                    f"{self.out} holds other files", hint="choose another folder with --out"
+                )
+            return fresh
+        found = read_manifest(self.out)
+        for key in ("weights_sha256", "precision", "opset"):
+            if found[key] != fresh[key]:
+                raise UsageError(
+                    f"{self.out} is an export of {key} {str(found[key])[:12]}, "
+                    f"not {str(fresh[key])[:12]}",
+                    hint="choose another folder with --out, or --force",
+                )
+        return found
+
+    def run(self) -> None:
+        """All stages. DlnError where a proof fails; what failed is not left behind."""
+        with disk_errors(self.out):
+            make_folder(self.out / "onnx")
+        graphs: dict[str, Graph] = self.loaded.model.graphs()  # pyright: ignore
+        if self.options.batch:
+            graphs = {n: with_batch(graph, self.options.batch) for n, graph in graphs.items()}
+        for graph in graphs.values():
+            self._graph(graph)
+        if self.options.check and self.loaded.spec.generates and self._executable:
+            self._sampling()
+        if self.options.trt:
+            for graph in graphs.values():
+                self._engine(graph)
+        if self.done:
+            self.manifest["versions"] = versions()
+            self._save()
+
+    @property
+    def _executable(self) -> bool:
+        return self.options.precision != "bf16"
+
+    def _save(self) -> None:
+        from .report import write_report
+
+        write_manifest(self.out, self.manifest)
+        write_report(self.out, self.manifest)
+
+    def _finished(self, kind: str, name: str, key: str) -> bool:
+        """Whether a stage is recorded with the same inputs. DlnError where its file has changed."""
+        entry = self.manifest[kind].get(name)
+        if entry is None or entry["key"] != key:
+            return False
+        check_file(self.out, entry)
+        return True
+
+    def _graph(self, graph: "Graph") -> None:
+        """Write one graph and hold it against the model."""
+        options = self.options
+        key = fingerprint(self.loaded.sha256, graph.name, options.precision, options.opset,
+                          options.check, options.batch, versions())  # fmt: skip
+        if self._finished("graphs", graph.name, key):
+            return
+        self.tell(f"graph '{graph.name}'")
+        with drafted(self.out) as folder:
+            entry = self._write(graph, folder / f"{graph.name}.onnx") | {"key": key}
+            place(folder, self.out / "onnx")
+        self.manifest["graphs"][graph.name] = entry
+        self.manifest["sampling"] = None
+        self._save()
+        self.done.append(graph.name)
+
+    def _write(self, graph: "Graph", path: Path) -> dict[str, Any]:
+        from .onnx import write_onnx
+        from .precision import HALF, half, quantize, require_precision
+
+        precision = self.options.precision
+        write_onnx(half(graph, precision) if precision in HALF else graph, path, self.options.opset)
+        if precision == "int8":
+            quantize(path, self._calls.get(graph.name) or example_calls(graph))
+        found = require_precision(path, precision)
+        files = sorted(path.parent.iterdir())
+        described = [{"file": f"onnx/{f.name}", "sha256": sha256_file(f), "bytes": f.stat().st_size}
+                     for f in files]  # fmt: skip
+        own = next(entry for entry in described if entry["file"].endswith(".onnx"))
+        return own | {
+            "data": [entry for entry in described if entry is not own],
+            "sizes": {name: list(asdict(limits).values()) for name, limits in graph.sizes.items()},
+            "axes": {name: {str(d): rule for d, rule in rules.items()}
+                     for name, rules in graph.axes().items()},
+            "weights": found,
+            "parity": self._parity(graph, path) if self.options.check else None,
+        }  # fmt: skip
+
+    def _parity(self, graph: "Graph", path: Path) -> dict[str, Any]:
+        """What the check found, and where the graph was executed for it."""
+        from dln.core.models.graph import TorchEngine
+
+        from .engines import OnnxEngine
+        from .parity import check_graph
+        from .precision import half
+
+        precision = self.options.precision
+        if self._executable:
+            engine: Engine = OnnxEngine({graph.name: path}, self.options.device)
+            where = f"ONNX Runtime on {self.options.device}"
+        else:
+            engine = TorchEngine({graph.name: half(graph, precision)})
+            where = "PyTorch only: ONNX Runtime does not execute bf16, so the file was not"
+        return {"executed": where, **check_graph(graph, engine, precision).report()}
+
+    @property
+    def _calls(self) -> dict[str, list[dict[str, Any]]]:
+        """Calls of real prompts, recorded once."""
+        if not hasattr(self, "_recorded"):
+            self._recorded = record_calls(self.loaded) if self.loaded.spec.generates else {}
+        return self._recorded
+
+    def _sampling(self) -> None:
+        """The whole loop on both engines, with a few prompts."""
+        key = fingerprint([entry["sha256"] for entry in self.manifest["graphs"].values()])
+        if (self.manifest["sampling"] or {}).get("key") == key:
+            return
+        self.tell("sampling loop")
+        try:
+            found = check_sampling(
+                self.loaded, onnx_engine(self.out, self.options.device), self.options.precision
+            )
+        except DlnError:
+            discard(self.out)
+            raise
+        self.manifest["sampling"] = {"key": key, **found}
+        self._save()
+        self.done.append("sampling")
+
+    def _engine(self, graph: "Graph") -> None:
+        """Build one TensorRT engine."""
+        from .tensorrt import BuildRequest, build, profile_of
+
+        options, entry = self.options, self.manifest["graphs"][graph.name]
+        key = fingerprint(entry["sha256"], options.backend, options.capabilities, entry["sizes"])
+        if self._finished("engines", graph.name, key):
+            return
+        self.tell(f"TensorRT engine '{graph.name}'")
+        make_folder(self.out / "engines")
+        path = self.out / "engines" / f"{graph.name}.engine"
+        cache = self.out / "engines" / "timing.cache" if options.backend == "tensorrt" else None
+        built = build(
+            BuildRequest(
+                check_file(self.out, entry), path, profile_of(graph), options.backend,  # pyright: ignore
+                options.capabilities, cache, options.timeout_s,
+            )
+        )  # fmt: skip
+        self.manifest["engines"][graph.name] = {
+            "file": f"engines/{path.name}",
+            "sha256": built.sha256,
+            "bytes": built.bytes,
+            "backend": built.backend,
+            "version": built.version,
+            "compute_capabilities": list(built.capabilities),
+            "seconds": round(built.seconds, 2),
+            "built": True,
+            **self._execute(graph, path),
+            "key": key,
+        }
+        self._save()
+        self.done.append(f"{graph.name}.engine")
+
+    def _execute(self, graph: "Graph", path: Path) -> dict[str, Any]:
+        """Hold an engine against the model where there is a GPU that runs it."""
+        import torch
+
+        from .parity import check_graph
+
+        if not torch.cuda.is_available():
+            return {"executed": None, "parity": None}
+        from .tensorrt_engine import TensorRTEngine
+
+        try:
+            engine = TensorRTEngine({graph.name: path}, self.options.backend)  # pyright: ignore
+        except MissingCapability as error:
+            self.tell(f"not executed: {error.message}")
+            return {"executed": None, "parity": None}
+        found = check_graph(graph, engine, self.options.precision)
+        return {"executed": torch.cuda.get_device_name(), "parity": found.report()}
+
+
+def with_batch(graph: "Graph", largest: int) -> "Graph":
+    """The graph with batches up to `largest`, where it has any."""
+    if "batch" not in graph.sizes:
+        return graph
+    limits = graph.sizes["batch"]
+    limits = replace(limits, typical=min(limits.typical, largest), largest=largest)
+    return replace(graph, sizes={**graph.sizes, "batch": limits})
+
+
+@contextmanager
+def drafted(out: Path) -> Iterator[Path]:
+    """A folder beside the results that is gone afterwards, whatever happens."""
+    folder = out / ".draft"
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def place(folder: Path, target: Path) -> None:
+    """Move all files of a draft to where they belong."""
+    for path in folder.iterdir():
+        with disk_errors(target / path.name):
+            path.replace(target / path.name)
+
+
+def discard(out: Path) -> None:
+    """Remove what an export has written, and the folder where nothing else is in it."""
+    for name in ("onnx", "engines", ".draft"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in (FILE, "report.md"):
+        (out / name).unlink(missing_ok=True)
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+
+
+def prompts_for(loaded: "Loaded", count: int) -> list[str]:
+    """Prompts that the model can read: captions of the menagerie where it knows their words, else
+    a few words of its own; "" for a model without text."""
+    if not loaded.spec.text:
+        return [""] * count
+    import random
+
+    from dln.core.metrics.alignment import draw_prompts
+
+    vocabulary: Any = loaded.model.vocabulary
+    drawn = list(draw_prompts(count, seed=1, held_out=False))
+    if not any(vocabulary.unknown(prompt) for prompt in drawn):
+        return drawn
+    rng, words = random.Random(0), vocabulary.words
+    return [" ".join(rng.sample(words, min(3, len(words)))) for _ in range(count)]
+
+
+def check_sampling(loaded: "Loaded", engine: "Engine", precision: str) -> dict[str, Any]:
+    """The sampling loop on PyTorch and on `engine`: the same pixels for fp32; for less precise
+    graphs every call of the loop within the precision's limits. Raises ParityError."""
+    from dln.core.generate import Request
+    from dln.core.models.graph import TorchEngine
+    from dln.core.models.registry import load
+
+    from .parity import ParityError, Shadow, compare_sampling
+
+    reference = TorchEngine(loaded.model.graphs())  # pyright: ignore
+    sample = load(loaded.spec).sample
+    requests = [Request(p, seed=n) for n, p in enumerate(prompts_for(loaded, PROMPTS))]
+
+    def go(request: Request, engine: "Engine") -> Any:
+        return sample(engine, loaded.model, request, lambda *_: None)
+
+    if precision == "fp32":
+        runs = [compare_sampling(partial(go, request), reference, engine) for request in requests]
+        for request, run in zip(requests, runs, strict=True):
+            if run["max_level_difference"] > 1:
+                raise ParityError(
+                    f"sampling {request.prompt!r} differs by {run['max_level_difference']} levels"
+                )
+        return {"prompts": [r.prompt for r in requests], "clips": runs}
+    shadow = Shadow(reference, engine)
+    for request in requests:
+        go(request, shadow)
+    for name, difference in shadow.found.items():
+        if broken := difference.broken(precision):
+            raise ParityError(f"graph '{name}' while sampling: {broken}")
+    calls = {name: difference.report() for name, difference in shadow.found.items()}
+    return {"prompts": [request.prompt for request in requests], "calls": calls}
+
+
+def record_calls(loaded: "Loaded") -> dict[str, list[dict[str, Any]]]:
+    """Inputs of each graph while a few prompts are sampled: at most CALLS of each, evenly."""
+    from dln.core.generate import Request
+    from dln.core.models.graph import TorchEngine
+    from dln.core.models.registry import load
+
+    from .parity import Recorder
+
+    recorder = Recorder(TorchEngine(loaded.model.graphs()), CALLS)  # pyright: ignore
+    for number, prompt in enumerate(prompts_for(loaded, CALIBRATION)):
+        request = Request(prompt, seed=1000 + number)
+        load(loaded.spec).sample(recorder, loaded.model, request, lambda *_: None)
+    return recorder.calls
+
+
+def example_calls(graph: "Graph") -> list[dict[str, Any]]:
+    """For graphs that sampling does not use."""
+    from dln.core.models.graph import flatten
+
+    from .parity import example
+
+    return [flatten(example(graph, {}, seed)) for seed in range(8)]

@@ -1,0 +1,249 @@
+"""Engines beside PyTorch that run a model's exported graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dln.core.errors import DlnError, MissingCapability
+from dln.core.models.graph import Engine, Value, flatten
+
+from .manifest import check_file, read_manifest
+
+if TYPE_CHECKING:
+    import onnxruntime
+    import torch
+    from torch import Tensor
+
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
+
+
+def require_onnxruntime() -> Any:
+    """The module onnxruntime. MissingCapability where it is missing, broken or there twice."""
+    here = [name for name in _RUNTIMES if _installed(name)]
+    repair = f"pip uninstall -y {' '.join(here)} && pip install {here[-1] if here else ''}"
+    if len(here) > 1:
+        raise MissingCapability(
+            f"{' and '.join(here)} are both installed and overwrite each other", hint=repair
+        )
+    try:
+        import onnxruntime
+
+        onnxruntime.InferenceSession  # noqa: B018
+    except (ImportError, AttributeError) as error:
+        missing = "pip install onnxruntime" if not here else repair
+        raise MissingCapability(f"onnxruntime does not load: {error}", hint=missing) from error
+    return onnxruntime
+
+
+def _installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
+def pick_providers(device: str, available: list[str]) -> tuple[str, list[Any]]:
+    """The torch device and the providers to ask for. device: auto, cpu, cuda or cuda:n.
+
+    Asking for CUDA where there is none makes ONNX Runtime print and fall back, so on a machine
+    without a GPU only the CPU is asked for.
+    """
+    from dln.core.generate import pick_device
+
+    wanted = pick_device(device)
+    if wanted == "cpu":
+        return wanted, ["CPUExecutionProvider"]
+    if "CUDAExecutionProvider" not in available:
+        if device == "auto":
+            return "cpu", ["CPUExecutionProvider"]
+        raise MissingCapability(
+            "this onnxruntime has no CUDA provider",
+            hint="pip uninstall -y onnxruntime && pip install onnxruntime-gpu",
+        )
+    number = int(wanted.partition(":")[2] or 0)
+    cuda = ("CUDAExecutionProvider", {"device_id": number})
+    return f"cuda:{number}", [cuda, "CPUExecutionProvider"]
+
+
+class OnnxEngine:
+    """Runs exported graphs in ONNX Runtime, on the CPU or on CUDA.
+
+    Tensors are handed over by address: an input that is the same tensor as in the run before is
+    not bound again, and nothing is copied on the way in or out where type and device agree.
+    """
+
+    def __init__(
+        self, files: Mapping[str, Path], device: str = "auto", precision: str = "fp32"
+    ) -> None:
+        """files: graph name -> ONNX file of this precision; each is loaded when it is first run.
+
+        MissingCapability where the device asked for is not the one obtained, unless "auto".
+        """
+        import torch
+
+        self.name, self._threads = engine_name("onnx", precision), torch.get_num_threads()
+        self._runtime = require_onnxruntime()
+        self._files, self._asked = files, device
+        available = self._runtime.get_available_providers()
+        self.device, self._providers = pick_providers(device, available)
+        self._graphs: dict[str, _Bound] = {}
+
+    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
+        """Inputs and outputs by name, as every engine."""
+        if graph not in self._graphs:
+            self._graphs[graph] = _Bound(self._session(graph), graph, self.device)
+        return self._graphs[graph](flatten(inputs))
+
+    def take_threads(self) -> None:
+        """Leave the cores to ONNX Runtime: what a sampling loop computes between two runs is
+        small, and a second pool of threads that spins for work slows both down."""
+        import torch
+
+        torch.set_num_threads(1)
+
+    def session(self, graph: str) -> onnxruntime.InferenceSession:
+        """A new session for one graph, on the providers that this engine asks for."""
+        options = self._runtime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = self._threads
+        try:
+            return self._runtime.InferenceSession(
+                str(self._files[graph]), options, providers=self._providers
+            )
+        except KeyError:
+            raise DlnError(f"the export holds no graph '{graph}'") from None
+        except Exception as error:
+            raise DlnError(
+                f"ONNX Runtime cannot load {self._files[graph]}: {_first_line(error)}",
+                hint="dln export --force writes it again",
+            ) from error
+
+    def _session(self, graph: str) -> onnxruntime.InferenceSession:
+        session = self.session(graph)
+        got = session.get_providers()[0]
+        first = self._providers[0]
+        asked = first if isinstance(first, str) else first[0]
+        if got == asked:
+            return session
+        if self._asked != "auto":
+            raise MissingCapability(
+                f"{asked} was asked for and {got} obtained: its libraries do not load here",
+                hint="dln doctor says why; --device cpu always works",
+            )
+        self.device, self._providers = "cpu", ["CPUExecutionProvider"]
+        return self._session(graph)
+
+
+def engine_name(engine: str, precision: str) -> str:
+    """As receipts give it: "onnx", "onnx-int8"."""
+    return engine if precision == "fp32" else f"{engine}-{precision}"
+
+
+def onnx_engine(folder: Path, device: str = "auto") -> OnnxEngine:
+    """The ONNX files of an export, after a look at their hashes. DlnError where one differs."""
+    manifest = read_manifest(folder)
+    files = {name: check_file(folder, entry) for name, entry in manifest["graphs"].items()}
+    return OnnxEngine(files, device, manifest["precision"])
+
+
+def trt_engine(folder: Path, device: str = "auto") -> Engine:
+    """The TensorRT engines of an export. MissingCapability without them or without a GPU."""
+    from .tensorrt_engine import TensorRTEngine
+
+    entries = read_manifest(folder)["engines"]
+    if not entries:
+        raise MissingCapability(f"{folder} holds no TensorRT engines", hint="dln export --trt")
+    paths = {name: check_file(folder, entry) for name, entry in entries.items()}
+    backend = next(iter(entries.values()))["backend"]
+    return TensorRTEngine(paths, backend, "cuda" if device == "auto" else device)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """An input or output: its type and its shape, a name for each dimension that varies."""
+
+    name: str
+    dtype: torch.dtype
+    element: int  # of onnx.TensorProto.DataType
+    shape: list[int | str]
+
+
+class _Bound:
+    """A session whose inputs and outputs are bound to tensors."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, graph: str, device: str) -> None:
+        import torch
+
+        self._session, self._graph, self._device = session, graph, device
+        self._kind, _, number = device.partition(":")
+        self._number = int(number or 0)
+        self._binding = session.io_binding()
+        self._inputs = {i.name: _slot(i) for i in session.get_inputs()}
+        self._outputs = [_slot(o) for o in session.get_outputs()]
+        self._held: dict[str, Tensor] = {}
+        self._sizes: dict[str, int] = {}  # of the named dimensions
+        self._nothing = torch.zeros(1, device=device)  # an empty tensor has no address of its own
+
+    def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        import torch
+
+        unknown = sorted(set(self._inputs) ^ set(inputs))
+        if unknown:
+            raise DlnError(f"graph '{self._graph}' and its inputs differ: {', '.join(unknown)}")
+        for name, tensor in inputs.items():
+            if self._held.get(name) is not tensor:
+                self._bind_input(self._inputs[name], tensor)
+        outputs = {slot.name: self._bind_output(slot) for slot in self._outputs}
+        if self._kind == "cuda":
+            torch.cuda.current_stream(self._device).synchronize()
+        self._session.run_with_iobinding(self._binding)
+        return outputs
+
+    def _bind_input(self, slot: _Slot, tensor: Tensor) -> None:
+        tensor = tensor.to(self._device, slot.dtype).contiguous()
+        self._held[slot.name] = tensor
+        self._sizes |= {
+            rule: size
+            for rule, size in zip(slot.shape, tensor.shape, strict=True)
+            if isinstance(rule, str)
+        }
+        self._binding.bind_input(
+            slot.name, self._kind, self._number, slot.element, tensor.shape, self._address(tensor)
+        )
+
+    def _bind_output(self, slot: _Slot) -> Tensor:
+        import torch
+
+        shape = [self._sizes[n] if isinstance(n, str) else n for n in slot.shape]
+        tensor = torch.empty(shape, dtype=slot.dtype, device=self._device)
+        self._binding.bind_output(
+            slot.name, self._kind, self._number, slot.element, shape, self._address(tensor)
+        )
+        return tensor
+
+    def _address(self, tensor: Tensor) -> int:
+        return (tensor if tensor.numel() else self._nothing).data_ptr()
+
+
+def _slot(node: Any) -> _Slot:
+    import torch
+
+    types = {
+        "tensor(float)": (torch.float32, 1),
+        "tensor(uint8)": (torch.uint8, 2),
+        "tensor(int32)": (torch.int32, 6),
+        "tensor(int64)": (torch.int64, 7),
+        "tensor(bool)": (torch.bool, 9),
+        "tensor(float16)": (torch.float16, 10),
+        "tensor(double)": (torch.float64, 11),
+        "tensor(bfloat16)": (torch.bfloat16, 16),
+    }
+    return _Slot(node.name, *types[node.type], node.shape)

@@ -1,0 +1,192 @@
+"""A graph of a model as an ONNX file that holds the computation and nothing else."""
+
+import inspect
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dln.core.errors import DlnError
+from dln.core.files import disk_errors
+from dln.core.models.graph import Graph, Value, flatten
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+OPSET = 20  # 21 to 24 load everywhere too, but gain nothing; 26 fails the checker
+INLINE_LIMIT = 1 << 30  # bytes of weights above which they go into a file of their own
+
+
+def write_onnx(graph: Graph, path: Path, opset: int = OPSET) -> None:
+    """Trace `graph` and write it to `path` (and `path`.data where the weights are above 1 GiB).
+
+    Inputs, outputs and varying dimensions are named as the graph names them. The same weights
+    give the same bytes. DlnError where the graph cannot be traced or a dimension that has to
+    vary came out fixed.
+    """
+    import onnx_ir
+
+    model = trace(graph, opset)
+    clean(model)
+    name_axes(model, graph)
+    size = sum(value.const_value.nbytes for value in model.graph.initializers.values())  # pyright: ignore
+    with disk_errors(path):
+        data = path.name + ".data" if size > INLINE_LIMIT else None
+        onnx_ir.save(model, path, external_data=data)
+    check_file(path, graph)
+
+
+def trace(graph: Graph, opset: int) -> "onnx_ir.Model":
+    """The graph as torch's exporter sees it, at sizes that no two dimensions share."""
+    import torch
+
+    inputs = graph.inputs(**tracing_sizes(graph))
+    order = [name for name in inspect.signature(graph.module.forward).parameters if name in inputs]
+    inputs = {name: inputs[name] for name in order}
+    try:
+        with silence():
+            program = torch.onnx.export(
+                graph.module.eval(),
+                kwargs=dict(inputs),
+                dynamo=True,
+                dynamic_shapes=dynamic_shapes(graph, inputs),
+                input_names=list(flatten(inputs)),
+                output_names=list(graph.outputs),
+                opset_version=opset,
+                verbose=False,
+            )
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DlnError(f"graph '{graph.name}' cannot be exported: {reason[-1]}") from error
+    assert program is not None
+    return program.model
+
+
+def tracing_sizes(graph: Graph) -> dict[str, int]:
+    """A size of its own for each: torch takes dimensions of 0 and 1 for constants."""
+    primes = [number for number in range(2, 400) if all(number % k for k in range(2, number))]
+    chosen: dict[str, int] = {}
+    for name, limits in graph.sizes.items():
+        free = (p for p in primes if limits.smallest <= p and p not in chosen.values())
+        chosen[name] = next(free)
+    return chosen
+
+
+def dynamic_shapes(graph: Graph, inputs: dict[str, Value]) -> dict[str, Any]:
+    """What may vary, as torch.export wants it. Dimensions of one name are one symbol."""
+    from torch import Tensor
+    from torch.export import Dim
+
+    axes = graph.axes()
+    shared = {name: Dim(name, min=0) for name in graph.sizes}
+
+    def of(name: str) -> dict[int, Any]:
+        return {d: shared.get(rule, Dim.DYNAMIC) for d, rule in axes.get(name, {}).items()}
+
+    return {
+        name: of(name)
+        if isinstance(value, Tensor)
+        else [of(f"{name}_{number}") for number in range(len(value))]
+        for name, value in inputs.items()
+    }
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """torch's exporter speaks on stdout, stderr, in warnings and in logs; none is for the user."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            with redirect_stderr(io.StringIO()):
+                yield
+    finally:
+        logging.disable(disabled)
+
+
+def clean(model: "onnx_ir.Model") -> None:
+    """Drop stack traces, source lines and paths, and the shapes of what lies between."""
+    model.doc_string, model.producer_name, model.producer_version = None, "dln", None
+    kept = {id(value) for value in (*model.graph.inputs, *model.graph.outputs)}
+    for part in (model, model.graph, *model.graph.inputs, *model.graph.outputs):
+        part.metadata_props.clear()
+    model.graph.doc_string = None
+    for value in model.graph.initializers.values():
+        value.metadata_props.clear()
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
+            if id(value) not in kept:
+                value.shape = value.type = None
+
+
+def clean_file(path: Path) -> None:
+    """The same for a file that another tool has written."""
+    import onnx_ir
+
+    model = onnx_ir.load(path)
+    clean(model)
+    onnx_ir.save(model, path)
+
+
+def name_axes(model: "onnx_ir.Model", graph: Graph) -> None:
+    """Symbolic dimensions get the graph's names for them."""
+    import onnx_ir
+
+    axes, names = graph.axes(), {}
+    for value in model.graph.inputs:
+        for dimension, rule in axes.get(str(value.name), {}).items():
+            symbol = value.shape[dimension]  # pyright: ignore
+            if isinstance(symbol, onnx_ir.SymbolicDim):
+                names.setdefault(symbol.value, rule)
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        named = [names.get(getattr(d, "value", None), d) for d in value.shape]  # pyright: ignore
+        value.shape = onnx_ir.Shape(named)
+
+
+def check_file(path: Path, graph: Graph) -> None:
+    """onnx's own full check, and every varying dimension symbolic in the file. DlnError."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception as error:
+        raise DlnError(f"graph '{graph.name}' is not valid ONNX: {error}") from error
+    frozen = frozen_axes(path, graph)
+    if frozen:
+        where = "; ".join(f"{name}[{dimension}] = {size}" for name, dimension, size in frozen)
+        raise DlnError(f"graph '{graph.name}' came out with a frozen dimension: {where}")
+
+
+def frozen_axes(path: Path, graph: Graph) -> list[tuple[str, int, int]]:
+    """(input, dimension, size) of each dimension that should vary and is a number in the file."""
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    axes = graph.axes()
+    return [
+        (value.name, dimension, value.type.tensor_type.shape.dim[dimension].dim_value)
+        for value in model.graph.input
+        for dimension in axes.get(value.name, {})
+        if not value.type.tensor_type.shape.dim[dimension].dim_param
+    ]
+
+
+def dtypes_found(path: Path) -> dict[str, int]:
+    """How many weights the file holds of each type: {"float16": 5848320, "int64": 12}."""
+    import onnx
+
+    found: dict[str, int] = {}
+    for tensor in onnx.load(str(path), load_external_data=False).graph.initializer:
+        name = onnx.TensorProto.DataType.Name(tensor.data_type).lower()
+        count = 1
+        for size in tensor.dims:
+            count *= size
+        found[name] = found.get(name, 0) + count
+    return found

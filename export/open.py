@@ -1,0 +1,96 @@
+"""An engine by its name, for weights that are loaded; what it needs is exported first."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dln.core.errors import MissingCapability, UsageError
+
+from .bundle import Export, ExportOptions
+from .engines import onnx_engine, trt_engine
+from .manifest import FILE, read_manifest
+
+if TYPE_CHECKING:
+    from dln.core.models.graph import Engine
+    from dln.core.models.package import Loaded
+
+OnNote = Callable[[str], None]
+EXPORTS = Path("exports")
+
+
+def open_engine(
+    name: str,
+    loaded: "Loaded",
+    device: str = "auto",
+    precision: str = "fp32",
+    on_note: OnNote = lambda text: None,
+    folder: Path | None = None,
+) -> "Engine":
+    """torch, onnx or trt for `loaded`. folder: an export to take; where left out, ./exports/ is
+    looked in, then the user's cache, which is filled where there is none.
+
+    Raises MissingCapability where the engine or the device is not here, DlnError for an export
+    whose files have changed, UsageError for one of other weights.
+    """
+    import torch
+
+    if name == "torch":
+        from dln.core.generate import torch_engine
+
+        return torch_engine(loaded, device)
+    if name == "trt" and not torch.cuda.is_available():
+        raise MissingCapability(
+            "TensorRT engines run on an NVIDIA GPU, and there is none here",
+            hint="dln generate --engine onnx",
+        )
+    found = folder or existing(loaded, precision, trt=name == "trt")
+    if found is None:
+        found = fill_cache(loaded, precision, on_note, trt=name == "trt")
+    elif read_manifest(found)["weights_sha256"] != loaded.sha256:
+        raise UsageError(f"{found} is an export of other weights", hint="dln export --out DIR")
+    if name == "trt":
+        return trt_engine(found, device)
+    engine = onnx_engine(found, device)
+    if engine.device == "cpu":
+        engine.take_threads()
+    return engine
+
+
+def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
+    """An export of these weights in the working folder or in the cache."""
+    for folder in (default_folder(loaded, precision), cache_folder(loaded, precision)):
+        if not (folder / FILE).exists():
+            continue
+        manifest = read_manifest(folder)
+        same = manifest["weights_sha256"] == loaded.sha256
+        if same and manifest["precision"] == precision and (manifest["engines"] or not trt):
+            return folder
+    return None
+
+
+def fill_cache(loaded: "Loaded", precision: str, on_note: OnNote, trt: bool) -> Path:
+    """Export once into the user's cache."""
+    folder = cache_folder(loaded, precision)
+    on_note(f"exporting {loaded.spec.name} once, about a minute; kept in {folder}")
+    options = ExportOptions(precision=precision, force=True)
+    if trt:
+        from .tensorrt import choose_backend
+
+        options = replace(options, trt=True, backend=choose_backend("cuda"))
+    Export(loaded, folder, options, lambda stage: None).run()
+    return folder
+
+
+def default_folder(loaded: "Loaded", precision: str) -> Path:
+    """Where `dln export` writes unless told otherwise: exports/cogvideo-fp32."""
+    name = loaded.spec.name if loaded.bundled else loaded.path.resolve().parent.name
+    return EXPORTS / f"{name}-{precision}"
+
+
+def cache_folder(loaded: "Loaded", precision: str) -> Path:
+    """A folder of the user's cache for these weights."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    root = Path(base) if base else Path.home() / ".cache"
+    return root / "dln" / "exports" / f"{loaded.spec.name}-{loaded.sha256[:12]}-{precision}"

@@ -1,0 +1,203 @@
+"""Does an exported graph compute what the model computes? Measured, at many shapes, or refused."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dln.core.errors import DlnError
+from dln.core.models.graph import Engine, Graph, TorchEngine, Value, flatten
+
+if TYPE_CHECKING:
+    from dln.core.clip import Clip
+
+SEEDS = (0, 1, 2)
+INTERIOR = 3  # shapes beside the smallest, the typical and the largest
+# Largest error, relative to the largest value of the output (at least 1), or lowest signal-to-
+# noise ratio in dB; share of integers that may differ (nearest codes of halved vectors do).
+LIMITS = {
+    "fp32": {"error": 1e-4, "differing": 1e-3},
+    "fp16": {"snr_db": 40.0, "differing": 0.05},
+    "bf16": {"snr_db": 25.0, "differing": 0.2},
+    "int8": {"snr_db": 15.0, "differing": 0.3},
+}
+
+
+class ParityError(DlnError):
+    """An export that computes something else."""
+
+
+@dataclass
+class Difference:
+    """The worst that was seen of one graph, over `runs` runs."""
+
+    runs: int = 0
+    error: float = 0.0
+    snr_db: float = float("inf")
+    differing: float = 0.0
+    shapes: list[str] = field(default_factory=list)
+
+    def add(self, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+        """Compare one run's outputs. ParityError for other shapes or values that are no numbers."""
+        self.runs += 1
+        for name, want in expected.items():
+            got = found[name].to(want.device)
+            if got.shape != want.shape:
+                raise ParityError(f"'{name}' is {list(got.shape)}, not {list(want.shape)}")
+            if want.is_floating_point():
+                self._compare(name, want.double(), got.double())
+            elif want.numel():
+                self.differing = max(self.differing, float((want != got).double().mean()))
+
+    def _compare(self, name: str, want: Tensor, got: Tensor) -> None:
+        bad = int((~torch.isfinite(got)).sum())
+        if bad:
+            raise ParityError(f"'{name}' holds {bad} values that are not finite")
+        if want.numel() == 0:
+            return
+        peak, gap = float(want.abs().max()), want - got
+        self.error = max(self.error, float(gap.abs().max()) / max(1.0, peak))
+        power, noise = float(want.square().mean()), float(gap.square().mean())
+        if power > 0 and noise > 0:
+            self.snr_db = min(self.snr_db, 10 * float(np.log10(power / noise)))
+
+    def broken(self, precision: str) -> str | None:
+        """Which limit of the precision is passed, in words."""
+        limits = LIMITS[precision]
+        if self.error > limits.get("error", float("inf")):
+            return f"error {self.error:.2g} above {limits['error']:.0e}"
+        if self.snr_db < limits.get("snr_db", 0.0):
+            return f"signal-to-noise ratio {self.snr_db:.1f} dB below {limits['snr_db']:.0f} dB"
+        if self.differing > limits["differing"]:
+            return f"{self.differing:.1%} of the integers differ"
+        return None
+
+    def report(self) -> dict[str, Any]:
+        """For the manifest; an exact result has no signal-to-noise ratio."""
+        exact = self.snr_db == float("inf")
+        return asdict(self) | {"snr_db": None if exact else round(self.snr_db, 2)}
+
+
+def check_graph(graph: Graph, engine: Engine, precision: str) -> Difference:
+    """Run the graph in PyTorch (fp32) and in `engine` at every shape with every seed.
+
+    Raises ParityError that names the graph, the shape and the error.
+    """
+    reference, found = TorchEngine({graph.name: graph}), Difference()
+    for sizes in shapes(graph):
+        words = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        found.shapes.append(words)
+        for seed in SEEDS:
+            inputs = example(graph, sizes, seed)
+            expected = reference.run(graph.name, **inputs)
+            try:
+                found.add(expected, engine.run(graph.name, **inputs))
+            except Exception as error:
+                message = getattr(error, "message", None) or str(error).strip()
+                raise ParityError(f"graph '{graph.name}' at {words}: {message}") from error
+        broken = found.broken(precision)
+        if broken:
+            raise ParityError(f"graph '{graph.name}' at {words}: {broken}")
+    return found
+
+
+def shapes(graph: Graph) -> Iterator[dict[str, int]]:
+    """Smallest, typical and largest sizes, then some between that no trace has seen."""
+    for end in ("smallest", "typical", "largest"):
+        yield {name: getattr(limits, end) for name, limits in graph.sizes.items()}
+    if graph.sizes:
+        rng = random.Random(graph.name)
+        for _ in range(INTERIOR):
+            ranges = graph.sizes.items()
+            yield {name: rng.randint(r.smallest, max(r.typical, r.smallest)) for name, r in ranges}
+
+
+def example(graph: Graph, sizes: dict[str, int], seed: int) -> dict[str, Value]:
+    """Inputs of these sizes, the same for the same seed; torch's own state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return graph.inputs(**sizes)
+
+
+class Shadow:
+    """Runs every call in PyTorch and in another engine, and goes on with PyTorch's outputs."""
+
+    def __init__(self, reference: Engine, engine: Engine) -> None:
+        self.name = reference.name
+        self._reference, self._engine = reference, engine
+        self.found: dict[str, Difference] = {}
+
+    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
+        """The reference's outputs."""
+        expected = self._reference.run(graph, **inputs)
+        try:
+            difference = self.found.setdefault(graph, Difference())
+            difference.add(expected, self._engine.run(graph, **inputs))
+        except ParityError as error:
+            raise ParityError(f"graph '{graph}' while sampling: {error.message}") from error
+        return expected
+
+
+class Listener:
+    """Passes calls on and keeps the integers that go in: the tokens drawn so far."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.name, self._engine = engine.name, engine
+        self.heard: list[np.ndarray] = []
+        self.scores: list[Tensor] = []  # the first floating-point output of each call
+
+    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
+        """The engine's outputs."""
+        tensors = flatten(inputs).values()
+        integers = [t.cpu().numpy().ravel() for t in tensors if not t.is_floating_point()]
+        self.heard.append(np.concatenate(integers) if integers else np.zeros(0, np.int64))
+        outputs = self._engine.run(graph, **inputs)
+        self.scores.append(next(iter(outputs.values())))
+        return outputs
+
+
+def compare_sampling(
+    sample: Callable[[Engine], "Clip"], reference: Engine, engine: Engine
+) -> dict[str, Any]:
+    """The whole loop on both engines: differing tokens, the gap of the scores before the first
+    of them, and the largest difference of a pixel in levels of 255."""
+    pairs = [Listener(reference), Listener(engine)]
+    clips = [sample(listener) for listener in pairs]
+    ours, theirs = pairs
+    heard = list(zip(ours.heard, theirs.heard, strict=True))
+    differing = [int((a != b).sum()) if a.shape == b.shape else a.size for a, b in heard]
+    first = next((call for call, count in enumerate(differing) if count), None)
+    gap = 0.0
+    if first:
+        gap = float((ours.scores[first - 1] - theirs.scores[first - 1].cpu()).abs().max())
+    frames = [clip.frames.astype(np.int16) for clip in clips]
+    return {
+        "tokens": sum(a.size for a, _ in heard),
+        "differing_tokens": sum(differing),
+        "score_gap": gap,
+        "max_level_difference": int(np.abs(frames[0] - frames[1]).max()),
+    }
+
+
+class Recorder:
+    """Passes calls on and keeps a copy of some inputs of every graph: of the first calls, then of
+    fewer and fewer, so that all of a run is in it."""
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self.name, self._engine, self._most = engine.name, engine, most
+        self.calls: dict[str, list[dict[str, Tensor]]] = {}
+        self._seen: dict[str, int] = {}
+        self._rng = random.Random(0)
+
+    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
+        """The engine's outputs."""
+        kept, seen = self.calls.setdefault(graph, []), self._seen.get(graph, 0)
+        self._seen[graph] = seen + 1
+        place = len(kept) if len(kept) < self._most else self._rng.randrange(seen + 1)
+        if place < self._most:
+            kept[place : place + 1] = [{n: t.clone() for n, t in flatten(inputs).items()}]
+        return self._engine.run(graph, **inputs)

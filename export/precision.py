@@ -1,0 +1,125 @@
+"""Graphs in half precision and in int8."""
+
+import copy
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dln.core.errors import DlnError
+from dln.core.models.graph import Graph, Value
+
+from .onnx import dtypes_found, silence
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
+FOUND_AS = {"fp32": "float", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
+# Sums of squares and small epsilons: half precision overflows in one and loses the other.
+_UNSAFE = (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.BatchNorm2d)
+
+
+class Island(nn.Module):
+    """A layer that computes in float32 between halves."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: any shape, in half precision -> same."""
+        return self.layer(x.float()).to(x.dtype)
+
+
+def half(graph: Graph, precision: str) -> Graph:
+    """The graph in fp16 or bf16, its normalisations in float32, with example inputs to match."""
+    dtype = HALF[precision]
+    module = copy.deepcopy(graph.module).to(dtype)
+    for parent in list(module.modules()):
+        if not isinstance(parent, Island):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, _UNSAFE):
+                    setattr(parent, name, Island(child))
+    made = graph.example
+    return replace(graph, module=module, example=lambda **sizes: cast_inputs(made(**sizes), dtype))
+
+
+def cast_inputs(inputs: dict[str, Value], dtype: torch.dtype) -> dict[str, Value]:
+    """Floating-point inputs as `dtype`; indices stay what they are."""
+
+    def one(tensor: Tensor) -> Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    return {
+        name: one(value) if isinstance(value, Tensor) else [one(part) for part in value]
+        for name, value in inputs.items()
+    }
+
+
+def quantize(path: Path, calls: Iterable[dict[str, Tensor]]) -> None:
+    """Rewrite an fp32 file in int8: static, symmetric QDQ of every product with weights.
+
+    calls: inputs as the sampling loop gives them, from which the activations' ranges are taken.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    from .onnx import clean_file
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        ready, done = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
+        with silence():
+            quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
+            quantize_static(
+                str(ready),
+                str(done),
+                _Reader(calls),  # pyright: ignore[reportArgumentType]
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=["MatMul", "Gemm", "Conv"],
+                nodes_to_exclude=products_of_activations(ready),
+                calibrate_method=CalibrationMethod.MinMax,
+                extra_options={
+                    "ActivationSymmetric": True,
+                    "WeightSymmetric": True,
+                    "QuantizeBias": False,
+                },
+            )
+        clean_file(done)
+        done.replace(path)
+
+
+class _Reader:
+    """Calibration inputs as onnxruntime asks for them: one at a time, then None."""
+
+    def __init__(self, calls: Iterable[dict[str, Tensor]]) -> None:
+        self._calls = iter(calls)
+
+    def get_next(self) -> dict[str, Any] | None:
+        call = next(self._calls, None)
+        return call and {name: tensor.contiguous().numpy() for name, tensor in call.items()}
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Part of the reader's interface; all calls are read in one go."""
+
+
+def products_of_activations(path: Path) -> list[str]:
+    """Names of the MatMul nodes without weights (queries with keys), which stay in float32."""
+    import onnx
+
+    graph = onnx.load(str(path)).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    return [n.name for n in graph.node if n.op_type == "MatMul" and not weights & set(n.input)]
+
+
+def require_precision(path: Path, asked: str) -> dict[str, int]:
+    """How many weights of each type the file holds. DlnError where none is of the type asked."""
+    found = dtypes_found(path)
+    if not found.get(FOUND_AS[asked]):
+        raise DlnError(f"{path.name} was asked for in {asked} and holds {', '.join(found)} only")
+    return found

@@ -1,0 +1,71 @@
+"""report.md of an export: what was made, what was proven, what was not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dln.core.files import atomic_write
+
+
+def write_report(folder: Path, manifest: dict[str, Any]) -> None:
+    """Atomically, beside the manifest."""
+    with atomic_write(folder / "report.md", "w") as file:
+        file.write("\n".join(lines(manifest)) + "\n")
+
+
+def lines(manifest: dict[str, Any]) -> Iterator[str]:
+    """Markdown."""
+    yield f"# {manifest['model']}, {manifest['precision']}, opset {manifest['opset']}"
+    yield ""
+    yield f"Weights {manifest['weights_sha256']}."
+    yield ""
+    yield from graph_table(manifest["graphs"])
+    yield ""
+    yield from sampling_lines(manifest["sampling"])
+    if manifest["engines"]:
+        yield ""
+        yield from engine_table(manifest["engines"])
+    yield ""
+    yield "Made with " + ", ".join(f"{k} {v}" for k, v in manifest["versions"].items()) + "."
+
+
+def graph_table(graphs: dict[str, Any]) -> Iterator[str]:
+    yield "| graph | MB | varies | weights | checked on | runs | largest error | SNR, dB |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for name, entry in graphs.items():
+        size = sum(part["bytes"] for part in (entry, *entry["data"])) / 1e6
+        ranges = ", ".join(f"{n} {low} to {high}" for n, (low, _, high) in entry["sizes"].items())
+        weights = ", ".join(f"{count} {kind}" for kind, count in entry["weights"].items())
+        parity = entry["parity"]
+        if parity is None:
+            proof = "not checked | | |"
+        else:
+            ratio = "exact" if parity["snr_db"] is None else parity["snr_db"]
+            proof = f"{parity['executed']} | {parity['runs']} | {parity['error']:.2g} | {ratio} |"
+        yield f"| {name} | {size:.1f} | {ranges} | {weights} | {proof}"
+
+
+def sampling_lines(sampling: dict[str, Any] | None) -> Iterator[str]:
+    if sampling is None:
+        yield "The whole sampling loop was not compared."
+        return
+    for prompt, run in zip(sampling["prompts"], sampling.get("clips", []), strict=False):
+        yield (
+            f"- {prompt!r}: {run['differing_tokens']} of {run['tokens']} tokens differ, "
+            f"pixels by at most {run['max_level_difference']} of 255"
+        )
+    for name, found in sampling.get("calls", {}).items():
+        ratio = "exact" if found["snr_db"] is None else f"{found['snr_db']} dB"
+        yield f"- while sampling, '{name}': {found['runs']} calls, worst SNR {ratio}"
+
+
+def engine_table(engines: dict[str, Any]) -> Iterator[str]:
+    yield "| engine | MB | built by | for compute capability | seconds | executed |"
+    yield "|---|---|---|---|---|---|"
+    for name, entry in engines.items():
+        targets = ", ".join(entry["compute_capabilities"]) or "this GPU"
+        ran = entry["executed"] or "no: built, not verified"
+        yield (
+            f"| {name} | {entry['bytes'] / 1e6:.1f} | {entry['backend']} {entry['version']} "
+            f"| {targets} | {entry['seconds']} | {ran} |"
+        )
