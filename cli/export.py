@@ -177,7 +177,9 @@ def proof_of(entry: dict[str, Any]) -> str:
     if parity is None:
         return "written, not checked"
     ratio = "" if parity["snr_db"] is None else f", {parity['snr_db']} dB"
-    return f"{parity['runs']} runs equal to {parity['error']:.1e}{ratio} ({parity['executed']})"
+    codes = f", {parity['differing']:.2%} of the integers differ" if parity["differing"] else ""
+    found = f"{parity['runs']} runs, largest error {parity['error']:.1e}{ratio}{codes}"
+    return f"{found} ({parity['executed']})"
 
 
 def loop_proof(sampling: dict[str, Any] | None) -> str:

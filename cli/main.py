@@ -11,7 +11,7 @@ import typer
 
 from dln.core.errors import DlnError
 
-from . import data, doctor, evaluate, generate, models, train, verify
+from . import bench, data, doctor, evaluate, export, generate, models, train, verify
 from .show import Result, Screen, screen, show, show_error
 
 CREATE, INSPECT = "Create", "Inspect"
@@ -26,9 +26,11 @@ app = typer.Typer(
 )
 app.command("generate", rich_help_panel=CREATE)(generate.generate)
 app.command("train", rich_help_panel=CREATE)(train.train)
+app.command("export", rich_help_panel=CREATE)(export.export)
 app.add_typer(models.app, rich_help_panel=INSPECT)
 app.add_typer(data.app, rich_help_panel=INSPECT)
 app.command("evaluate", rich_help_panel=INSPECT)(evaluate.evaluate)
+app.command("bench", rich_help_panel=INSPECT)(bench.bench)
 app.command("verify", rich_help_panel=INSPECT)(verify.verify)
 app.command("doctor", rich_help_panel=INSPECT)(doctor.doctor)
 

@@ -42,7 +42,6 @@ class ExportOptions:
     """What to make. `capabilities` and `backend` are of TensorRT; `batch` is the largest one."""
 
     precision: str = "fp32"
-    opset: int = 20
     check: bool = True
     trt: bool = False
     capabilities: tuple[str, ...] = ()
@@ -51,6 +50,13 @@ class ExportOptions:
     force: bool = False
     batch: int | None = None
     timeout_s: float = 1800.0
+
+    @property
+    def opset(self) -> int:
+        """Of the files."""
+        from .onnx import BF16_OPSET, OPSET
+
+        return BF16_OPSET if self.precision == "bf16" else OPSET
 
 
 class Export:
@@ -85,8 +91,14 @@ class Export:
 
     def run(self) -> None:
         """All stages. DlnError where a proof fails; what failed is not left behind."""
-        with disk_errors(self.out):
-            make_folder(self.out / "onnx")
+        try:
+            self._run()
+        finally:
+            if not self.manifest["graphs"]:
+                discard(self.out)
+
+    def _run(self) -> None:
+        make_folder(self.out / "onnx")
         graphs: dict[str, Graph] = self.loaded.model.graphs()  # pyright: ignore
         if self.options.batch:
             graphs = {n: with_batch(graph, self.options.batch) for n, graph in graphs.items()}
@@ -159,20 +171,21 @@ class Export:
 
     def _parity(self, graph: "Graph", path: Path) -> dict[str, Any]:
         """What the check found, and where the graph was executed for it."""
-        from dln.core.models.graph import TorchEngine
-
         from .engines import OnnxEngine
-        from .parity import check_graph
-        from .precision import half
+        from .parity import check_calls, check_graph
+        from .precision import HalfEngine
 
         precision = self.options.precision
-        if self._executable:
-            engine: Engine = OnnxEngine({graph.name: path}, self.options.device)
-            where = f"ONNX Runtime on {self.options.device}"
+        if not self._executable:
+            found = check_graph(graph, HalfEngine({graph.name: graph}, precision), precision)
+            return {"executed": "PyTorch; the file itself was not", **found.report()}
+        engine = OnnxEngine({graph.name: path}, self.options.device)
+        if precision == "int8" and graph.name in self._calls:
+            # Its ranges are those of real activations: random inputs would only measure clipping.
+            found = check_calls(graph, engine, precision, self._calls[graph.name])
         else:
-            engine = TorchEngine({graph.name: half(graph, precision)})
-            where = "PyTorch only: ONNX Runtime does not execute bf16, so the file was not"
-        return {"executed": where, **check_graph(graph, engine, precision).report()}
+            found = check_graph(graph, engine, precision)
+        return {"executed": f"ONNX Runtime on {self.options.device}", **found.report()}
 
     @property
     def _calls(self) -> dict[str, list[dict[str, Any]]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import onnx_ir
 
 OPSET = 20  # 21 to 24 load everywhere too, but gain nothing; 26 fails the checker
+BF16_OPSET = 22  # the first in which convolutions take bfloat16
 INLINE_LIMIT = 1 << 30  # bytes of weights above which they go into a file of their own
 
 

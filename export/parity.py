@@ -105,6 +105,33 @@ def check_graph(graph: Graph, engine: Engine, precision: str) -> Difference:
     return found
 
 
+def check_calls(
+    graph: Graph, engine: Engine, precision: str, calls: list[dict[str, Tensor]]
+) -> Difference:
+    """The same with inputs that a sampling loop has given, by their names in the file."""
+    reference, found = TorchEngine({graph.name: graph}), Difference(shapes=["as while sampling"])
+    for call in calls:
+        inputs = unflatten(graph, call)
+        try:
+            found.add(reference.run(graph.name, **inputs), engine.run(graph.name, **inputs))
+        except ParityError as error:
+            raise ParityError(f"graph '{graph.name}' while sampling: {error.message}") from error
+    if broken := found.broken(precision):
+        raise ParityError(f"graph '{graph.name}' while sampling: {broken}")
+    return found
+
+
+def unflatten(graph: Graph, tensors: Mapping[str, Tensor]) -> dict[str, Value]:
+    """The inputs whose parts `flatten` has named."""
+    made: dict[str, Value] = {}
+    for name, value in graph.inputs().items():
+        if isinstance(value, Tensor):
+            made[name] = tensors[name]
+        else:
+            made[name] = [tensors[f"{name}_{number}"] for number in range(len(value))]
+    return made
+
+
 def shapes(graph: Graph) -> Iterator[dict[str, int]]:
     """Smallest, typical and largest sizes, then some between that no trace has seen."""
     for end in ("smallest", "typical", "largest"):

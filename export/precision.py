@@ -2,7 +2,7 @@
 
 import copy
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dln.core.errors import DlnError
-from dln.core.models.graph import Graph, Value
+from dln.core.models.graph import Graph, TorchEngine, Value
 
 from .onnx import dtypes_found, silence
 
@@ -47,7 +47,19 @@ def half(graph: Graph, precision: str) -> Graph:
     return replace(graph, module=module, example=lambda **sizes: cast_inputs(made(**sizes), dtype))
 
 
-def cast_inputs(inputs: dict[str, Value], dtype: torch.dtype) -> dict[str, Value]:
+class HalfEngine(TorchEngine):
+    """Graphs in half precision in PyTorch, with inputs to match."""
+
+    def __init__(self, graphs: Mapping[str, Graph], precision: str) -> None:
+        super().__init__({name: half(graph, precision) for name, graph in graphs.items()})
+        self._dtype = HALF[precision]
+
+    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
+        """Run one graph, as every engine."""
+        return super().run(graph, **cast_inputs(inputs, self._dtype))
+
+
+def cast_inputs(inputs: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]:
     """Floating-point inputs as `dtype`; indices stay what they are."""
 
     def one(tensor: Tensor) -> Tensor:

@@ -19,6 +19,9 @@ from .config import Config
 from .tokenizer import ImageTokenizer
 from .transformer import Attention, Backbone, Channel, text_positions
 
+HIDDEN = (
+    -30_000.0
+)  # what padding adds to a score: its exponential is 0, and half precision holds it
 Pair = tuple[Tensor, Tensor]
 
 
@@ -44,7 +47,7 @@ class TextGraph(nn.Module):
         """text, seen: (B, S) -> padding (B, S), then (L, B, H, S, D) keys and values of each."""
         backbone, heads = self.backbone, self.backbone.config.heads
         x = backbone.tokens(text) + backbone.positions(text_positions(seen))
-        padding = (1.0 - seen.to(x.dtype)) * (torch.finfo(x.dtype).min / 2)
+        padding = (1.0 - seen.to(x.dtype)) * HIDDEN
         caches: list[list[Tensor]] = [[] for _ in range(2 + 2 * len(self.channels))]
         for index, layer in enumerate(backbone.blocks):
             normed = layer.norm1(x)

@@ -1,0 +1,102 @@
+"""An engine's own process: started, waited for, and its death told as one sentence."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from dln.core.errors import DlnError, MissingCapability, UsageError
+
+if TYPE_CHECKING:
+    from .bench import BenchRequest
+
+COMMAND = (sys.executable, "-P", "-m", "dln.export.bench_worker")
+KINDS = {2: UsageError, 3: MissingCapability}
+LAST_LINES = 3
+
+
+def run_worker(engine: str, request: "BenchRequest") -> dict[str, Any]:
+    """What the worker measured for this engine (see bench_worker.measure).
+
+    Raises the error that the worker met, or a DlnError that names the engine and how it ended.
+    """
+    with TemporaryDirectory(prefix="dln-bench-") as folder:
+        # A file, not stdout: libraries print their banners there.
+        result, log = Path(folder, "result.json"), Path(folder, "log.txt")
+        asked = {**asdict(request), "engine": engine, "result": str(result)}
+        code = launch(json.dumps(asked), log, request.limit_s)
+        if code is None:
+            raise late(engine, request, log)
+        if not result.exists():
+            raise dead(engine, code, log)
+        answer = json.loads(result.read_text(encoding="utf-8"))
+    if "error" in answer:
+        error = answer["error"]
+        raise KINDS.get(error["code"], DlnError)(error["message"], error["hint"])
+    return answer
+
+
+def launch(asked: str, log: Path, limit_s: float) -> int | None:
+    """Run the worker to its end, what it prints into the log: its exit code, negative for a
+    signal; None where the time is up. Nothing of it is left when this returns or raises."""
+    # A group of its own, so that the compilers it starts can be stopped with it.
+    with (
+        open(log, "wb") as heard,
+        subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=heard, stderr=heard, start_new_session=True
+        ) as process,
+    ):
+        try:
+            process.communicate(asked.encode(), limit_s)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            # Also after Ctrl-C, which no other group hears of.
+            stop(process)
+        return process.returncode
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its children, where it still runs."""
+    if process.poll() is not None:
+        return
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+
+
+def ending(code: int) -> str:
+    """How a process ended: "was ended by SIGKILL", "stopped with exit code 1"."""
+    if code >= 0:
+        return f"stopped with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def late(engine: str, request: "BenchRequest", log: Path) -> DlnError:
+    return DlnError(
+        f"the process of {engine} took longer than {request.limit_s:g} s{last_words(log)}",
+        hint="fewer --runs, or a larger --limit",
+    )
+
+
+def dead(engine: str, code: int, log: Path) -> DlnError:
+    return DlnError(
+        f"the process of {engine} {ending(code)}{last_words(log)}",
+        hint="the other engines: dln bench --engine NAME",
+    )
+
+
+def last_words(log: Path) -> str:
+    """What the process said last, as the end of a sentence; "" where it said nothing."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"; it said last: {' / '.join(said[-LAST_LINES:])}" if said else ""
