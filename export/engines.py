@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,11 @@ class OnnxEngine:
         """A new session for one graph, on the providers that this engine asks for."""
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = self._threads
+        if _shared_threads(self._threads):
+            options.use_per_session_threads = False
+        else:
+            options.intra_op_num_threads = self._threads
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
             return self._runtime.InferenceSession(
                 str(self._files[graph]), options, providers=self._providers
@@ -136,6 +141,19 @@ class OnnxEngine:
             )
         self.device, self._providers = "cpu", ["CPUExecutionProvider"]
         return self._session(graph)
+
+
+@cache
+def _shared_threads(count: int) -> bool:
+    """One pool for all graphs: pools of their own would spin against each other. It can be made
+    once in a process; a later engine with another number of threads has its own."""
+    if _shared_threads.cache_info().misses > 1:
+        return False
+    runtime = require_onnxruntime()
+    make = getattr(runtime, "set_global_thread_pool_sizes", None)
+    if make is not None:
+        make(count, 1)
+    return make is not None
 
 
 def engine_name(engine: str, precision: str) -> str:

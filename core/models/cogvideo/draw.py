@@ -38,9 +38,11 @@ class Draw:
     sampling: Sampling
     rng: np.random.Generator
     _labels: np.ndarray = field(init=False)
+    _many: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._labels = self.labels.cpu().numpy()
+        self._many = int(self._labels.max()) + 1
 
     def __call__(self, logits: Tensor, guidance: float, top: int) -> Tensor:
         """logits: (B, K), or (2 B, K) under guidance, the second half without the text
@@ -52,8 +54,9 @@ class Draw:
         u = self.rng.random((2, len(scores)), dtype=np.float32)
         if self.sampling.temperature == 0:
             return torch.from_numpy(scores.argmax(-1))
-        scores = (scores - scores.max(-1, keepdims=True)) / np.float32(self.sampling.temperature)
-        codes, shares = likeliest(np.exp(scores), self.sampling.top_p)
+        scores = scores - scores.max(-1, keepdims=True)
+        scores *= np.float32(1 / self.sampling.temperature)
+        codes, shares = likeliest(np.exp(scores, out=scores), self.sampling.top_p)
         return torch.from_numpy(self._pick(codes, shares, u, top))
 
     def _pick(self, codes: np.ndarray, shares: np.ndarray, u: np.ndarray, top: int) -> np.ndarray:
@@ -73,11 +76,10 @@ class Draw:
 def likeliest(shares: np.ndarray, top_p: float) -> tuple[np.ndarray, np.ndarray]:
     """shares: (B, K), the best 1 -> the codes that hold `top_p` of each row's sum, best first,
     and their shares; 0 for what is no part of it. Both (B, M)."""
-    limits = top_p * shares.sum(-1, dtype=np.float64)
-    worth = shares >= WORTH
-    if (np.sum(shares, -1, where=worth) < limits).any():
-        worth[:] = True
-    codes, found = _rows_of(worth, shares)
+    limits = top_p * shares.sum(-1)
+    codes, found = _rows_of(shares >= WORTH, shares)
+    if (found.sum(-1) < limits).any():
+        codes, found = _rows_of(shares >= 0, shares)
     order = np.argsort(-found, axis=1, kind="stable")[:, :MOST_CODES]
     codes, found = np.take_along_axis(codes, order, 1), np.take_along_axis(found, order, 1)
     before = np.cumsum(found, axis=1) - found
