@@ -1,9 +1,6 @@
 """An engine's own process: started, waited for, and its death told as one sentence."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
+
+from .process import ending, run_apart
 
 if TYPE_CHECKING:
     from .bench import BenchRequest
@@ -29,7 +28,7 @@ def run_worker(engine: str, request: "BenchRequest") -> dict[str, Any]:
         # A file, not stdout: libraries print their banners there.
         result, log = Path(folder, "result.json"), Path(folder, "log.txt")
         asked = {**asdict(request), "engine": engine, "result": str(result)}
-        code = launch(json.dumps(asked), log, request.limit_s)
+        code, _ = run_apart(COMMAND, json.dumps(asked), log, request.limit_s)
         if code is None:
             raise late(engine, request, log)
         if not result.exists():
@@ -39,46 +38,6 @@ def run_worker(engine: str, request: "BenchRequest") -> dict[str, Any]:
         error = answer["error"]
         raise KINDS.get(error["code"], DlnError)(error["message"], error["hint"])
     return answer
-
-
-def launch(asked: str, log: Path, limit_s: float) -> int | None:
-    """Run the worker to its end, what it prints into the log: its exit code, negative for a
-    signal; None where the time is up. Nothing of it is left when this returns or raises."""
-    # A group of its own, so that the compilers it starts can be stopped with it.
-    with (
-        open(log, "wb") as heard,
-        subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=heard, stderr=heard, start_new_session=True
-        ) as process,
-    ):
-        try:
-            process.communicate(asked.encode(), limit_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            # Also after Ctrl-C, which no other group hears of.
-            stop(process)
-        return process.returncode
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the process and its children, where it still runs."""
-    if process.poll() is not None:
-        return
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-
-
-def ending(code: int) -> str:
-    """How a process ended: "was ended by SIGKILL", "stopped with exit code 1"."""
-    if code >= 0:
-        return f"stopped with exit code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
 
 
 def late(engine: str, request: "BenchRequest", log: Path) -> DlnError:

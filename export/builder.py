@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
-from dln.core.files import disk_errors
+
+from .process import ending, run_apart
 
 Backend = Literal["tensorrt", "tensorrt_rtx"]
 
 TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 INSTALL = {"tensorrt": 'pip install "dln[tensorrt]"', "tensorrt_rtx": "pip install tensorrt-rtx"}
 WORKER = (sys.executable, "-P", "-m", "dln.export.build_worker")
-_CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,12 @@ def ask(command: Sequence[str], question: Mapping[str, Any], log: Path) -> str:
         raise UsageError(f"there is no file {question['onnx']}", hint="dln export --onnx")
     name, title = Path(question["onnx"]).stem, TITLES[question["backend"]]
     hint = f"the log is {log}"
-    code, said = _run(command, json.dumps(question), log, question["timeout_s"])
+    code, said = run_apart(command, json.dumps(question), log, question["timeout_s"])
     if code is None:
         limit = f"{question['timeout_s']:g} s"
         raise BuildError(f"{title} took longer than {limit} over {name} and was stopped", hint)
     if code:
-        raise BuildError(f"{title} {_ending(code)} while working on {name}", hint)
+        raise BuildError(f"{title} {ending(code)} while working on {name}", hint)
     if not said:
         raise BuildError(f"{title} ended without an answer while working on {name}", hint)
     answer = json.loads(said)
@@ -77,51 +75,3 @@ def _refusal(name: str, backend: str, faults: Sequence[Fault], hint: str) -> Dln
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     verb = "read" if first.stage == "parse" else "build"
     return BuildError(f"{title} cannot {verb} {name}: {first}{more}", hint, faults)
-
-
-def _run(
-    command: Sequence[str], text: str, log: Path, timeout_s: float
-) -> tuple[int | None, bytes]:
-    """Feed `text` to stdin. Returns the exit code (None: out of time) and what stdout said;
-    stderr goes to the log. The process and its children are gone when this returns or raises."""
-    with disk_errors(log):
-        file = open(log, "wb")  # noqa: SIM115
-    with (
-        file,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            start_new_session=True,
-        ) as process,
-    ):
-        try:
-            said, _ = process.communicate(text.encode(), timeout_s)
-        except subprocess.TimeoutExpired:
-            return None, b""
-        finally:
-            # Also where Ctrl-C ends the wait: in its own group the process would work on.
-            _stop(process)
-        return process.returncode, said
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-
-
-def _ending(code: int) -> str:
-    """How a process with this exit code, not 0, ended: "crashed (SIGSEGV)"."""
-    if code > 0:
-        # Windows reports crashes as large codes, known by their hexadecimal form.
-        return f"ended with code {code:#x}" if code > 255 else f"ended with code {code}"
-    name = signal.Signals(-code).name
-    if name in _CRASHES:
-        return f"crashed ({name})"
-    memory = "; the memory may be full" if name == "SIGKILL" else ""
-    return f"was killed ({name}{memory})"

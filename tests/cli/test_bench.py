@@ -1,0 +1,133 @@
+"""dln bench on the command line: tables, one object, a report, and mistakes before any minute."""
+
+import os
+from typing import Any
+
+import pytest
+
+from dln.core.errors import DlnError, MissingCapability
+from dln.export.bench import BenchRequest
+
+REQUESTS: list[tuple[str, BenchRequest]] = []
+
+
+def answer(engine: str, request: BenchRequest) -> dict[str, Any]:
+    """A worker's answer: torch takes 3 s a clip, onnx 1.5 s."""
+    REQUESTS.append((engine, request))
+    if engine == "trt":
+        raise MissingCapability("trt is not installed", hint="pip install it")
+    clip = 3.0 if engine == "torch" else 1.5
+    return {
+        "device": "cpu", "threads": 1, "prepare_s": 0.0, "notes": ["written anew"], "frames": 33,
+        "clips_s": [clip] * request.runs, "calls_s": {"step": [[clip / 2]] * request.runs},
+        "work": {"step": {"shapes": [(1, 10**9, 10**6)], "streaming_bytes_per_s": 1e9}},
+        "matrix_flop_per_s": 1e10, "matrix_size": 1024, "matrix_dtype": "float32",
+        "peak_memory_bytes": 2**29, "peak_gpu_memory_bytes": None,
+        "energy": {"joules": None, "source": "not measured"},
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    REQUESTS.clear()
+    monkeypatch.setattr("dln.export.bench.run_worker", answer)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
+
+
+def test_json(dln):
+    found = dln("bench", "--runs", "2", "--json").json
+    assert found["command"] == "bench"
+    assert (found["model"], found["prompt"], found["runs"]) == ("cogvideo", "lion drinking", 2)
+    assert {"cpu", "cores", "threads", "torch", "load_1min"} <= set(found["machine"])
+    torch, onnx = found["engines"]
+    assert (torch["name"], torch["ratio_to_torch"]) == ("torch", 1.0)
+    assert (onnx["name"], onnx["ratio_to_torch"]) == ("onnx", 2.0)
+    assert onnx["clip_p20_s"] == onnx["clip_median_s"] == onnx["clip_p95_s"] == 1.5
+    assert onnx["frames_per_s"] == 22.0
+    assert onnx["peak_memory_mib"] == 512.0
+    assert onnx["energy_per_clip_j"] is None
+    assert onnx["energy_source"] == "not measured"
+    assert onnx["matrix_gflop_per_s"] == 10.0
+    (step,) = onnx["graphs"]
+    assert (step["name"], step["calls_per_clip"], step["call_median_ms"]) == ("step", 1, 750.0)
+    assert step["clip_share"] == 0.5
+    assert step["matrix_share"] == pytest.approx(0.1 / 0.75)
+    assert found["missing"] == found["warnings"] == found["report"] == []
+
+
+def test_tables(dln):
+    outcome = dln("bench", "--engine", "onnx", "--engine", "trt")
+    assert outcome.code == 0
+    assert "22" in outcome.out
+    assert "not measured" in outcome.out
+    assert "sampling loop" in outcome.out
+    assert "torch was measured as the base of the ratios" in outcome.out
+    assert "onnx: written anew" in outcome.out
+    assert "note: trt is not here: trt is not installed" in outcome.err
+    assert dln("bench", "-q").out == "torch 3\nonnx 1.5\n"
+
+
+def test_what_is_asked_for(dln, tmp_path):
+    (tmp_path / "bench.toml").write_text('engine = ["onnx"]\nruns = 9\nthreads = 3\n')
+    asked = ["mine", "--config", "bench.toml", "--runs", "4", "--precision", "fp16", "-s", "7"]
+    assert dln("bench", *asked, "--device", "cpu", "--limit", "60").code == 0
+    assert [engine for engine, _ in REQUESTS] == ["onnx", "torch"]
+    assert REQUESTS[0][1] == BenchRequest(
+        "mine", ("onnx",), runs=4, threads=3, precision="fp16", seed=7, device="cpu", limit_s=60.0
+    )
+
+
+def test_load_is_warned_of(dln, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (99.0, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    outcome = dln("bench", "--engine", "torch", "--json")
+    assert outcome.err.startswith("note: the load was 99.00 on 2 cores before torch began")
+    assert len(outcome.json["warnings"]) == 1
+
+
+def test_report(dln, tmp_path):
+    found = dln("bench", "--out", "report", "--json").json
+    assert found["report"] == ["report/report.md", "report/bench.png"]
+    assert "| onnx | 1.5 |" in (tmp_path / "report" / "report.md").read_text()
+    REQUESTS.clear()
+    outcome = dln("bench", "--out", "report")
+    assert outcome.code == 2
+    assert "--force" in outcome.err
+    assert REQUESTS == []
+    assert dln("bench", "--out", "report", "--force").code == 0
+
+
+def test_the_only_engine_is_missing(dln):
+    outcome = dln("bench", "--engine", "trt", "--json")
+    assert outcome.code == 3
+    error = {"message": "trt is not installed", "hint": "pip install it", "code": 3}
+    assert outcome.json == {"command": "bench", "error": error}
+
+
+def test_a_dead_worker(dln, monkeypatch):
+    def die(engine: str, request: BenchRequest) -> dict[str, Any]:
+        raise DlnError(f"the process of {engine} was ended by SIGKILL")
+
+    monkeypatch.setattr("dln.export.bench.run_worker", die)
+    outcome = dln("bench")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == "error: the process of torch was ended by SIGKILL\n"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--engine", "abacus"],
+        ["--runs", "0"],
+        ["--warmup", "0"],
+        ["--threads", "0"],
+        ["--precision", "fp12"],
+        ["--device", "tpu"],
+        ["--out", "/dev/null/x"],
+    ],
+)
+def test_mistakes(dln, wrong):
+    outcome = dln("bench", *wrong)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert REQUESTS == []
