@@ -115,19 +115,16 @@ def video() -> Check:
 
 
 def onnxruntime() -> Check:
-    for name in ("onnxruntime-gpu", "onnxruntime"):
-        found = package(name, "pip install onnxruntime", "onnxruntime")
-        if found.status == OK:
-            return Check("onnxruntime", OK, f"{found.value} ({name}): {providers()}")
-    return found
+    from dln.core.errors import MissingCapability
+    from dln.export.runtime import require_onnxruntime
 
-
-def providers() -> str:
     try:
-        from onnxruntime import get_available_providers  # type: ignore[import-not-found]
-    except ImportError as error:
-        return str(error)
-    return ", ".join(name.removesuffix("ExecutionProvider") for name in get_available_providers())
+        runtime = require_onnxruntime()
+    except MissingCapability as error:
+        return Check("onnxruntime", MISSING, error.message, error.hint)
+    names = (n.removesuffix("ExecutionProvider") for n in runtime.get_available_providers())
+    # The GPU build lists providers whose libraries may be missing: an engine finds out.
+    return Check("onnxruntime", OK, f"{runtime.__version__}, built with {', '.join(names)}")
 
 
 def tensorrt() -> Check:

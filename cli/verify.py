@@ -13,7 +13,7 @@ from .show import Result, screen
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A clip that dln made.")],
+    file: Annotated[Path, typer.Argument(help="A clip that dln made, or the folder of an export.")],
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", metavar="NAME|RUN|FILE", help="Where its weights lie now."),
@@ -26,13 +26,17 @@ def verify(
 ) -> Result:
     """Make a clip again from its receipt and compare it frame by frame.
 
+    Of an export: compare the files with their hashes, and run each graph beside the model again.
     Exit code 0: equal. 1: it differs. 2: no receipt. 3: the weights are not here.
 
     \b
     Examples:
       dln verify lion-drinking-7.mp4
       dln verify lion.gif --model runs/mine --json
+      dln verify exports/cogvideo-fp32
     """
+    if file.is_dir():
+        return verify_export(file, model, device)
     from dln.core.verify import verify as compare
 
     with progress() as report:
@@ -50,6 +54,19 @@ def verify(
         "notes": list(found.notes),
     }
     return Result(data, f"{file}: {sentence(found)}", [verdict], exit_code=0 if found.equal else 1)
+
+
+def verify_export(folder: Path, model: str | None, device: str) -> Result:
+    """An export is equal where every file is what was written and computes what the model does."""
+    from dln.core.models.package import load_model
+    from dln.export.bundle import recheck
+    from dln.export.manifest import read_manifest
+
+    loaded = load_model(model or read_manifest(folder)["model"])
+    with progress() as report:
+        found = recheck(folder, loaded, device, report)
+    data = {"path": str(folder), "equal": True, "graphs": found}
+    return Result(data, f"{folder}: {len(found)} graphs, as they were proven.", ["equal"])
 
 
 def engine_called(name: str, loaded: Any, device: str) -> Any:

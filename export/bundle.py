@@ -21,6 +21,7 @@ from .manifest import (
     FILE,
     check_file,
     fingerprint,
+    is_ours,
     new_manifest,
     read_manifest,
     versions,
@@ -71,7 +72,7 @@ class Export:
         """The folder's manifest, or a new one. UsageError where the folder is not ours to fill."""
         options, loaded = self.options, self.loaded
         fresh = new_manifest(loaded.spec.name, loaded.sha256, options.precision, options.opset)
-        if options.force and (self.out / FILE).exists():
+        if options.force and is_ours(self.out):
             discard(self.out)
         if not (self.out / FILE).exists():
             if self.out.is_dir() and any(self.out.iterdir()):
@@ -98,6 +99,9 @@ class Export:
                 discard(self.out)
 
     def _run(self) -> None:
+        if not (self.out / FILE).exists():
+            make_folder(self.out)
+            self._save()  # killed at any moment from here on, the folder is known as an export
         make_folder(self.out / "onnx")
         graphs: dict[str, Graph] = self.loaded.model.graphs()  # pyright: ignore
         if self.options.batch:
@@ -263,6 +267,33 @@ class Export:
         return {"executed": torch.cuda.get_device_name(), "parity": found.report()}
 
 
+def recheck(
+    folder: Path, loaded: "Loaded", device: str, report: Callable[[int, int, str], None]
+) -> dict[str, Any]:
+    """Hashes and parity of an export's graphs once more: {graph: what was found}.
+
+    Raises UsageError for an export of other weights, DlnError or ParityError for what differs.
+    """
+    from .parity import check_graph
+    from .precision import HalfEngine
+
+    manifest = read_manifest(folder)
+    if manifest["weights_sha256"] != loaded.sha256:
+        raise UsageError(f"{folder} is an export of other weights", hint="--model RUN or FILE")
+    for entry in manifest["engines"].values():
+        check_file(folder, entry)
+    precision, engine = manifest["precision"], onnx_engine(folder, device)
+    graphs: dict[str, Graph] = loaded.model.graphs()  # pyright: ignore
+    found: dict[str, Any] = {}
+    if precision == "int8":  # random inputs would only measure clipping
+        return check_sampling(loaded, engine, precision)["calls"]
+    for number, (name, graph) in enumerate(graphs.items()):
+        ran = HalfEngine({name: graph}, precision) if precision == "bf16" else engine
+        found[name] = check_graph(graph, ran, precision).report()
+        report(number + 1, len(graphs), "graphs")
+    return found
+
+
 def with_batch(graph: "Graph", largest: int) -> "Graph":
     """The graph with batches up to `largest`, where it has any."""
     if "batch" not in graph.sizes:
@@ -293,11 +324,13 @@ def place(folder: Path, target: Path) -> None:
 
 def discard(out: Path) -> None:
     """Remove what an export has written, and the folder where nothing else is in it."""
+    if not out.is_dir():
+        return
     for name in ("onnx", "engines", ".draft"):
         shutil.rmtree(out / name, ignore_errors=True)
     for name in (FILE, "report.md"):
         (out / name).unlink(missing_ok=True)
-    if out.is_dir() and not any(out.iterdir()):
+    if not any(out.iterdir()):
         out.rmdir()
 
 

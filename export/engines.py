@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,38 +11,12 @@ from dln.core.errors import DlnError, MissingCapability
 from dln.core.models.graph import Engine, Value, flatten
 
 from .manifest import check_file, read_manifest
+from .runtime import require_onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime
     import torch
     from torch import Tensor
-
-_RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
-
-
-def require_onnxruntime() -> Any:
-    """The module onnxruntime. MissingCapability where it is missing, broken or there twice."""
-    here = [name for name in _RUNTIMES if _installed(name)]
-    repair = f"pip uninstall -y {' '.join(here)} && pip install {here[-1] if here else ''}"
-    if len(here) > 1:
-        raise MissingCapability(
-            f"{' and '.join(here)} are both installed and overwrite each other", hint=repair
-        )
-    try:
-        import onnxruntime
-
-        onnxruntime.InferenceSession  # noqa: B018
-    except (ImportError, AttributeError) as error:
-        missing = "pip install onnxruntime" if not here else repair
-        raise MissingCapability(f"onnxruntime does not load: {error}", hint=missing) from error
-    return onnxruntime
-
-
-def _installed(package: str) -> bool:
-    try:
-        return bool(version(package))
-    except PackageNotFoundError:
-        return False
 
 
 def pick_providers(device: str, available: list[str]) -> tuple[str, list[Any]]:
@@ -104,13 +76,14 @@ class OnnxEngine:
         small, and a second pool of threads that spins for work slows both down."""
         import torch
 
+        _share_threads(self._runtime, self._threads)
         torch.set_num_threads(1)
 
     def session(self, graph: str) -> onnxruntime.InferenceSession:
         """A new session for one graph, on the providers that this engine asks for."""
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
-        if _shared_threads(self._threads):
+        if _shared_pool:
             options.use_per_session_threads = False
         else:
             options.intra_op_num_threads = self._threads
@@ -143,17 +116,17 @@ class OnnxEngine:
         return self._session(graph)
 
 
-@cache
-def _shared_threads(count: int) -> bool:
+_shared_pool: list[int] = []  # threads of the pool that all sessions of this process share
+
+
+def _share_threads(runtime: Any, count: int) -> None:
     """One pool for all graphs: pools of their own would spin against each other. It can be made
-    once in a process; a later engine with another number of threads has its own."""
-    if _shared_threads.cache_info().misses > 1:
-        return False
-    runtime = require_onnxruntime()
+    once in a process, and from then on ONNX Runtime refuses sessions with threads of their own,
+    those of its quantizer among them: so only who samples makes it."""
     make = getattr(runtime, "set_global_thread_pool_sizes", None)
-    if make is not None:
+    if make is not None and not _shared_pool:
         make(count, 1)
-    return make is not None
+        _shared_pool.append(count)
 
 
 def engine_name(engine: str, precision: str) -> str:

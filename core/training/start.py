@@ -1,18 +1,24 @@
 """Training that begins from weights there are, rather than at random."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..models.package import Loaded, load_model
 from ..text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from ..models.package import Loaded
 
 
 def open_start(name: str, model: str) -> Loaded:
     """The weights called `name`. UsageError where they are of another model."""
+    from ..models.package import load_model
+
     loaded = load_model(name)
     if loaded.spec.name != model:
         raise UsageError(

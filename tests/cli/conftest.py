@@ -85,7 +85,7 @@ class FakeCore:
     """What the fakes were asked, and what they shall answer."""
 
     requests: list[Request] = field(default_factory=list)
-    engines: list[str] = field(default_factory=list)
+    engines: list[Any] = field(default_factory=list)
     trainings: list[Any] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     raises: BaseException | None = None
@@ -101,19 +101,20 @@ class FakeCore:
         return SimpleNamespace(spec=self.find(name), sha256="0" * 64)
 
     def generate(
-        self, loaded, request: Request, *, engine: str, device: str, on_progress
+        self, loaded, request: Request, *, engine: Any, device: str, on_progress
     ) -> SimpleNamespace:
         self.requests.append(request)
         self.engines.append(engine)
         if self.raises:
             raise self.raises
-        if engine != "torch":
-            raise MissingCapability(f"the engine {engine} is not here.", "pip install it")
         on_progress(1, 1, "tokens")
         clip = Clip(np.full((request.frames or 2, 16, 16, 3), request.seed % 256, np.uint8), 8.0)
         receipt = {"schema": "dln-receipt-1", "seed": request.seed}
         seconds = {"load": 0.1, "sample": 0.2, "decode": 0.05}
         return SimpleNamespace(clip=clip, receipt=receipt, notes=self.notes, seconds=seconds)
+
+    def open_engine(self, name: str, *asked: Any, on_note, folder) -> Any:
+        raise MissingCapability(f"the engine {name} is not here.", "pip install it")
 
     def train(self, name: str, options: Any, on_event: Callable[[Any], None]) -> Path:
         from dln.core.training.events import Evaluated, Finished, Note, Saved, Started, Stepped
@@ -133,8 +134,9 @@ class FakeCore:
         return run
 
     def evaluate(
-        self, loaded, *, count: int, seed: int, held_out, settings, device, on_progress
+        self, loaded, *, count: int, seed: int, held_out, settings, device, engine, on_progress
     ) -> dict[str, Any]:
+        self.engines.append(engine)
         asked = {"count": count, "seed": seed, "held_out": held_out, "settings": settings}
         self.evaluations.append(asked)
         on_progress(count, count, "clips")
@@ -153,6 +155,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     stand_in("dln.core.models.registry", MODELS=MODELS, find=fake.find)
     stand_in("dln.core.models.package", load_model=fake.load_model)
     stand_in("dln.core.generate", Request=Request, generate=fake.generate)
+    stand_in("dln.export.open", open_engine=fake.open_engine)
     stand_in("dln.core.metrics.alignment", evaluate=fake.evaluate)
     return fake
 

@@ -150,6 +150,7 @@ def test_doctor_without_anything(dln, monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
     monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     found = dln("doctor", "--json")
     assert found.code == 0
     assert {"torch", "cuda", "accelerate", "onnxruntime", "tensorrt"} <= set(found.json["missing"])

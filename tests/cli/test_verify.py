@@ -57,7 +57,24 @@ def test_equal(dln, remake, name, scale):
     assert "equal" in outcome.out
     request = remake.requests[0]
     assert (request.prompt, request.seed, request.frames, request.guidance) == ("lion", 7, 3, 2.0)
-    assert remake.engines == ["torch"]
+    assert remake.engines == [None]
+
+
+def test_the_receipt_s_engine_makes_it_again(dln, remake, monkeypatch):
+    asked = []
+
+    def open_engine(*names):
+        asked.append(names)
+        return "the engine"
+
+    monkeypatch.setattr("dln.export.open.open_engine", open_engine)
+    assert dln("verify", written("a.png", engine="onnx-int8")).code == 0
+    assert remake.engines == ["the engine"]
+    (name, _, device, precision, _), *_ = asked
+    assert (name, device, precision) == ("onnx", "auto", "int8")
+    outcome = dln("verify", written("b.png", engine="abacus"))
+    assert outcome.code == 2
+    assert "abacus" in outcome.err
 
 
 def test_odd_sides_survive_the_encoder(dln, remake):
