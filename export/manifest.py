@@ -50,12 +50,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UsageError(f"{folder} holds no export", hint="dln export --out DIR") from None
     except ValueError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error}", hint="dln export --force writes it again"
-        ) from error
-    if manifest.get("schema") != SCHEMA:
-        raise UsageError(f"{path} was not written by this dln", hint="dln export --force")
+        raise UsageError(f"{path} cannot be read: {error}", hint=repair(folder)) from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise UsageError(f"{path} was not written by this dln", hint=repair(folder))
+    if missing := new_manifest("", "", "", 0).keys() - manifest.keys():
+        raise UsageError(f"{path} lacks {', '.join(sorted(missing))}", hint=repair(folder))
     return manifest
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether the manifest there, in whatever state, is an export's: only then may it go."""
+    path = folder / FILE
+    return path.is_file() and b'"dln-export-' in path.read_bytes()
+
+
+def repair(folder: Path) -> str:
+    return "dln export --force writes it again" if is_ours(folder) else "dln export --out DIR"
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:

@@ -60,10 +60,17 @@ def trace(graph: Graph, opset: int) -> "onnx_ir.Model":
                 verbose=False,
             )
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise DlnError(f"graph '{graph.name}' cannot be exported: {reason[-1]}") from error
+        reason = first_cause(error)
+        raise DlnError(f"graph '{graph.name}' cannot be exported: {reason}") from error
     assert program is not None
     return program.model
+
+
+def first_cause(error: BaseException) -> str:
+    """One line of what lies behind torch's own report, which only tells how to ask for help."""
+    while error.__cause__:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def tracing_sizes(graph: Graph) -> dict[str, int]:
@@ -99,7 +106,7 @@ def dynamic_shapes(graph: Graph, inputs: dict[str, Value]) -> dict[str, Any]:
 def silence() -> Iterator[None]:
     """torch's exporter speaks on stdout, stderr, in warnings and in logs; none is for the user."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")

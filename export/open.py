@@ -48,8 +48,12 @@ def open_engine(
     found = folder or existing(loaded, precision, trt=name == "trt")
     if found is None:
         found = fill_cache(loaded, precision, on_note, trt=name == "trt")
-    elif read_manifest(found)["weights_sha256"] != loaded.sha256:
+    manifest = read_manifest(found)
+    if manifest["weights_sha256"] != loaded.sha256:
         raise UsageError(f"{found} is an export of other weights", hint="dln export --out DIR")
+    if manifest["precision"] != precision:
+        there = manifest["precision"]
+        raise UsageError(f"{found} is in {there}, not {precision}", hint=f"--precision {there}")
     if name == "trt":
         return trt_engine(found, device)
     engine = onnx_engine(found, device)
@@ -60,12 +64,14 @@ def open_engine(
 
 def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
     """An export of these weights in the working folder or in the cache."""
+    graphs = loaded.model.graphs().keys()  # pyright: ignore
     for folder in (default_folder(loaded, precision), cache_folder(loaded, precision)):
         if not (folder / FILE).exists():
             continue
         manifest = read_manifest(folder)
         same = manifest["weights_sha256"] == loaded.sha256
-        if same and manifest["precision"] == precision and (manifest["engines"] or not trt):
+        whole = graphs <= manifest["engines" if trt else "graphs"].keys()  # none was interrupted
+        if same and manifest["precision"] == precision and whole:
             return folder
     return None
 

@@ -22,8 +22,8 @@ INTERIOR = 3  # shapes beside the smallest, the typical and the largest
 LIMITS = {
     "fp32": {"error": 1e-4, "differing": 1e-3},
     "fp16": {"snr_db": 40.0, "differing": 0.05},
-    "bf16": {"snr_db": 25.0, "differing": 0.2},
-    "int8": {"snr_db": 15.0, "differing": 0.3},
+    "bf16": {"snr_db": 20.0, "differing": 0.3},
+    "int8": {"snr_db": 15.0, "differing": 0.5},
 }
 
 
@@ -54,7 +54,7 @@ class Difference:
                 self.differing = max(self.differing, float((want != got).double().mean()))
 
     def _compare(self, name: str, want: Tensor, got: Tensor) -> None:
-        bad = int((~torch.isfinite(got)).sum())
+        bad = int((~torch.isfinite(want - got)).sum())  # inf - inf is none either
         if bad:
             raise ParityError(f"'{name}' holds {bad} values that are not finite")
         if want.numel() == 0:

@@ -1,0 +1,295 @@
+"""`dln export` and what runs its files, on a small model: the console's side of it."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[1] / "export"))
+from toy_export import (  # pyright: ignore[reportMissingImports]
+    NAMES,
+    Pair,
+    exported,
+    graph,
+    weights,
+)
+
+from dln.core.clip import read_clip
+from dln.core.files import sha256_file
+from dln.core.receipt import read_receipt
+from dln.export import bundle, open, tensorrt
+from dln.export.engines import OnnxEngine
+from dln.export.manifest import read_manifest, write_manifest
+from dln.export.onnx import write_onnx
+from dln.export.parity import ParityError
+
+PROMPT = "lion drinking"
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without GPU")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path) -> None:
+    """A cache of the test's own; the threads of this process stay as they are."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(OnnxEngine, "take_threads", lambda engine: None)
+
+
+@pytest.fixture
+def there() -> Path:
+    """The toy's export where `dln generate` looks for it."""
+    return exported().copy(Path("exports/toy-fp32"))
+
+
+def test_one_object_says_what_was_made_and_proven():
+    """The first export, as all tests share it."""
+    done = exported()
+    assert done.code == 0
+    found = json.loads(done.printed)
+    assert found["command"] == "export"
+    assert found["path"] == str(done.folder)
+    assert found["done"] == [*NAMES, "sampling"]
+    assert found["manifest"] == read_manifest(done.folder)
+    assert {p.name for p in done.folder.iterdir()} == {"onnx", "manifest.json", "report.md"}
+
+
+def test_a_second_export_has_nothing_to_do(dln, there):
+    """Without --out: exports/, named after the folder of the weights."""
+    outcome = dln("export", str(weights()))
+    assert outcome.code == 0
+    assert "nothing to do" in outcome.err
+    assert "18 runs" in outcome.out
+    assert "0 of" in outcome.out
+    assert outcome.out.splitlines()[-1] == str(there)
+    assert dln("export", str(weights()), "-q").out == f"{there}\n"
+
+
+def test_a_dry_run_writes_nothing(dln, tmp_path):
+    asked = "export", str(weights()), "--trt", "--precision", "fp16", "--compute-capability", "8.9"
+    outcome = dln(*asked, "--dry-run", "--json")
+    assert outcome.code == 0
+    assert outcome.json["dry_run"] is True
+    assert outcome.json["path"] == "exports/toy-fp16"
+    assert outcome.json["precision"] == "fp16"
+    assert outcome.json["graphs"] == list(NAMES)
+    if outcome.json["backend"] == "tensorrt_rtx":
+        assert outcome.json["capabilities"] == ["89"]
+    assert "exports/toy-fp16/onnx/image.onnx" in dln(*asked, "--dry-run").out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--onnx", "--trt"], "--onnx and --trt"),
+        (["--precision", "fp8"], "fp16"),
+        (["--precision", "f16"], "fp16"),
+        (["--compute-capability", "89"], "--trt"),
+        (["--trt", "--compute-capability", "fast"], "fast"),
+        (["--trt", "--compute-capability", "80,90"], "90"),
+        (["--batch", "0"], "batch"),
+        (["--level", "4", "--readiness"], "level"),
+        (["--device", "tpu"], "tpu"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(options, said, dln, tmp_path, monkeypatch):
+    monkeypatch.setattr(tensorrt, "choose_backend", lambda device: "tensorrt_rtx")
+    outcome = dln("export", str(weights()), *options)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+    again = dln("export", str(weights()), *options, "--json")
+    assert (again.code, again.json["error"]["code"]) == (2, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_not_there(dln):
+    outcome = dln("export", "runs/nothing", "--json")
+    assert outcome.code == 2
+    assert "runs/nothing" in outcome.json["error"]["message"]
+
+
+def test_files_of_others_are_not_written_over(dln, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    outcome = dln("export", str(weights()), "--out", "mine", "--force")
+    assert outcome.code == 2
+    assert "holds other files" in outcome.err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_failed_proof_is_exit_code_1(dln, there, monkeypatch):
+    def refuse(*_):
+        raise ParityError("sampling 'x' differs by 40 levels")
+
+    write_manifest(there, read_manifest(there) | {"sampling": None})
+    monkeypatch.setattr(bundle, "check_sampling", refuse)
+    outcome = dln("export", str(weights()), "--json")
+    assert outcome.code == 1
+    assert outcome.json["error"]["message"] == "sampling 'x' differs by 40 levels"
+    assert not there.exists()
+
+
+@pytest.mark.parametrize("engine", ["onnx", "trt"])
+def test_readiness_without_nvidia_s_parser(engine, dln, there):
+    """Level 1 reads the files that are there, and leaves them alone."""
+    before = sha256_file(there / "manifest.json")
+    options = ["--trt"] if engine == "trt" else []
+    outcome = dln("export", str(weights()), "--readiness", "--level", "1", "--json", *options)
+    found = outcome.json
+    assert (outcome.code, found["ready"], found["level"]) == (0, True, 1)
+    assert sorted(found["graphs"]) == sorted(NAMES)
+    assert [finding for finding in found["findings"] if finding["severity"] == "error"] == []
+    assert sha256_file(there / "manifest.json") == before
+
+
+def test_readiness_of_a_file_names_what_stops_it(dln, tmp_path):
+    write_onnx(graph(Draw()), tmp_path / "step.onnx")
+    outcome = dln("export", "step.onnx", "--readiness", "--json")
+    assert (outcome.code, outcome.json["ready"]) == (1, False)
+    (error,) = [f for f in outcome.json["findings"] if f["severity"] == "error"]
+    assert (error["graph"], error["operator"]) == ("step", "Multinomial")
+    assert error["hint"]
+    human = dln("export", "step.onnx", "--readiness")
+    assert human.code == 1
+    assert "1 errors" in human.out
+    missing = dln("export", "nothing.onnx", "--readiness")
+    assert missing.code == 2
+    assert "nothing.onnx" in missing.err
+
+
+class Draw(Pair):
+    """Tokens drawn in the graph, which TensorRT does not know."""
+
+    def forward(self, x):
+        return (torch.multinomial(super().forward(x)[0].softmax(-1), 1),)
+
+
+def generated(dln, name: str, *options: str):
+    """A clip without loss in its file."""
+    asked = "generate", PROMPT, "--model", str(weights()), "--seed", "1", "--out", name, "--native"
+    outcome = dln(*asked, "--json", *options)
+    assert outcome.code == 0, outcome.err
+    return outcome, read_clip(name).frames.astype(int), read_receipt(name)
+
+
+def test_onnx_makes_the_clip_that_torch_makes(dln, there):
+    _, ours, receipt = generated(dln, "torch.png")
+    outcome, theirs, other = generated(dln, "onnx.png", "--engine", "onnx")
+    assert ours.shape == theirs.shape
+    assert ours.std() > 5
+    assert np.abs(ours - theirs).max() <= 1
+    assert (receipt["engine"], other["engine"]) == ("torch", "onnx")
+    assert receipt["weights_sha256"] == other["weights_sha256"]
+    assert outcome.json["precision"] == "fp32"
+    verified = dln("verify", "onnx.png", "--json")
+    assert (verified.code, verified.json["equal"]) == (0, True)
+    assert not Path("cache").exists()
+
+
+def test_the_engine_really_runs(dln, there, monkeypatch):
+    asked = []
+    run = OnnxEngine.run
+
+    def listen(engine, graph, **inputs):
+        asked.append(graph)
+        return run(engine, graph, **inputs)
+
+    monkeypatch.setattr(OnnxEngine, "run", listen)
+    generated(dln, "onnx.png", "--engine", "onnx", "--graphs", str(there))
+    assert set(asked) == {"text", "image", "keyframes", "interpolation", "decode"}
+
+
+@pytest.fixture
+def exports(monkeypatch) -> list[Path]:
+    """Exports are copied, not computed; the folders they were asked for."""
+    folders = []
+
+    class Copied:
+        def __init__(self, loaded, out, options, tell):
+            assert options.force
+            self.out = out
+
+        def run(self):
+            folders.append(self.out)
+            shutil.rmtree(self.out, ignore_errors=True)
+            exported().copy(self.out)
+
+    monkeypatch.setattr(open, "Export", Copied)
+    return folders
+
+
+def test_the_cache_is_filled_once(dln, exports, tmp_path):
+    first, _, _ = generated(dln, "a.png", "--engine", "onnx")
+    assert "exporting cogvideo once" in first.err
+    second, _, _ = generated(dln, "b.png", "--engine", "onnx")
+    assert "exporting" not in second.err
+    (folder,) = exports
+    assert folder.parent == tmp_path / "cache" / "dln" / "exports"
+    assert not Path("exports").exists()
+
+
+def test_an_interrupted_export_is_not_run(dln, exports, there):
+    """A manifest without some of the graphs, as a killed export leaves it."""
+    manifest = read_manifest(there)
+    del manifest["graphs"]["decode"]
+    write_manifest(there, manifest)
+    generated(dln, "a.png", "--engine", "onnx")
+    assert len(exports) == 1
+
+
+def test_a_swapped_file_is_not_run(dln, there):
+    (there / "onnx" / "image.onnx").write_bytes((there / "onnx" / "text.onnx").read_bytes())
+    outcome = dln("generate", PROMPT, "--model", str(weights()), "--engine", "onnx", "--json")
+    assert outcome.code == 1
+    assert "image.onnx" in outcome.json["error"]["message"]
+    assert "--force" in outcome.json["error"]["hint"]
+    assert list(Path().glob("*.mp4")) == []
+
+
+def test_an_export_of_other_weights_is_not_run(dln, there):
+    write_manifest(there, read_manifest(there) | {"weights_sha256": "0" * 64})
+    asked = "generate", PROMPT, "--model", str(weights()), "--engine", "onnx", "--graphs"
+    outcome = dln(*asked, str(there))
+    assert outcome.code == 2
+    assert "other weights" in outcome.err
+    assert dln(*asked, "nowhere").code == 2
+
+
+def test_an_export_in_another_precision_is_not_run(dln, there):
+    asked = "generate", PROMPT, "--model", str(weights()), "--engine", "onnx", "--graphs"
+    outcome = dln(*asked, str(there), "--precision", "int8")
+    assert outcome.code == 2
+    assert "is in fp32, not int8" in outcome.err
+    assert "--precision fp32" in outcome.err
+
+
+@without_gpu
+def test_tensorrt_without_a_gpu(dln):
+    asked = "generate", PROMPT, "--model", str(weights()), "--engine", "trt"
+    outcome = dln(*asked)
+    assert outcome.code == 3
+    assert "GPU" in outcome.err
+    assert "--engine onnx" in outcome.err
+    assert dln(*asked, "--json").json["error"]["code"] == 3
+
+
+@pytest.mark.parametrize("options", [["--precision", "int8"], ["--graphs", "exports/toy-fp32"]])
+def test_precision_and_graphs_are_of_exports(options, dln):
+    outcome = dln("generate", PROMPT, "--model", str(weights()), *options)
+    assert outcome.code == 2
+    assert "--engine onnx" in outcome.err
+
+
+def test_verify_of_an_export(dln, there):
+    outcome = dln("verify", str(there), "--model", str(weights()), "--json")
+    assert (outcome.code, outcome.json["equal"]) == (0, True)
+    (there / "onnx" / "text.onnx").write_bytes(b"other")
+    changed = dln("verify", str(there), "--model", str(weights()))
+    assert changed.code == 1
+    assert "text.onnx" in changed.err

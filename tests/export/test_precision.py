@@ -1,0 +1,192 @@
+"""Half precision and int8: the files hold what was asked for, and the report says what ran."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parent))
+from toy_export import Pair, graph, loaded, model_of
+
+from dln.core.errors import DlnError
+from dln.core.models.graph import TorchEngine, flatten
+from dln.export.bundle import Export, ExportOptions, example_calls, record_calls
+from dln.export.engines import OnnxEngine
+from dln.export.manifest import read_manifest
+from dln.export.onnx import check_file, write_onnx
+from dln.export.parity import ParityError, check_calls, unflatten
+from dln.export.precision import HALF, HalfEngine, half, quantize, require_precision
+
+GRAPHS: Any = loaded().model.graphs()  # pyright: ignore
+CHOSEN = {"step": graph(Pair()), "decode": GRAPHS["decode"]}
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory) -> dict[str, Path]:
+    """A small graph and one of the toy's in each precision."""
+    folder = tmp_path_factory.mktemp("precision")
+    for precision in ("fp16", "bf16", "int8"):
+        options = ExportOptions(precision=precision, batch=4)
+        Export(model_of(*CHOSEN.values()), folder / precision, options, lambda stage: None).run()
+    return {path.name: path for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("precision", "element"),
+    [("fp16", onnx.TensorProto.FLOAT16), ("bf16", onnx.TensorProto.BFLOAT16)],
+)
+def test_half_files_hold_halves(precision, element, exports):
+    folder = exports[precision]
+    for name, entry in read_manifest(folder)["graphs"].items():
+        model = onnx.load(str(folder / "onnx" / f"{name}.onnx"))
+        halves = sum(int(np.prod(t.dims)) for t in model.graph.initializer
+                     if t.data_type == element)  # fmt: skip
+        weights = sum(p.numel() for p in CHOSEN[name].module.parameters())
+        assert halves > 0.7 * weights if name == "step" else halves > 1000
+        assert entry["weights"]["bfloat16" if precision == "bf16" else "float16"] == halves
+        floats = [*model.graph.input, *model.graph.output]
+        kinds = {value.type.tensor_type.elem_type for value in floats}
+        assert kinds <= {element, onnx.TensorProto.INT64}
+
+
+def test_normalisations_stay_in_float32(exports):
+    """Their weights too: 8 and 8 of the layer norm, none of the linear map."""
+    assert read_manifest(exports["fp16"])["graphs"]["step"]["weights"]["float"] == 16
+
+
+def test_bf16_is_said_to_be_unexecuted(exports):
+    for entry in read_manifest(exports["bf16"])["graphs"].values():
+        assert "not" in entry["parity"]["executed"]
+        assert entry["parity"]["snr_db"] > 20
+    assert (exports["bf16"] / "report.md").read_text().count("itself was not") == 2
+    assert "ONNX Runtime" in read_manifest(exports["fp16"])["graphs"]["step"]["parity"]["executed"]
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_int8_files_are_what_tensorrt_takes(name, exports):
+    """Static and symmetric, weights stored in int8 with a scale a channel, axes still free."""
+    path = exports["int8"] / "onnx" / f"{name}.onnx"
+    check_file(path, CHOSEN[name])
+    model = onnx.load(str(path))
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    pairs = [node for node in model.graph.node if node.op_type.endswith("quantizeLinear")]
+    pairs += [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    assert pairs
+    assert all(not stored[node.input[2]].any() for node in pairs)
+    assert {stored[node.input[2]].dtype for node in pairs} == {np.dtype(np.int8)}
+    matrices = [stored[n.input[0]] for n in pairs if n.input[0] in stored]
+    scales = [stored[n.input[1]] for n in pairs if n.input[0] in stored]
+    assert matrices
+    assert all(values.dtype == np.int8 for values in matrices)
+    assert all(scale.size in values.shape for scale, values in zip(scales, matrices, strict=True))
+    assert not any("Dynamic" in node.op_type or node.domain for node in model.graph.node)
+    assert (model.producer_name, len(model.metadata_props)) == ("dln", 0)
+    assert {value.name for value in model.graph.value_info} <= set(stored)
+    data = path.read_bytes()
+    assert str(exports["int8"]).encode() not in data
+    assert re.search(rb"\.py\b|/tmp|site-packages", data) is None
+
+
+def test_int8_limits_what_is_lost(exports):
+    for name, entry in read_manifest(exports["int8"])["graphs"].items():
+        assert 15 < entry["parity"]["snr_db"] < 70
+        assert entry["weights"]["int8"] >= 64
+        size = (exports["int8"] / "onnx" / f"{name}.onnx").stat().st_size
+        assert size == entry["bytes"]
+
+
+def test_products_of_activations_stay_in_float32(tmp_path):
+    """Both factors of x W come out of int8, not both of y y^T."""
+
+    class Products(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(8, 8, bias=False)
+
+        def forward(self, x):
+            y = self.linear(x)
+            return (y @ y.transpose(0, 1),)
+
+    made = graph(Products())
+    write_onnx(made, tmp_path / "step.onnx")
+    quantize(tmp_path / "step.onnx", example_calls(made))
+    model = onnx.load(str(tmp_path / "step.onnx")).graph
+    maker = {output: node for node in model.node for output in node.output}
+    fed = [
+        [maker[name].op_type for name in node.input if name in maker]
+        for node in model.node
+        if node.op_type in ("MatMul", "Gemm")
+    ]
+    assert len(fed) == 2
+    assert [inputs.count("DequantizeLinear") for inputs in fed].count(2) == 1
+
+
+def test_int8_ranges_come_from_the_calls(tmp_path):
+    """Calibrated on small inputs, large ones are clipped: calls of the loop are what counts."""
+    made = graph(Pair())
+    write_onnx(made, tmp_path / "step.onnx")
+    quantize(tmp_path / "step.onnx", ({"x": torch.full((4, 8), 0.01 * n)} for n in range(4)))
+    engine = OnnxEngine({"step": tmp_path / "step.onnx"}, "cpu")
+    with pytest.raises(ParityError, match="below 15 dB"):
+        check_calls(made, engine, "int8", [{"x": torch.randn(4, 8)}])
+
+
+def test_calls_of_the_loop_are_kept_with_their_parts():
+    calls = record_calls(loaded())
+    assert set(calls) == {"text", "image", "keyframes", "interpolation", "decode"}
+    assert all(2 < len(kept) <= 48 for kept in calls.values())
+    for name, kept in calls.items():
+        whole = unflatten(GRAPHS[name], kept[-1])
+        assert set(whole) == set(GRAPHS[name].inputs())
+        assert list(flatten(whole)) == list(flatten(GRAPHS[name].inputs()))
+        found = check_calls(GRAPHS[name], TorchEngine(GRAPHS), "fp32", kept)
+        assert (found.runs, found.error) == (len(kept), 0)
+    with pytest.raises(ParityError, match="graph 'image' while sampling: error"):
+        check_calls(GRAPHS["image"], HalfEngine(GRAPHS, "bf16"), "fp32", calls["image"])
+
+
+def test_half_leaves_the_model_alone():
+    pair = Pair()
+    before = {name: tensor.clone() for name, tensor in pair.state_dict().items()}
+    x = torch.randn(3, 8)
+    made = half(graph(pair), "fp16")
+    assert {t.dtype for t in pair.state_dict().values()} == {torch.float32}
+    assert all(torch.equal(before[name], tensor) for name, tensor in pair.state_dict().items())
+    assert made.inputs(rows=2)["x"].dtype == HALF["fp16"]  # pyright: ignore
+    found = made.module(x.half())[0]
+    assert found.dtype == torch.float16
+    with torch.no_grad():
+        assert 0 < (found - pair(x)[0]).abs().max() < 0.01
+
+
+def test_an_asked_precision_that_is_not_in_the_file(tmp_path):
+    write_onnx(graph(Pair()), tmp_path / "step.onnx")
+    assert require_precision(tmp_path / "step.onnx", "fp32") == {"float": 88}
+    for precision in ("fp16", "bf16", "int8"):
+        with pytest.raises(DlnError, match=rf"asked for in {precision} and holds float only"):
+            require_precision(tmp_path / "step.onnx", precision)
+
+
+def test_a_graph_that_overflows_is_refused_whole(tmp_path):
+    """Squares of a thousand in half precision: nothing is left that claims to be an export."""
+    made = graph(Wide())
+    options = ExportOptions(precision="fp16")
+    with pytest.raises(ParityError, match="graph 'step' at rows 1: 'y' holds 8 values that are"):
+        Export(model_of(made), tmp_path / "export", options, lambda stage: None).run()
+    assert not (tmp_path / "export").exists()
+
+
+class Wide(torch.nn.Module):
+    """(1000 + |x|)^2, scaled by a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(8))
+
+    def forward(self, x):
+        return ((x.abs() + 1e3).square() * self.weight,)
