@@ -212,6 +212,11 @@ def readiness_of(loaded: "Loaded", options: "ExportOptions", place: Path, level:
     profiles = {name: profile_of(graph) for name, graph in graphs.items()}
     if (place / "onnx").is_dir():
         return findings_of(sorted((place / "onnx").glob("*.onnx")), level, profiles)
+    if options.precision == "int8":
+        raise UsageError(
+            f"int8 graphs are made from calls of the model, and {place} has none yet.",
+            "dln export --precision int8",
+        )
     with tempfile.TemporaryDirectory() as folder:
         for name, graph in graphs.items():
             teller()(f"graph '{name}'")

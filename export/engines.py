@@ -192,11 +192,14 @@ class _Bound:
         for name, tensor in inputs.items():
             if self._held.get(name) is not tensor:
                 self._bind_input(self._inputs[name], tensor)
-        outputs = {slot.name: self._bind_output(slot) for slot in self._outputs}
+        outputs = [self._bind_output(slot) for slot in self._outputs]
         if self._kind == "cuda":
             torch.cuda.current_stream(self._device).synchronize()
         self._session.run_with_iobinding(self._binding)
-        return outputs
+        return {
+            slot.name: self._made(number) if tensor is None else tensor
+            for number, (slot, tensor) in enumerate(zip(self._outputs, outputs, strict=True))
+        }
 
     def _bind_input(self, slot: _Slot, tensor: Tensor) -> None:
         tensor = tensor.to(self._device, slot.dtype).contiguous()
@@ -210,15 +213,25 @@ class _Bound:
             slot.name, self._kind, self._number, slot.element, tensor.shape, self._address(tensor)
         )
 
-    def _bind_output(self, slot: _Slot) -> Tensor:
+    def _bind_output(self, slot: _Slot) -> Tensor | None:
+        """Memory for an output; None where its size is known only after the run."""
         import torch
 
-        shape = [self._sizes[n] if isinstance(n, str) else n for n in slot.shape]
+        shape = [self._sizes.get(n) if isinstance(n, str) else n for n in slot.shape]
+        if None in shape:
+            self._binding.bind_output(slot.name, self._kind, self._number)
+            return None
         tensor = torch.empty(shape, dtype=slot.dtype, device=self._device)
         self._binding.bind_output(
             slot.name, self._kind, self._number, slot.element, shape, self._address(tensor)
         )
         return tensor
+
+    def _made(self, number: int) -> Tensor:
+        """An output that ONNX Runtime has made room for; by way of the host."""
+        import torch
+
+        return torch.from_numpy(self._binding.get_outputs()[number].numpy()).to(self._device)
 
     def _address(self, tensor: Tensor) -> int:
         return (tensor if tensor.numel() else self._nothing).data_ptr()

@@ -78,8 +78,9 @@ def tracing_sizes(graph: Graph) -> dict[str, int]:
     primes = [number for number in range(2, 400) if all(number % k for k in range(2, number))]
     chosen: dict[str, int] = {}
     for name, limits in graph.sizes.items():
-        free = (p for p in primes if limits.smallest <= p and p not in chosen.values())
-        chosen[name] = next(free)
+        free = (p for p in primes if limits.smallest <= p <= limits.largest)
+        own = (p for p in free if p not in chosen.values())
+        chosen[name] = next(own, limits.largest)
     return chosen
 
 
@@ -123,6 +124,12 @@ def clean(model: "onnx_ir.Model") -> None:
     for part in (model, model.graph, *model.graph.inputs, *model.graph.outputs):
         part.metadata_props.clear()
     model.graph.doc_string = None
+    used = {node.domain for node in model.graph.all_nodes()} | {
+        "",
+        *(f[0] for f in model.functions),
+    }
+    for domain in set(model.opset_imports) - used:
+        del model.opset_imports[domain]
     for value in model.graph.initializers.values():
         value.metadata_props.clear()
     for node in model.graph.all_nodes():

@@ -1,5 +1,6 @@
 """Does an exported graph compute what the model computes? Measured, at many shapes, or refused."""
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dln.core.errors import DlnError
-from dln.core.models.graph import Engine, Graph, TorchEngine, Value, flatten
+from dln.core.models.graph import Engine, Graph, Range, TorchEngine, Value, flatten
 
 if TYPE_CHECKING:
     from dln.core.clip import Clip
@@ -62,8 +63,9 @@ class Difference:
         peak, gap = float(want.abs().max()), want - got
         self.error = max(self.error, float(gap.abs().max()) / max(1.0, peak))
         power, noise = float(want.square().mean()), float(gap.square().mean())
-        if power > 0 and noise > 0:
-            self.snr_db = min(self.snr_db, 10 * float(np.log10(power / noise)))
+        if noise > 0:
+            ratio = 10 * float(np.log10(power / noise)) if power > 0 else -float("inf")
+            self.snr_db = min(self.snr_db, ratio)
 
     def broken(self, precision: str) -> str | None:
         """Which limit of the precision is passed, in words."""
@@ -139,8 +141,13 @@ def shapes(graph: Graph) -> Iterator[dict[str, int]]:
     if graph.sizes:
         rng = random.Random(graph.name)
         for _ in range(INTERIOR):
-            ranges = graph.sizes.items()
-            yield {name: rng.randint(r.smallest, max(r.typical, r.smallest)) for name, r in ranges}
+            yield {name: between(limits, rng) for name, limits in graph.sizes.items()}
+
+
+def between(limits: Range, rng: random.Random) -> int:
+    """A size in the range, small ones as likely as large ones."""
+    low, high = math.log(limits.smallest + 1), math.log(limits.largest + 1)
+    return min(limits.largest, max(limits.smallest, round(math.exp(rng.uniform(low, high))) - 1))
 
 
 def example(graph: Graph, sizes: dict[str, int], seed: int) -> dict[str, Value]:

@@ -18,6 +18,7 @@ from .onnx import dtypes_found, silence
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
 FOUND_AS = {"fp32": "float", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
+PRODUCTS = ("MatMul", "Gemm", "Conv")
 # Sums of squares and small epsilons: half precision overflows in one and loses the other.
 _UNSAFE = (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d, nn.InstanceNorm3d, nn.BatchNorm2d)
 
@@ -93,17 +94,20 @@ def quantize(path: Path, calls: Iterable[dict[str, Tensor]]) -> None:
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=True,
-                op_types_to_quantize=["MatMul", "Gemm", "Conv"],
+                op_types_to_quantize=list(PRODUCTS),
                 nodes_to_exclude=products_of_activations(ready),
                 calibrate_method=CalibrationMethod.MinMax,
                 extra_options={
                     "ActivationSymmetric": True,
                     "WeightSymmetric": True,
                     "QuantizeBias": False,
+                    # Rounding what comes out gains nothing: most of it goes into a sum or a norm.
+                    "OpTypesToExcludeOutputQuantization": list(PRODUCTS),
                 },
             )
         clean_file(done)
         done.replace(path)
+    path.with_name(path.name + ".data").unlink(missing_ok=True)
 
 
 class _Reader:
