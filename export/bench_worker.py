@@ -74,7 +74,7 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     loaded = load_model(asked["model"])
     if not loaded.spec.generates:
         raise UsageError(f"{loaded.spec.name} makes no clips to measure", hint="dln models list")
-    device, notes = pick_device(asked["device"]), []
+    device, notes, threads = pick_device(asked["device"]), [], torch.get_num_threads()
     start = time.perf_counter()
     engine = create(asked["engine"], loaded, device, asked["precision"], notes.append)
     prepared = time.perf_counter() - start
@@ -83,10 +83,11 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     # ONNX Runtime may have fallen back to the CPU.
     device = str(getattr(engine, "device", device))
     timed = time_clips(engine, loaded, request, asked["runs"], waiter(device))
+    torch.set_num_threads(threads)  # an engine may have taken them; the machine's rates need them
     return {
         "engine": asked["engine"],
         "device": device_name(device),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "prepare_s": prepared,
         "notes": notes,
         **timed,
