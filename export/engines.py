@@ -217,10 +217,10 @@ class _Bound:
         """Memory for an output; None where its size is known only after the run."""
         import torch
 
-        shape = [self._sizes.get(n) if isinstance(n, str) else n for n in slot.shape]
-        if None in shape:
+        if any(isinstance(n, str) and n not in self._sizes for n in slot.shape):
             self._binding.bind_output(slot.name, self._kind, self._number)
             return None
+        shape = [self._sizes[n] if isinstance(n, str) else n for n in slot.shape]
         tensor = torch.empty(shape, dtype=slot.dtype, device=self._device)
         self._binding.bind_output(
             slot.name, self._kind, self._number, slot.element, shape, self._address(tensor)

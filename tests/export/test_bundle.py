@@ -18,7 +18,7 @@ from toy_export import NAMES, TOY, Pair, exported, graph, loaded, model_of
 
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file
-from dln.export import bundle, onnx, parity
+from dln.export import bundle, onnx, parity, sampling
 from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import onnx_engine
 from dln.export.manifest import FILE, fingerprint, read_manifest, write_manifest
@@ -381,14 +381,14 @@ def test_engines_are_recorded_as_built_and_not_executed(out):
 
 def test_prompts_are_what_the_model_can_read():
     toy = loaded()
-    drawn = bundle.prompts_for(toy, 3)
+    drawn = sampling.prompts_for(toy, 3)
     assert len(set(drawn)) == 3
     assert not any(toy.model.vocabulary.unknown(prompt) for prompt in drawn)  # pyright: ignore
     toy.model.vocabulary.words[:] = ["alpha", "beta"]  # pyright: ignore
     toy.model.vocabulary._index = {"alpha": 0, "beta": 1}  # pyright: ignore
-    assert set(" ".join(bundle.prompts_for(toy, 3)).split()) == {"alpha", "beta"}
+    assert set(" ".join(sampling.prompts_for(toy, 3)).split()) == {"alpha", "beta"}
     mute = replace(toy, spec=replace(toy.spec, text=False))
-    assert bundle.prompts_for(mute, 2) == ["", ""]
+    assert sampling.prompts_for(mute, 2) == ["", ""]
 
 
 def test_the_manifest_is_one_object_of_json(folder):

@@ -19,7 +19,6 @@ from toy_export import Apply, Pair, graph, loaded
 
 from dln.core.clip import Clip
 from dln.core.models.graph import Graph, Range, TorchEngine
-from dln.export.bundle import check_sampling
 from dln.export.engines import OnnxEngine
 from dln.export.onnx import tracing_sizes, write_onnx
 from dln.export.parity import (
@@ -35,6 +34,7 @@ from dln.export.parity import (
     shapes,
 )
 from dln.export.precision import HalfEngine, half
+from dln.export.sampling import check_sampling
 
 
 def compared(want: Any, got: Any) -> Difference:

@@ -15,12 +15,13 @@ from toy_export import Pair, graph, loaded, model_of
 
 from dln.core.errors import DlnError
 from dln.core.models.graph import TorchEngine, flatten
-from dln.export.bundle import Export, ExportOptions, example_calls, record_calls
+from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import OnnxEngine
 from dln.export.manifest import read_manifest
 from dln.export.onnx import check_file, write_onnx
 from dln.export.parity import ParityError, check_calls, unflatten
 from dln.export.precision import HALF, HalfEngine, half, quantize, require_precision
+from dln.export.sampling import example_calls, record_calls
 
 GRAPHS: Any = loaded().model.graphs()  # pyright: ignore
 CHOSEN = {"step": graph(Pair()), "decode": GRAPHS["decode"]}
