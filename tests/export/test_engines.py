@@ -187,6 +187,15 @@ def test_a_damaged_file_is_one_sentence(tmp_path):
     assert "\n" not in caught.value.message
 
 
+def test_an_output_whose_size_no_input_has(tmp_path):
+    """Twice the rows and themselves: as a joined cache has it."""
+    write_onnx(graph(Apply(lambda x: torch.cat([x, 2 * x]))), tmp_path / "step.onnx")
+    engine = OnnxEngine({"step": tmp_path / "step.onnx"}, "cpu")
+    for count in (3, 5):
+        x = torch.randn(count, 8)
+        assert torch.equal(engine.run("step", x=x)["y"], torch.cat([x, 2 * x]))
+
+
 def installed(monkeypatch, *names: str) -> None:
     """As if these packages were here and no other."""
 

@@ -326,3 +326,12 @@ def test_a_recorder_keeps_some_of_all_calls():
     quarters = np.bincount([number // 300 for number in found], minlength=4)
     assert quarters.min() >= 5
     assert all(torch.equal(call["x"], call["k_0"]) for call in kept)
+
+
+def test_zeros_are_equal_to_zeros_alone():
+    """Where nothing was expected, anything else is noise without a signal."""
+    found = Difference()
+    found.add({"y": torch.zeros(3)}, {"y": torch.zeros(3)})
+    assert found.broken("int8") is None
+    found.add({"y": torch.zeros(3)}, {"y": torch.full((3,), 5.0)})
+    assert "signal-to-noise" in (found.broken("int8") or "")
