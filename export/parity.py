@@ -24,7 +24,7 @@ LIMITS = {
     "fp32": {"error": 1e-4, "differing": 1e-3},
     "fp16": {"snr_db": 40.0, "differing": 0.05},
     "bf16": {"snr_db": 20.0, "differing": 0.3},
-    "int8": {"snr_db": 15.0, "differing": 0.5},
+    "int8": {"snr_db": 12.0, "differing": 0.5},
 }
 
 

@@ -79,9 +79,13 @@ def likeliest(shares: np.ndarray, top_p: float) -> tuple[np.ndarray, np.ndarray]
     limits = top_p * shares.sum(-1)
     codes, found = _rows_of(shares >= WORTH, shares)
     if (found.sum(-1) < limits).any():
-        codes, found = _rows_of(shares >= 0, shares)
-    order = np.argsort(-found, axis=1, kind="stable")[:, :MOST_CODES]
-    codes, found = np.take_along_axis(codes, order, 1), np.take_along_axis(found, order, 1)
+        codes, found = np.broadcast_to(np.arange(shares.shape[1]), shares.shape), shares
+    if found.shape[1] > MOST_CODES:
+        best = np.argpartition(-found, MOST_CODES, axis=1)[:, :MOST_CODES]
+        codes, found = np.take_along_axis(codes, best, 1), np.take_along_axis(found, best, 1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    codes = np.take_along_axis(codes, order, 1)
+    found = np.take_along_axis(found, order, 1).astype(np.float64)
     before = np.cumsum(found, axis=1) - found
     return codes, np.where(before < limits[:, None], found, 0.0)
 

@@ -96,7 +96,9 @@ class ClipRun:
         self.padding, self.visible = text["padding"].cpu(), loop.visible[graph]
         self.spatial = whole_frame(text, "image", loop.config.frame_length)
         k, v = text[f"{graph}_k"], text[f"{graph}_v"]
-        self.temporal = Windows(k, v, self.padding, self.visible.regions())
+        # Where the window is the whole frame, even and odd layers see the same.
+        kinds = self.visible.regions()[: 1 if self.visible.whole else 2]
+        self.temporal = Windows(k, v, self.padding, kinds)
         self.places = torch.zeros(0, dtype=torch.long)
         self.text_k, self.text_v = (
             {"spatial": list(text[f"image_{x}"]), "temporal": list(text[f"{graph}_{x}"])}
@@ -149,7 +151,7 @@ class ClipRun:
             places=self.places[number : number + 1],
             spatial_bias=spatial_bias,
             spatial_own=ITSELF,
-            temporal_bias=temporal_bias,
+            temporal_bias=[temporal_bias[0], temporal_bias[-1]],
             temporal_own=ITSELF.expand(2, -1, -1),
             spatial_k=spatial_k,
             spatial_v=spatial_v,
