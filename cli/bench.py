@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import ConfigFile, Device, FixedSeed, Force, Json, Quiet, Verbose
+from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
 from .show import Result, screen, table
@@ -22,15 +22,6 @@ class Engine(StrEnum):
     compiled = "torch-compile"
     onnx = "onnx"
     trt = "trt"
-
-
-class Precision(StrEnum):
-    """The numbers that the graphs compute in."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-    int8 = "int8"
 
 
 def bench(

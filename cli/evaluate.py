@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .export import Precision
 from .generate import Engine, Runner
-from .options import ConfigFile, Device, FixedSeed, Json, Quiet, Verbose
+from .options import ConfigFile, Device, FixedSeed, Json, Precision, Quiet, Verbose
 from .progress import progress
 from .show import Result, number, table
 

@@ -1,7 +1,6 @@
 """`dln export`: a model's graphs as ONNX files and TensorRT engines, proven equal."""
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,22 +8,13 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
+from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Verbose
 from .show import Result, screen, table
 
 if TYPE_CHECKING:
     from dln.core.models.package import Loaded
     from dln.export.bundle import ExportOptions
     from dln.export.readiness import Finding
-
-
-class Precision(StrEnum):
-    """What the exported graphs compute in."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-    int8 = "int8"
 
 
 def export(

@@ -10,8 +10,7 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .export import Precision
-from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Seed, Verbose
+from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Seed, Verbose
 from .places import check_places, clip_paths, slug
 from .progress import progress
 from .show import Result, screen

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,15 @@ import typer
 from dln.core.errors import UsageError, closest
 
 from .show import screen
+
+
+class Precision(StrEnum):
+    """What exported graphs compute in."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
+    int8 = "int8"
 
 
 def into_screen(name: str) -> Callable[[bool], bool]:

@@ -25,9 +25,9 @@ from dln.core.models.package import Loaded, load_model
 
 from .bench_energy import metered
 from .bench_limits import Signature, matrix_rate, signature, streaming_rate, workload
+from .precision import HALF
 
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}  # of a number, by --precision
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
@@ -159,7 +159,7 @@ def limits(
     floating-point operations, bytes read], and the rate at which a call's bytes can be streamed."""
     wait, large = waiter(device), device != "cpu"
     # A CPU computes in float32 whatever the graph stores.
-    dtype = DTYPES.get(precision, torch.float32) if large else torch.float32
+    dtype = HALF.get(precision, torch.float32) if large else torch.float32
     size, small = 4096 if large else 1024, BYTES[precision] / BYTES["fp32"]
     work: dict[str, Any] = {}
     for name, counts in calls.items():

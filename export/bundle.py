@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,12 +189,10 @@ class Export:
             found = check_graph(graph, engine, precision)
         return {"executed": f"ONNX Runtime on {self.options.device}", **found.report()}
 
-    @property
+    @cached_property
     def _calls(self) -> dict[str, list[dict[str, Any]]]:
         """Calls of real prompts, recorded once."""
-        if not hasattr(self, "_recorded"):
-            self._recorded = record_calls(self.loaded) if self.loaded.spec.generates else {}
-        return self._recorded
+        return record_calls(self.loaded) if self.loaded.spec.generates else {}
 
     def _sampling(self) -> None:
         """The whole loop on both engines, with a few prompts."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
@@ -79,6 +80,7 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@cache
 def code_sha256() -> str:
     """Of the sources that decide what an export computes."""
     digest = hashlib.sha256()

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from dln.core.errors import DlnError
 from dln.core.models.graph import Graph, TorchEngine, Value
 
-from .onnx import dtypes_found, silence
+from .onnx import clean_file, dtypes_found, silence
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
 FOUND_AS = {"fp32": "float", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
 PRODUCTS = ("MatMul", "Gemm", "Conv")
@@ -81,8 +80,6 @@ def quantize(path: Path, calls: Iterable[dict[str, Tensor]]) -> None:
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    from .onnx import clean_file
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         ready, done = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"

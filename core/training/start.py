@@ -45,9 +45,10 @@ def begin_from(model: nn.Module, start: nn.Module) -> None:
             f"the weights to start from have another {', '.join(differing)}",
             hint="leave out --preset and --set: the weights' own configuration is taken",
         )
+    own = model.state_dict()
     with torch.no_grad():
         for name, tensor in start.state_dict().items():
-            rows(model.state_dict()[name], tensor).copy_(tensor)
+            rows(own[name], tensor).copy_(tensor)
 
 
 def rows(table: Tensor, like: Tensor) -> Tensor:

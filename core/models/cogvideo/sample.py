@@ -93,17 +93,14 @@ class ClipRun:
 
     def __init__(self, loop: Loop, graph: str, text: dict[str, Tensor], guidance: float) -> None:
         self.loop, self.graph, self.guidance = loop, graph, guidance
-        self.padding, self.visible = text["padding"].cpu(), loop.visible[graph]
+        self.text, self.padding = text, text["padding"].cpu()
+        self.visible = loop.visible[graph]
         self.spatial = whole_frame(text, "image", loop.config.frame_length)
         k, v = text[f"{graph}_k"], text[f"{graph}_v"]
         # Where the window is the whole frame, even and odd layers see the same.
         kinds = self.visible.regions()[: 1 if self.visible.whole else 2]
         self.temporal = Windows(k, v, self.padding, kinds)
         self.places = torch.zeros(0, dtype=torch.long)
-        self.text_k, self.text_v = (
-            {"spatial": list(text[f"image_{x}"]), "temporal": list(text[f"{graph}_{x}"])}
-            for x in "kv"
-        )
 
     def read(self, frames: dict[int, Tensor], within: Tensor) -> None:
         """Take given frames in, first of all and all at once. frames[slot]: (B, N) codes;
@@ -120,10 +117,10 @@ class ClipRun:
             spatial_own=torch.block_diag(*[within.exp()] * len(frames)).log(),
             temporal_bias=[bias, bias],
             temporal_own=self.visible.dense[:, places][:, :, places],
-            spatial_k=self.text_k["spatial"],
-            spatial_v=self.text_v["spatial"],
-            temporal_k=self.text_k["temporal"],
-            temporal_v=self.text_v["temporal"],
+            spatial_k=list(self.text["image_k"]),
+            spatial_v=list(self.text["image_v"]),
+            temporal_k=list(self.text[f"{self.graph}_k"]),
+            temporal_v=list(self.text[f"{self.graph}_v"]),
         )
         # Where windows are small, room for all that comes costs less than growing for each frame.
         ahead = 0 if self.visible.whole else self.loop.config.frames - len(frames)
