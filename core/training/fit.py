@@ -14,6 +14,7 @@ import torch
 from ..errors import Interrupted, UsageError
 from .batches import step_seed
 from .events import OnEvent
+from .pace import Pace
 from .run import Run
 from .session import Session, due
 from .settings import FitSettings
@@ -27,13 +28,19 @@ __all__ = ["FitSettings", "check", "fit"]
 
 
 def fit(
-    stage: Stage, settings: FitSettings, run: Run, accelerator: "Accelerator", on_event: OnEvent
+    stage: Stage,
+    settings: FitSettings,
+    run: Run,
+    accelerator: "Accelerator",
+    on_event: OnEvent,
+    pace: Pace | None = None,
 ) -> None:
     """Train `stage`, or go on with it, to its end; leaves its result in stage.modules and in
-    state/<stage>/final.safetensors.
+    state/<stage>/final.safetensors. Between two steps it waits as long as `pace` says.
 
-    Interrupted after Ctrl-C or SIGTERM, with a checkpoint saved. DlnError where the loss is not
-    finite, the disk is full or no checkpoint is sound. UsageError where the batch does not divide.
+    Paused where `pace` would rather leave than sleep, Interrupted after Ctrl-C or SIGTERM, both
+    with a checkpoint saved. DlnError where the loss is not finite, the disk is full or no
+    checkpoint is sound. UsageError where the batch does not divide.
     """
     check(stage, settings, accelerator.num_processes)
     session = Session(stage, settings, run, accelerator, on_event)
@@ -42,6 +49,8 @@ def fit(
     progress = session.progress
     with StopSignals() as stop, session.batches() as batches:
         while progress.step < stage.steps:
+            if pace:
+                session.keep_pace(pace, stop)
             began = time.perf_counter()
             last = progress.step == stage.steps - 1
             torch.manual_seed(
@@ -62,11 +71,7 @@ def fit(
                 session.save()
             if stopped and not last:
                 accelerator.wait_for_everyone()
-                raise Interrupted(
-                    f"stage '{stage.name}' stopped at step {progress.step} of {stage.steps}, "
-                    "checkpoint saved",
-                    hint=run.resume_command,
-                )
+                raise Interrupted(session.stopped_at(), hint=run.resume_command)
     session.finish()
 
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import DlnError, UsageError
+from ..errors import DlnError, Interrupted, Paused, UsageError
 from ..files import disk_errors, fsync_path
 from .batches import Batch, Batches, step_seed
 from .ema import Ema
 from .events import Evaluated, Event, Finished, Note, OnEvent, Saved, Started, Stepped, silent
 from .learner import Learner
+from .pace import Pace, parked
 from .run import Run
 from .settings import FitSettings, rate_factor
 from .stage import Player, Stage, evaluating, trainable_parameters, turn
 from .state import Checkpoints, load_optimizer_tensors, optimizer_tensors
+from .stop import StopSignals
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -200,6 +202,32 @@ class Session:
         path = self.checkpoints.save(self.progress.step, groups, self._info())
         self.saved_step, self.saved_time = self.progress.step, time.perf_counter()
         self.on_event(Saved(self.stage.name, self.progress.step, path))
+
+    def stopped_at(self) -> str:
+        """The sentence for a stop between two steps."""
+        steps = f"{self.progress.step} of {self.stage.steps}"
+        return f"stage '{self.stage.name}' stopped at step {steps}, checkpoint saved"
+
+    def keep_pace(self, pace: Pace, stop: StopSignals) -> None:
+        """Save and wait where the pace says so; the main process's clock decides for all.
+
+        Paused where the pace leaves instead, Interrupted where a signal ends the wait.
+        """
+        if not self.agreed(self.main and pace.waits()):
+            return
+        self.save()
+        if pace.leave:
+            self.accelerator.wait_for_everyone()
+            raise Paused(self.stopped_at(), hint=self.run.resume_command)
+        self.on_event(Note(f"{self.stopped_at()}: waiting for cleaner hours"))
+        states = [s for x in self.learners for o in x.optimizers.values() for s in o.state.values()]
+        with parked(self.stage.modules, [*states, self.ema.averages]):
+            if self.main:
+                pace.wait(lambda: stop.requested)
+            self.accelerator.wait_for_everyone()
+        if self.agreed(stop.requested):
+            raise Interrupted(self.stopped_at(), hint=self.run.resume_command)
+        self.on_event(Note(f"stage '{self.stage.name}' goes on"))
 
     def _info(self) -> dict[str, Any]:
         progress = asdict(self.progress)
