@@ -1,0 +1,91 @@
+"""A region's mean intensity over a year: from the hourly table, or from codecarbon's statistics."""
+
+import json
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from .embedded import typical
+from .profiles import Profile
+from .regions import Region
+from .values import Intensity, Label, Spread
+
+LB_PER_MWH = 0.45359237  # g/kWh
+_SOURCES = {
+    "biomass": "biomass",
+    "coal": "coal",
+    "hydro": "hydroelectricity",
+    "naturalGas": "natural_gas",
+    "nuclear": "nuclear",
+    "other": "world_average",
+    "petroleum": "petroleum",
+    "solar": "solar",
+    "tidal": "hydroelectricity",
+    "wind": "wind",
+}
+# The hours of a year lie about so far from its mean, in the median of the 123 zones of the table.
+SWING = (0.75, 1.22)
+
+
+@cache
+def _data(name: str) -> Any:
+    """A file of codecarbon, whose package is not imported for it: that takes a second."""
+    spec = find_spec("codecarbon")
+    assert spec
+    assert spec.origin
+    path = Path(spec.origin).parent / "data" / "private_infra" / name
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _published(value: float, year: int, origin: str) -> Intensity:
+    label = Label(
+        "average", "life-cycle", str(year), f"codecarbon {version('codecarbon')}: {origin}",
+        "published",
+    )  # fmt: skip
+    return Intensity(Spread(SWING[0] * value, value, SWING[1] * value), label)
+
+
+def annual(region: Region) -> Intensity:
+    """The year's mean; low and high are the 5th and 95th percentile of the typical hours, or the
+    median zone's swing where no hours are known. UsageError where there is no figure."""
+    profile = typical(region)
+    if profile:
+        return _of_hours(profile)
+    if region.country == "USA" and region.subdivision:
+        return _state(region.subdivision)
+    if region.country == "CAN" and region.kind == "state":
+        return _province(region.name)
+    countries = _data("global_energy_mix.json")
+    if region.country not in countries:
+        raise UsageError(f"no intensity is known for {region.name}", "--source csv:FILE")
+    row = countries[region.country]
+    return _published(row["carbon_intensity"], row["year"], "Our World in Data")
+
+
+def _of_hours(profile: Profile) -> Intensity:
+    low, high = np.percentile(profile.mean, [5, 95])
+    return Intensity(Spread(float(low), float(profile.mean.mean()), float(high)), profile.label)
+
+
+def _state(letters: str) -> Intensity:
+    """EPA's eGRID, in lb/MWh: what leaves the chimneys."""
+    table = _data("2023/usa_emissions.json")
+    rows = {row["regionCode"]: row["emissions"] for row in table.values() if "regionCode" in row
+            and "_" not in row}  # fmt: skip
+    found = _published(rows[letters] * LB_PER_MWH, table["_source"]["year"], "EPA eGRID")
+    label = Label("average", "direct", found.label.year, found.label.origin, "published")
+    return Intensity(found.g_per_kwh, label)
+
+
+def _province(name: str) -> Intensity:
+    """A Canadian province's mix in percent, each source with codecarbon's life-cycle factor."""
+    factors = _data("carbon_intensity_per_source.json")
+    mix = dict(_data("2023/canada_energy_mix.json")[name.lower()])
+    total = mix.pop("total")
+    grams = sum(share * factors[_SOURCES[source]] for source, share in mix.items()) / total
+    return _published(grams, 2023, "mix of the province")

@@ -1,0 +1,78 @@
+"""Energy of a run before it is run, and what a mass of CO2e equals."""
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+from ..errors import UsageError, closest
+from .values import Spread
+
+# Share of the rated power: the paper's 8 V100s drew 43 % of theirs, its 256 A100s 70 %
+# (Dodge et al. 2022, table 2: 0.13 and 0.28 kWh per GPU-hour of 0.3 and 0.4 kW).
+UTILISATION = Spread(0.4, 0.7, 1.0)
+GPU_SHARE = 0.74  # of a machine's power (Dodge et al. 2022, table 1)
+
+# Tonnes of CO2 of each, as EPA gives them (quoted by Dodge et al. 2022).
+EQUIVALENTS = {
+    "phone_charges": 8.22e-6,
+    "car_miles": 3.98e-4,
+    "gallons_of_petrol": 8.887e-3,
+    "barrels_of_oil": 0.43,
+    "home_years": 8.30,
+    "rail_cars_of_coal": 181.29,
+}
+
+# kWh of the paper's experiments, with GPUs and hours (Dodge et al. 2022, table 2).
+PAPER = {
+    "BERT finetune": (4, 6.0, 3.1),
+    "BERT pretrain": (8, 36.0, 37.3),
+    "6B transformer, 8 of 60 days": (256, 192.0, 13_812.4),
+    "6B transformer, all of it": (256, 1440.0, 103_593.0),
+    "DenseNet-121": (1, 0.3, 0.02),
+    "DenseNet-169": (1, 0.3, 0.03),
+    "DenseNet-201": (1, 0.4, 0.04),
+    "ViT tiny": (1, 19.0, 1.7),
+    "ViT small": (1, 19.0, 2.2),
+    "ViT base": (1, 21.0, 4.7),
+    "ViT large": (4, 90.0, 93.3),
+    "ViT huge": (4, 216.0, 237.6),
+}
+PAPER_G_PER_KWH = (200.0, 755.0)  # marginal, the best and the worst of 16 regions, 2020
+
+
+@cache
+def hardware() -> dict[str, float]:
+    """Rated power in W by folded name."""
+    text = files("dln.core.carbon").joinpath("hardware.csv").read_text(encoding="utf-8")
+    found: dict[str, float] = {}
+    for row in csv.DictReader(text.splitlines()):
+        for name in (row["name"], *row["aliases"].split()):
+            found[name.lower()] = float(row["watts"])
+    return found
+
+
+def watts(name: str) -> float:
+    """The rated power of a device. UsageError with the nearest names."""
+    wanted = name.lower().replace(" ", "-").removeprefix("nvidia-")
+    found = hardware().get(wanted)
+    if found is None:
+        raise UsageError(
+            f"no device {name!r}.{closest(wanted, hardware())}", "give --kwh where it is known"
+        )
+    return found
+
+
+def of_devices(name: str, count: int, hours: float, whole_machine: bool = False) -> Spread:
+    """kWh of `count` devices in `hours`: low, expected and high by how hard they work.
+
+    whole_machine: with what goes to CPUs and memory beside them.
+    """
+    if count < 1 or hours <= 0:
+        raise UsageError("--gpus is at least 1 and --hours above 0")
+    share = GPU_SHARE if whole_machine else 1.0
+    return UTILISATION * (watts(name) * count * hours / 1000 / share)
+
+
+def equivalents(kg: float) -> dict[str, float]:
+    """How many of each emit `kg` of CO2."""
+    return {name: kg / 1000 / tonnes for name, tonnes in EQUIVALENTS.items()}

@@ -1,0 +1,116 @@
+"""One GET of a JSON answer, with a hard time limit and errors that never show a key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from ...errors import DlnError, MissingCapability
+
+TIMEOUT = 2.0  # seconds for a whole answer
+
+
+class ServerFailed(DlnError):
+    """The server, not the question, is at fault: a kept answer may stand in."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Who is asked, and what a refusal should tell: the key's variables and where to get one."""
+
+    title: str
+    variables: str = ""
+    register: str = ""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A GET. secret_headers and secret_query go to the server and nowhere else."""
+
+    url: str
+    query: dict[str, str] = field(default_factory=dict)
+    secret_headers: dict[str, str] = field(default_factory=dict, repr=False)
+    secret_query: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def get_json(service: Service, query: Query, timeout: float = TIMEOUT) -> Any:
+    """The answer's JSON; a failing server is asked once more, a silent one is not.
+
+    Proxies come from the environment. Raises ServerFailed for a time-out, a lost connection,
+    HTTP 429 and 5xx, and JSON that is broken; MissingCapability where the key is refused;
+    DlnError for any other HTTP status.
+    """
+    try:
+        return _get_once(service, query, timeout)
+    except _Transient:
+        return _get_once(service, query, timeout)
+
+
+class _Transient(ServerFailed):
+    """Worth asking again at once."""
+
+
+def _get_once(service: Service, query: Query, timeout: float) -> Any:
+    """Ask from a thread, as a time-out of the socket covers neither names nor slow drips."""
+    answers: SimpleQueue[bytes | Exception] = SimpleQueue()
+    Thread(target=_read, args=(query, timeout, answers), daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout)
+    except Empty:
+        answer = TimeoutError()
+    if isinstance(answer, Exception):
+        # The cause is dropped: its text or its attributes may hold the address with the key.
+        raise _explain(service, answer, timeout) from None
+    try:
+        return json.loads(answer)
+    except ValueError:
+        raise ServerFailed(f"{service.title} sent an answer that is not JSON") from None
+
+
+def _read(query: Query, timeout: float, answers: SimpleQueue[bytes | Exception]) -> None:
+    try:
+        parameters = urlencode(query.query | query.secret_query)
+        request = Request(f"{query.url}?{parameters}" if parameters else query.url)
+        request.add_header("Accept", "application/json")
+        request.add_header("User-Agent", "dln")
+        for name, value in query.secret_headers.items():
+            request.add_unredirected_header(name, value)  # not to where a redirect leads
+        with urlopen(request, timeout=timeout) as response:
+            answers.put(response.read())
+    except (OSError, ValueError, HTTPException) as error:
+        answers.put(error)
+
+
+def _explain(service: Service, error: Exception, timeout: float) -> DlnError:
+    if isinstance(error, HTTPError):
+        return _explain_status(service, error.code)
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, TimeoutError):
+        return ServerFailed(f"{service.title} did not answer within {timeout:g} s")
+    if isinstance(reason, OSError) and reason.strerror:
+        return _Transient(f"cannot reach {service.title}: {reason.strerror}")
+    if isinstance(reason, OSError | HTTPException):
+        return _Transient(f"the connection to {service.title} was lost")
+    return DlnError(f"the request to {service.title} cannot be made: is the key one plain line?")
+
+
+def _explain_status(service: Service, status: int) -> DlnError:
+    title = service.title
+    if status in (401, 403) and service.variables:
+        return MissingCapability(
+            f"{title} refused the key in {service.variables} (HTTP {status}): "
+            "it is wrong, has expired, or does not include this region",
+            hint=service.register,
+        )
+    if status == 429:
+        return ServerFailed(f"{title} allows no more requests for now (HTTP 429): wait a while")
+    if status >= 500:
+        return _Transient(f"{title} failed (HTTP {status})")
+    return DlnError(f"{title} refused the request (HTTP {status})")

@@ -1,0 +1,169 @@
+"""A plan: when a run goes and when it waits, as a file that a trainer can follow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from ..files import write_json
+from .regions import Region
+from .schedule import Blocks, Mode, best_plan, flexible_start, mean_of, pause_and_resume
+from .sources import Source
+from .values import Label, Series, iso
+
+SCHEMA = 1
+WORTH = 3.0  # percent; below it a plan's gain drowns in what the source does not know
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When a run goes: `blocks` in UTC, in order, ends exclusive.
+
+    g_per_kwh: mean intensity while it runs; at_once: of a run begun when submitted. foresight:
+    whether the intensities are those that came to be.
+    """
+
+    region: str
+    source: str
+    mode: Mode
+    submitted: datetime
+    blocks: tuple[Span, ...]
+    g_per_kwh: float
+    at_once: float
+    foresight: bool
+    label: Label
+
+    @property
+    def saving_percent(self) -> float:
+        """Against starting at once."""
+        return 100 * (1 - self.g_per_kwh / self.at_once) if self.at_once else 0.0
+
+    @property
+    def worth_it(self) -> bool:
+        return self.saving_percent >= WORTH
+
+    def running(self, moment: datetime) -> bool:
+        """Whether the run goes at `moment`; after the last block it may go on to its end."""
+        within = any(start <= moment < end for start, end in self.blocks)
+        return within or moment >= self.blocks[-1][1]
+
+    def next_change(self, moment: datetime) -> datetime | None:
+        """When that changes; None where it does not any more."""
+        last = self.blocks[-1][1]
+        edges = sorted(edge for block in self.blocks for edge in block if edge < last)
+        return next((edge for edge in edges if edge > moment), None)
+
+    def lines(self, command: str) -> dict[str, str]:
+        """What starts `command` with the first block: cron, at and Slurm, times in UTC."""
+        first = self.blocks[0][0]
+        return {
+            "cron": f"CRON_TZ=UTC\n{first:%M %H %d %m} * {command}",
+            "at": f"echo '{command}' | TZ=UTC at -t {first:%Y%m%d%H%M}",
+            "slurm": f"TZ=UTC sbatch --begin={first:%Y-%m-%dT%H:%M:%S} --wrap='{command}'",
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "region": self.region,
+            "source": self.source,
+            "mode": self.mode,
+            "submitted": iso(self.submitted),
+            "blocks": [{"start": iso(start), "end": iso(end)} for start, end in self.blocks],
+            "intensity_g_per_kwh": self.g_per_kwh,
+            "at_once_g_per_kwh": self.at_once,
+            "saving_percent": self.saving_percent,
+            "worth_it": self.worth_it,
+            "foresight": self.foresight,
+            "label": self.label.to_json(),
+        }
+
+    def save(self, path: Path) -> None:
+        write_json(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """UsageError where the file is not a plan."""
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+            blocks = tuple((_time(b["start"]), _time(b["end"])) for b in table["blocks"])
+            edges = [edge for block in blocks for edge in block]
+            if not edges or edges != sorted(edges):
+                raise ValueError("its blocks are not in order")
+            return cls(
+                region=table["region"],
+                source=table["source"],
+                mode=table["mode"],
+                submitted=_time(table["submitted"]),
+                blocks=blocks,
+                g_per_kwh=table["intensity_g_per_kwh"],
+                at_once=table["at_once_g_per_kwh"],
+                foresight=table["foresight"],
+                label=Label.from_json(table["label"]),
+            )
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{path} is not a plan: {error}", "dln carbon schedule ... -o plan.json makes one"
+            ) from error
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be planned. pause_cost: running time that a pause costs; min_block: the shortest
+    stretch that is worth starting for."""
+
+    duration: timedelta
+    slack: timedelta
+    mode: Mode = "pause"
+    pause_cost: timedelta = timedelta()
+    min_block: timedelta = timedelta()
+
+
+def make_plan(job: Job, region: Region, source: Source, submitted: datetime) -> tuple[Plan, Series]:
+    """The plan, and the intensities that it was made from.
+
+    UsageError where the source does not reach to the job's end, with its slack.
+    """
+    if job.duration <= timedelta() or job.slack < timedelta():
+        raise UsageError("--duration is above 0 and --slack not below", "--duration 8h --slack 24h")
+    series = source.series(submitted, submitted + job.duration + job.slack)
+    duration = max(1, ceil(job.duration / series.step))
+    values = series.g_per_kwh
+    slack = min(ceil(job.slack / series.step), max(0, len(values) - duration))
+    blocks = _blocks(job, values, duration, slack, series.step)
+    plan = Plan(
+        region=region.code,
+        source=source.name,
+        mode=job.mode,
+        submitted=submitted,
+        blocks=tuple((series.time(first), series.time(end)) for first, end in blocks),
+        g_per_kwh=mean_of(values, blocks),
+        at_once=mean_of(values, ((0, duration),)),
+        foresight=source.foresight,
+        label=series.label,
+    )
+    return plan, series
+
+
+def _blocks(job: Job, values: np.ndarray, duration: int, slack: int, step: timedelta) -> Blocks:
+    if job.mode == "start":
+        return flexible_start(values, duration, slack)
+    if not (job.pause_cost or job.min_block):
+        return pause_and_resume(values, duration, slack)
+    cost = job.pause_cost / step * float(values.mean())
+    return best_plan(values, duration, slack, cost, ceil(job.min_block / step))

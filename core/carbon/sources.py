@@ -1,0 +1,150 @@
+"""Where intensities in time come from: a statistic, typical hours, a file, or a service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ..errors import UsageError, closest
+from .annual import annual
+from .embedded import typical
+from .profiles import HOUR, Profile, floor, recent
+from .series import read_csv
+from .values import Label, Series, iso
+
+if TYPE_CHECKING:
+    from .live import Live
+    from .regions import Region
+
+LIVE = ("gb", "electricity-maps", "watttime", "eia")
+SPECS = ("annual", "typical", "csv:FILE", "recent28:FILE", *LIVE)
+
+
+class Source(Protocol):
+    """Gives the intensity over any span that it knows.
+
+    foresight: whether its values are those that came to be, as an old file's are.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def foresight(self) -> bool: ...
+
+    def series(self, start: datetime, end: datetime) -> Series:
+        """Covers [start, end). UsageError where it does not know all of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Annual:
+    """The same value in every hour."""
+
+    value: float
+    label: Label
+    name: str = "annual"
+    foresight: bool = False
+
+    def series(self, start: datetime, end: datetime) -> Series:
+        first = floor(start, HOUR)
+        count = max(1, ceil((end - first) / HOUR))
+        return Series(first, HOUR, np.full(count, self.value), self.label)
+
+
+@dataclass(frozen=True)
+class Typical:
+    """The mean of the month and hour."""
+
+    profile: Profile
+    name: str = "typical"
+    foresight: bool = False
+
+    def series(self, start: datetime, end: datetime) -> Series:
+        return self.profile.series(start, end)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a file holds."""
+
+    data: Series
+    name: str = "csv"
+    foresight: bool = True
+
+    def series(self, start: datetime, end: datetime) -> Series:
+        if start < self.data.start or end > self.data.end:
+            raise UsageError(
+                f"{iso(start)} to {iso(end)} is not within the data, which goes from "
+                f"{iso(self.data.start)} to {iso(self.data.end)}",
+                hint="choose --start and --slack so that the plan ends within it",
+            )
+        return self.data.between(start, end)
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The mean day of the 28 days before the first hour asked for."""
+
+    data: Series
+    name: str = "recent28"
+    foresight: bool = False
+
+    def series(self, start: datetime, end: datetime) -> Series:
+        return recent(self.data, start, end)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A live service: its history up to the hour before now, its forecast from there on."""
+
+    live: Live
+    now: datetime
+    name: str
+    foresight: bool = False
+
+    def series(self, start: datetime, end: datetime) -> Series:
+        past = end <= self.now
+        return self.live.history(start, end) if past else self.live.forecast(start, end)
+
+
+def open_source(spec: str, region: Region | None) -> Source:
+    """The source that `spec` names. UsageError for an unknown one, or one that does not know the
+    region's hours."""
+    kind, _, path = spec.partition(":")
+    if kind == "csv" and path:
+        return Recorded(read_csv(path))
+    if kind == "recent28" and path:
+        return Recent(read_csv(path))
+    if region is None and kind in ("annual", "typical", *LIVE):
+        raise UsageError(f"--source {kind} needs a --region", "dln carbon regions TEXT")
+    if region and kind == "annual":
+        found = annual(region)
+        return Annual(found.g_per_kwh.expected, found.label)
+    if region and kind == "typical":
+        return _typical(region)
+    if region and kind in LIVE:
+        return _service(kind, region)
+    raise UsageError(f"no source {spec!r}.{closest(kind, SPECS)}", f"one of {', '.join(SPECS)}")
+
+
+def _typical(region: Region) -> Typical:
+    profile = typical(region)
+    if profile is None:
+        raise UsageError(
+            f"the hours of {region.name} are not known",
+            f"a zone of it (dln carbon regions {region.code}), --source csv:FILE, or "
+            f"{', '.join(LIVE)}",
+        )
+    return Typical(profile)
+
+
+def _service(name: str, region: Region) -> Service:
+    """Only here is the network touched, once the series is asked for."""
+    from .live import open_live
+
+    return Service(open_live(name, region), datetime.now(UTC), name)

@@ -1,0 +1,124 @@
+"""What a carbon figure is made of: a range of numbers, a series in time, and what they mean.
+
+Units are in the names: g_per_kwh is grams of CO2-equivalent for each kWh of electricity, kwh is
+energy, kg and g are masses of CO2-equivalent. Times are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Signal = Literal["average", "marginal"]
+Factors = Literal["life-cycle", "direct", "unknown"]
+Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a number means; travels with it into every table, plan and report.
+
+    signal: average (attributional) or marginal (consequential) intensity. factors: whether fuel's
+    supply and plants count (life-cycle) or the chimney only (direct). year: of the data, "2022"
+    or "2021-2022". origin: who says so. kind: how it came to be; "typical" is a mean of past
+    hours, "published" a figure out of a statistic or a paper.
+    """
+
+    signal: Signal
+    factors: Factors
+    year: str
+    origin: str
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"{self.signal}, {self.factors} factors, {self.year}, {self.origin} ({self.kind})"
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, table: dict[str, Any]) -> Label:
+        return cls(**table)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A number as it must always be given: low, expected, high, in one unit."""
+
+    low: float
+    expected: float
+    high: float
+
+    @classmethod
+    def exact(cls, value: float) -> Spread:
+        return cls(value, value, value)
+
+    def __mul__(self, other: Spread | float) -> Spread:
+        """The product of two non-negative quantities, end by end."""
+        by = other if isinstance(other, Spread) else Spread.exact(other)
+        return Spread(self.low * by.low, self.expected * by.expected, self.high * by.high)
+
+    def __add__(self, other: Spread) -> Spread:
+        return Spread(self.low + other.low, self.expected + other.expected, self.high + other.high)
+
+    def map(self, function: Callable[[float], float]) -> Spread:
+        return Spread(function(self.low), function(self.expected), function(self.high))
+
+    def to_json(self, name: str) -> dict[str, float]:
+        """{name: expected, name_low: ..., name_high: ...}, the keys that scripts rely on."""
+        return {name: self.expected, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """Grams of CO2e for each kWh over a year or a moment, with what that means."""
+
+    g_per_kwh: Spread
+    label: Label
+
+
+@dataclass(frozen=True)
+class Series:
+    """Intensity in time: value i is the MEAN over [start + i step, start + (i + 1) step)."""
+
+    start: datetime
+    step: timedelta
+    g_per_kwh: NDArray[np.float64]
+    label: Label
+
+    @property
+    def end(self) -> datetime:
+        return self.start + len(self.g_per_kwh) * self.step
+
+    def index(self, moment: datetime) -> int:
+        """The interval that holds `moment`; may lie outside the series."""
+        return (moment - self.start) // self.step
+
+    def time(self, index: int) -> datetime:
+        return self.start + index * self.step
+
+    def at(self, moment: datetime) -> float:
+        """The value of the interval that holds `moment`. IndexError outside the series."""
+        place = self.index(moment)
+        if not 0 <= place < len(self.g_per_kwh):
+            raise IndexError(f"{iso(moment)} is not within {iso(self.start)} to {iso(self.end)}")
+        return float(self.g_per_kwh[place])
+
+    def between(self, start: datetime, end: datetime) -> Series:
+        """The intervals that touch [start, end), as far as there are any."""
+        first = max(0, self.index(start))
+        last = min(len(self.g_per_kwh), ceil((end - self.start) / self.step))
+        values = self.g_per_kwh[first : max(first, last)]
+        return Series(self.time(first), self.step, values, self.label)
+
+
+def iso(moment: datetime) -> str:
+    """2022-01-31T06:00Z, with seconds where there are any."""
+    text = moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00")
+    return f"{text.removesuffix(':00')}Z"

@@ -1,0 +1,84 @@
+"""Plans: what they hold, that they come back from their file, when they let a run go."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dln.core.carbon.plan import Job, Plan, make_plan
+from dln.core.carbon.regions import find
+from dln.core.carbon.sources import Recorded
+from dln.core.carbon.values import Label, Series
+from dln.core.errors import UsageError
+
+START = datetime(2024, 6, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+VALUES = [300.0, 100.0, 400.0, 200.0, 500.0, 100.0]
+
+
+def source(values: list[float]) -> Recorded:
+    label = Label("average", "life-cycle", "2024", "a test", "measured")
+    return Recorded(Series(START, HOUR, np.array(values), label))
+
+
+def plan(job: Job) -> Plan:
+    return make_plan(job, find("DE"), source(VALUES), START)[0]
+
+
+def test_both_modes_by_hand():
+    pause = plan(Job(2 * HOUR, 4 * HOUR))
+    assert pause.blocks == (
+        (START + HOUR, START + 2 * HOUR), (START + 5 * HOUR, START + 6 * HOUR),
+    )  # fmt: skip
+    assert (pause.g_per_kwh, pause.at_once, pause.saving_percent) == (100, 200, 50)
+    start = plan(Job(2 * HOUR, 3 * HOUR, "start"))
+    assert start.blocks == ((START, START + 2 * HOUR),)
+    assert start.saving_percent == 0
+    assert not start.worth_it
+    costly = plan(Job(2 * HOUR, 4 * HOUR, pause_cost=HOUR))
+    assert len(costly.blocks) == 1
+
+
+def test_it_comes_back_from_its_file(tmp_path: Path):
+    made = plan(Job(2 * HOUR, 4 * HOUR))
+    made.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == made
+
+
+def test_when_a_run_goes():
+    made = plan(Job(2 * HOUR, 4 * HOUR))
+    goes = [made.running(START + hours * HOUR) for hours in range(8)]
+    assert goes == [False, True, False, False, False, True, True, True]
+    assert made.next_change(START) == START + HOUR
+    assert made.next_change(START + 2 * HOUR) == START + 5 * HOUR
+    assert made.next_change(START + 5 * HOUR) is None
+
+
+def test_lines_that_start_it():
+    lines = plan(Job(HOUR, 4 * HOUR, "start")).lines("dln train cogvideo")
+    assert lines["cron"] == "CRON_TZ=UTC\n00 13 01 06 * dln train cogvideo"
+    assert lines["at"] == "echo 'dln train cogvideo' | TZ=UTC at -t 202406011300"
+    assert "--begin=2024-06-01T13:00:00" in lines["slurm"]
+
+
+def test_a_plan_that_ends_past_the_data():
+    with pytest.raises(UsageError, match="2024-06-01T19:00Z is not within the data"):
+        plan(Job(2 * HOUR, 5 * HOUR))
+
+
+def test_broken_plans(tmp_path: Path):
+    made = plan(Job(2 * HOUR, 4 * HOUR)).to_json()
+    path = tmp_path / "plan.json"
+    backwards = {**made, "blocks": made["blocks"][::-1]}
+    naive = {**made, "submitted": "2024-06-01T12:00"}
+    for table in ({}, [], {**made, "blocks": []}, backwards, naive):
+        path.write_text(json.dumps(table))
+        with pytest.raises(UsageError, match="is not a plan"):
+            Plan.load(path)
+    path.write_text("{")
+    with pytest.raises(UsageError, match="is not a plan"):
+        Plan.load(path)
+    with pytest.raises(UsageError, match="is not a plan"):
+        Plan.load(tmp_path / "missing.json")

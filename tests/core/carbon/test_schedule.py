@@ -1,0 +1,140 @@
+"""Plans against brute force, exhaustive search and the published behaviour."""
+
+import csv
+import gzip
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dln.core.carbon.schedule import (
+    Mode,
+    best_plan,
+    flexible_start,
+    mean_of,
+    merged,
+    pause_and_resume,
+    savings,
+)
+from dln.core.errors import UsageError
+
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "carbon-data"
+HOURLY = SHARED / "ci_hourly_2022_25zones.csv.gz"
+RNG = np.random.default_rng(3)
+
+
+def series(count: int) -> np.ndarray:
+    """Whole numbers, so that ties happen."""
+    return RNG.integers(20, 60, count).astype(float)
+
+
+def test_by_hand():
+    values = np.array([5.0, 1.0, 4.0, 1.0, 9.0, 1.0])
+    assert flexible_start(values, 2, 4) == ((1, 3),)
+    assert pause_and_resume(values, 3, 3) == ((1, 2), (3, 4), (5, 6))
+    assert best_plan(values, 3, 3, pause_cost=2.5) == ((1, 4),)
+    assert best_plan(values, 3, 3, pause_cost=1.0) == ((1, 2), (3, 4), (5, 6))
+    assert best_plan(values, 2, 4, min_block=2) == ((1, 3),)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_thousand_series_equal_brute_force(part: int):
+    rng = np.random.default_rng(part)
+    for _ in range(250):
+        duration, slack = int(rng.integers(1, 5)), int(rng.integers(0, 6))
+        values = rng.integers(0, 9, duration + slack + 2).astype(float)
+        window = values[: duration + slack]
+        means = [window[s : s + duration].sum() for s in range(slack + 1)]
+        assert flexible_start(values, duration, slack)[0][0] == means.index(min(means))
+        least = min(sum(window[list(c)]) for c in combinations(range(len(window)), duration))
+        blocks = pause_and_resume(values, duration, slack)
+        assert sum(end - first for first, end in blocks) == duration
+        assert mean_of(values, blocks) * duration == pytest.approx(least)
+
+
+def cost(values: np.ndarray, steps: tuple[int, ...], pause_cost: float, least: int) -> float:
+    blocks = merged(steps)
+    if any(end - first < least for first, end in blocks):
+        return np.inf
+    return values[list(steps)].sum() + pause_cost * (len(blocks) - 1)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_the_optimal_plan_equals_exhaustive_search(part: int):
+    rng = np.random.default_rng(10 + part)
+    for _ in range(80):
+        duration, slack = int(rng.integers(1, 6)), int(rng.integers(0, 6))
+        least, pause_cost = int(rng.integers(1, duration + 1)), float(rng.integers(0, 12))
+        values = rng.integers(0, 20, duration + slack).astype(float)
+        every = combinations(range(len(values)), duration)
+        best = min(cost(values, steps, pause_cost, least) for steps in every)
+        blocks = best_plan(values, duration, slack, pause_cost, least)
+        steps = tuple(s for first, end in blocks for s in range(first, end))
+        assert len(steps) == duration
+        assert cost(values, steps, pause_cost, least) == pytest.approx(best)
+
+
+def test_orders_that_always_hold():
+    for _ in range(100):
+        duration, values = int(RNG.integers(1, 8)), series(40)
+        before = (0.0, 0.0)
+        for slack in (0, 1, 3, 8, 20):
+            start, pause = (
+                savings(values, duration, slack, mode)[0] for mode in ("start", "pause")
+            )
+            assert pause >= start - 1e-5
+            assert start >= before[0] - 1e-9
+            assert pause >= before[1] - 1e-5
+            assert slack or (start, pause) == (0.0, 0.0)
+            before = start, pause
+
+
+def test_savings_are_those_of_the_plans():
+    values = series(60)
+    plans: dict[Mode, Callable] = {"start": flexible_start, "pause": pause_and_resume}
+    for mode, plan in plans.items():
+        found = savings(values, 5, 9, mode)
+        assert len(found) == 60 - 13
+        for start in (0, 17, len(found) - 1):
+            ahead = values[start:]
+            expected = 100 * (1 - mean_of(ahead, plan(ahead, 5, 9)) / ahead[:5].mean())
+            assert found[start] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_constant_grid_saves_nothing():
+    assert np.abs(savings(np.full(200, 320.0), 8, 24, "pause")).max() < 1e-4
+    assert np.abs(savings(np.full(200, 320.0), 8, 24, "start")).max() < 1e-9
+
+
+def test_too_little_data():
+    with pytest.raises(UsageError, match="need 12 steps, the data has 11"):
+        flexible_start(np.ones(11), 4, 8)
+
+
+@pytest.mark.skipif(not HOURLY.exists(), reason="the shared series are not here")
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    {  # FS24 1 h, 8 h, 36 h; P&R 100 % 1 h, 8 h, 36 h; P&R +24 h 1 h, 8 h, 36 h
+        "DE": (22.1, 17.3, 6.8, 1.9, 9.5, 14.6, 22.1, 19.0, 11.1),
+        "NO-NO2": (29.0, 23.5, 11.4, 5.1, 18.8, 28.5, 29.0, 28.4, 24.3),
+        "US-CAL-CISO": (30.0, 26.4, 7.1, 2.6, 15.1, 19.7, 30.0, 28.2, 14.5),
+        "CA-ON": (41.5, 33.8, 13.4, 4.5, 20.2, 30.6, 41.5, 37.9, 24.1),
+        "ZA": (4.8, 3.7, 1.1, 0.4, 2.2, 2.7, 4.8, 4.0, 2.1),
+        "FR": (17.9, 13.0, 5.9, 2.0, 7.8, 11.8, 17.9, 14.7, 9.0),
+        "US-TEX-ERCO": (16.2, 11.7, 5.2, 1.7, 7.1, 10.9, 16.2, 13.4, 8.5),
+    }.items(),
+)
+def test_the_year_2022_replicates(zone: str, expected: tuple[float, ...]):
+    with gzip.open(HOURLY, "rt") as file:
+        rows = [row for row in csv.DictReader(file) if row["zone"] == zone]
+    values = np.array([float(row["gco2_per_kwh"]) for row in rows])
+    hours = (1, 8, 36)
+    cases: list[tuple[int, int, Mode]] = [
+        *((hour, 24, "start") for hour in hours),
+        *((hour, hour, "pause") for hour in hours),
+        *((hour, 24, "pause") for hour in hours),
+    ]
+    found = [savings(values, duration, slack, mode).mean() for duration, slack, mode in cases]
+    assert found == pytest.approx(expected, abs=1.0)
