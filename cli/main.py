@@ -11,10 +11,10 @@ import typer
 
 from dln.core.errors import DlnError
 
-from . import bench, data, doctor, evaluate, export, generate, models, train, verify
+from . import bench, carbon, data, doctor, evaluate, export, generate, models, train, verify
 from .show import Result, Screen, screen, show, show_error
 
-CREATE, INSPECT = "Create", "Inspect"
+CREATE, INSPECT, CARBON = "Create", "Inspect", "Carbon"
 INTERRUPTED = 130
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -32,6 +32,7 @@ app.add_typer(data.app, rich_help_panel=INSPECT)
 app.command("evaluate", rich_help_panel=INSPECT)(evaluate.evaluate)
 app.command("bench", rich_help_panel=INSPECT)(bench.bench)
 app.command("verify", rich_help_panel=INSPECT)(verify.verify)
+app.add_typer(carbon.app, rich_help_panel=CARBON)
 app.command("doctor", rich_help_panel=INSPECT)(doctor.doctor)
 
 

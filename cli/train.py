@@ -11,14 +11,23 @@ import typer
 
 from dln.core.errors import UsageError
 
+from .carbon.pace import pace_of
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .show import Result, is_main_process, rows_of, say, screen, table
 
 if TYPE_CHECKING:
     from dln.core.models.registry import Spec
     from dln.core.training.options import TrainOptions
+    from dln.core.training.pace import Pace
 
 RUNS = Path("runs")
+
+
+class OnPause(StrEnum):
+    """What a training does where its schedule says wait."""
+
+    sleep = "sleep"
+    exit = "exit"
 
 
 class Precision(StrEnum):
@@ -72,6 +81,27 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read the data.")
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="REGION", help="Whose grid --pause-above looks at."),
+    ] = None,
+    carbon_plan: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Pause and go on by a plan of dln carbon schedule."),
+    ] = None,
+    pause_above: Annotated[
+        float | None, typer.Option(metavar="G", help="Pause while the grid is above G g/kWh.")
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From then on run whatever the grid is.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Of the intensity: annual, typical, csv:FILE, gb ..."),
+    ] = None,
+    on_pause: Annotated[
+        OnPause, typer.Option(help="Sleep in the process, or exit with code 75.")
+    ] = OnPause.sleep,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the preset (repeatable)."),
@@ -94,6 +124,7 @@ def train(
       dln train cogvideo --data my-videos/ --preset small --out runs/mine
       dln train cogvideo --resume --out runs/mine
       dln train cogvideo --steps tokenizer=500 --set width=96 --dry-run
+      dln train cogvideo --carbon-plan plan.json
     """
     from dln.core.models.registry import find
     from dln.core.training.options import TrainOptions
@@ -108,7 +139,11 @@ def train(
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
     )  # fmt: skip
-    return intention(spec, options) if dry_run else carry_out(spec, options)
+    if dry_run:
+        return intention(spec, options)
+    leave = on_pause == OnPause.exit
+    pace = pace_of(carbon_plan, pause_above, region, source, deadline, leave)
+    return carry_out(spec, options, pace)
 
 
 def parse_steps(words: Sequence[str]) -> dict[str, int] | int | None:
@@ -180,14 +215,14 @@ def last_written(run: Path) -> float:
                if path.exists())  # fmt: skip
 
 
-def carry_out(spec: "Spec", options: "TrainOptions") -> Result | None:
+def carry_out(spec: "Spec", options: "TrainOptions", pace: "Pace | None") -> Result | None:
     """Train, and return where the weights are; None on all processes but the first."""
     from dln.core.training.train import train as run_training
 
     from .watch import watching
 
     with watching() as watch:
-        run = run_training(spec.name, options, watch)
+        run = run_training(spec.name, options, watch, pace)
     if not is_main_process():
         return None
     weights = run / "model.safetensors"

@@ -23,6 +23,7 @@ from .options import (
     with_defaults,
     with_stored,
 )
+from .pace import Pace
 from .run import Run
 from .stage import Stage
 from .start import begin_from, joined_vocabulary, open_start
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
 __all__ = ["TrainOptions", "train"]
 
 
-def train(name: str, options: TrainOptions, on_event: OnEvent) -> Path:
+def train(name: str, options: TrainOptions, on_event: OnEvent, pace: Pace | None = None) -> Path:
     """Train model `name` in its run folder and return that folder.
 
+    Between its steps it waits as long as `pace` says.
     Finished stages are loaded and skipped. model.safetensors appears once all are finished.
-    UsageError for what was asked wrongly, Interrupted after Ctrl-C, DlnError for what failed.
+    UsageError for what was asked wrongly, Interrupted after Ctrl-C, Paused where `pace`
+    leaves instead of waiting, DlnError for what failed.
     """
     from ..models.registry import find
 
@@ -46,9 +49,8 @@ def train(name: str, options: TrainOptions, on_event: OnEvent) -> Path:
     accelerator = create_accelerator(options.device)
     path = Path(options.out) if options.out else Path("runs") / spec.name
     try:
-        _train(
-            spec, path, options, accelerator, on_event if accelerator.is_main_process else silent
-        )
+        listen = on_event if accelerator.is_main_process else silent
+        _train(spec, path, options, accelerator, listen, pace)
     except KeyboardInterrupt as error:
         raise Interrupted(
             "stopped at once; the last checkpoint is kept",
@@ -58,7 +60,12 @@ def train(name: str, options: TrainOptions, on_event: OnEvent) -> Path:
 
 
 def _train(
-    spec: Any, path: Path, options: TrainOptions, accelerator: "Accelerator", on_event: OnEvent
+    spec: Any,
+    path: Path,
+    options: TrainOptions,
+    accelerator: "Accelerator",
+    on_event: OnEvent,
+    pace: Pace | None,
 ) -> None:
     from ..data import open_source
     from ..models.registry import load
@@ -99,14 +106,19 @@ def _train(
             on_event(Note(report.summary()))
         on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
         for stage in selected(stages, options.stage, run):
-            _train_stage(stage, _settings(options), run, accelerator, on_event)
+            _train_stage(stage, _settings(options), run, accelerator, on_event, pace)
         if accelerator.is_main_process:
             _package(model, stages, run, options, on_event)
         accelerator.wait_for_everyone()
 
 
 def _train_stage(
-    stage: Stage, settings: FitSettings, run: Run, accelerator: "Accelerator", on_event: OnEvent
+    stage: Stage,
+    settings: FitSettings,
+    run: Run,
+    accelerator: "Accelerator",
+    on_event: OnEvent,
+    pace: Pace | None,
 ) -> None:
     """Load the stage's result, or make it."""
     checkpoints = Checkpoints(run.state / stage.name)
@@ -125,7 +137,7 @@ def _train_stage(
     torch.manual_seed(step_seed(settings.seed, f"{stage.name}/prepare", 0, 0))
     with accelerator.main_process_first():
         stage.prepare(run.cache, on_event)
-    fit(stage, settings, run, accelerator, on_event)
+    fit(stage, settings, run, accelerator, on_event, pace)
 
 
 def _open_run(

@@ -87,6 +87,7 @@ class FakeCore:
     requests: list[Request] = field(default_factory=list)
     engines: list[Any] = field(default_factory=list)
     trainings: list[Any] = field(default_factory=list)
+    paces: list[Any] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     raises: BaseException | None = None
     notes: list[str] = field(default_factory=list)
@@ -116,10 +117,13 @@ class FakeCore:
     def open_engine(self, name: str, *asked: Any, on_note, folder) -> Any:
         raise MissingCapability(f"the engine {name} is not here.", "pip install it")
 
-    def train(self, name: str, options: Any, on_event: Callable[[Any], None]) -> Path:
+    def train(
+        self, name: str, options: Any, on_event: Callable[[Any], None], pace: Any = None
+    ) -> Path:
         from dln.core.training.events import Evaluated, Finished, Note, Saved, Started, Stepped
 
         self.trainings.append(options)
+        self.paces.append(pace)
         if self.raises:
             raise self.raises
         run = Path(options.out)

@@ -189,7 +189,9 @@ def python(code: str, *args: str) -> "subprocess.CompletedProcess[str]":
 
 
 LIGHT = [["--help"], ["--version"], ["models", "list"], ["data", "list"], ["generate", "-h"],
-         ["models", "show", "cogvideo"], ["nonsense"], ["generate"]]  # fmt: skip
+         ["models", "show", "cogvideo"], ["nonsense"], ["generate"],
+         ["carbon", "estimate", "--region", "norway"], ["carbon", "compare", "--kwh", "1"],
+         ["carbon", "schedule", "--region", "de"]]  # fmt: skip
 
 
 def test_light_commands_load_no_torch():

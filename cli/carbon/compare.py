@@ -1,0 +1,78 @@
+"""`dln carbon compare`: the same energy in many places."""
+
+from typing import Annotated
+
+import typer
+
+from dln.core.errors import UsageError
+
+from ..options import Json, Quiet, Verbose
+from ..show import Result, table
+
+# Where the paper's 16 Azure regions lie, as far as their grids are told apart.
+DEFAULT = (
+    "azure:eastus,azure:centralus,azure:northcentralus,azure:southcentralus,azure:westcentralus,"
+    "azure:westus,azure:westus2,azure:canadacentral,azure:francecentral,azure:germanywestcentral,"
+    "azure:uksouth,azure:norwayeast,azure:northeurope,azure:westeurope,azure:australiaeast"
+)
+BAR = 30  # characters
+
+
+def compare(
+    kwh: Annotated[float, typer.Option(help="Energy of the run.")],
+    regions: Annotated[
+        str, typer.Option(metavar="A,B|aws:*", help="Which; default: Azure's of the paper.")
+    ] = DEFAULT,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Rank regions by what a run of so many kWh would emit there.
+
+    Where data lie and what moving them costs is not counted.
+
+    \b
+    Examples:
+      dln carbon compare --kwh 37.3
+      dln carbon compare --kwh 37.3 --regions norway,france,germany,poland
+      dln carbon compare --kwh 100 --regions 'aws:*'
+    """
+    from dln.core.carbon.annual import annual
+
+    if not kwh > 0:
+        raise UsageError(f"--kwh is above 0, not {kwh:g}.")
+    found = [(region, annual(region)) for region in chosen(regions)]
+    found.sort(key=lambda pair: pair[1].g_per_kwh.expected)
+    most = max(intensity.g_per_kwh.expected for _, intensity in found)
+    data, rows = [], []
+    for region, intensity in found:
+        emitted = intensity.g_per_kwh * (kwh / 1000)
+        entry = {"region": region.code, "name": region.name, **emitted.to_json("emissions_kg")}
+        entry |= intensity.g_per_kwh.to_json("intensity_g_per_kwh")
+        data.append(entry | {"label": intensity.label.to_json()})
+        bar = "█" * max(1, round(BAR * intensity.g_per_kwh.expected / most))
+        spread = f"{emitted.low:.3g} to {emitted.high:.3g}"
+        rows.append((region.code, region.name, f"{emitted.expected:.3g}", spread, bar,
+                     intensity.label.year, intensity.label.factors))  # fmt: skip
+    columns = ("region", "name", "kg CO2e", "range", "", "year", "factors")
+    brief = [f"{row['region']} {row['emissions_kg']:.6g}" for row in data]
+    return Result({"energy_kwh": kwh, "regions": data}, table(columns, rows), brief)
+
+
+def chosen(text: str) -> list:
+    """The regions of "a,b,aws:*"; one that is named twice counts once."""
+    from dln.core.carbon.regions import find
+    from dln.core.carbon.regions import regions as every
+
+    found = {}
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        if word.endswith(":*"):
+            alike = [r for r in every() if r.code.startswith(word[:-1])]
+            if not alike:
+                raise UsageError(f"no cloud {word!r}.", "aws:*, azure:* or gcp:*")
+        else:
+            alike = [find(word)]
+        found |= {region.code: region for region in alike}
+    if not found:
+        raise UsageError("--regions names none.", "--regions norway,france")
+    return list(found.values())

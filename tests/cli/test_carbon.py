@@ -1,0 +1,168 @@
+"""`dln carbon`: figures with their ranges and labels, plans, and no network."""
+
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dln.core.carbon.plan import Plan
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **named: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+
+
+def year_file(folder: Path) -> Path:
+    """Ten days; the hours 3 to 5 of each are clean."""
+    start = datetime(2022, 6, 1, tzinfo=UTC)
+    lines = ["timestamp_utc,gco2_per_kwh"]
+    for hour in range(240):
+        value = 100 if 3 <= hour % 24 < 6 else 400
+        lines.append(f"{(start + timedelta(hours=hour)).isoformat()},{value}")
+    path = folder / "grid.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_the_papers_arithmetic(dln):
+    found = dln("carbon", "estimate", "--paper", "--json").json["experiments"]
+    rows = {row["experiment"]: row for row in found}
+    bert, whole = rows["BERT pretrain"], rows["6B transformer, all of it"]
+    assert bert["emissions_kg_low"] == pytest.approx(7.46)
+    assert bert["emissions_kg_high"] == pytest.approx(28.2, abs=0.05)
+    assert whole["emissions_kg_low"] / 1000 == pytest.approx(21, abs=0.5)
+    assert whole["emissions_kg_high"] / 1000 == pytest.approx(78, abs=0.5)
+    assert rows["6B transformer, 8 of 60 days"]["kwh_per_gpu_hour"] == pytest.approx(0.28, abs=5e-3)
+    assert rows["DenseNet-121"]["kwh_per_gpu_hour"] == pytest.approx(0.07, abs=5e-3)
+
+
+def test_an_estimate_by_hand(dln):
+    found = dln(
+        "carbon", "estimate", "--region", "norway", "--kwh", "50", "--pue", "1.2", "--json"
+    ).json
+    assert found["energy_kwh"] == pytest.approx(60)
+    grams = found["intensity_g_per_kwh"]
+    assert found["emissions_kg"] == pytest.approx(60 * grams / 1000)
+    assert found["emissions_kg_low"] < found["emissions_kg"] < found["emissions_kg_high"]
+    assert found["equivalents"]["phone_charges"] == pytest.approx(60 * grams / 1e6 / 8.22e-6)
+    assert found["label"]["signal"] == "average"
+
+
+def test_energy_of_devices(dln):
+    asked = ("carbon", "estimate", "--region", "de", "--gpu", "A100", "--gpus", "2", "--hours", "3")
+    found = dln(*asked, "--json").json
+    assert found["energy_kwh_high"] == pytest.approx(0.4 * 2 * 3)
+    assert found["energy_kwh"] == pytest.approx(0.7 * 2.4)
+    whole = dln(*asked, "--machine", "--json").json
+    assert whole["energy_kwh"] == pytest.approx(0.7 * 2.4 / 0.74)
+
+
+def test_a_bare_region_lists_them(dln):
+    listed = dln("carbon", "estimate", "--region")
+    assert listed.code == 0
+    assert "NO-NO1" in listed.out
+    assert dln("carbon", "estimate", "-r", "--json").json["regions"][-1]["g_per_kwh"] > 1000
+    assert dln("carbon", "schedule", "--region", "--quiet").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["estimate"], "no region by default"),
+        (["estimate", "--region", "norwya"], "Did you mean 'norway'"),
+        (["estimate", "--region", "de", "--kwh", "0"], "--kwh is above 0"),
+        (["estimate", "--region", "de", "--pue", "0.9"], "PUE is at least 1"),
+        (["estimate", "--region", "de", "--gpu", "A100"], "belong together"),
+        (["estimate", "--region", "de", "--gpu", "A10O", "--hours", "1"], "Did you mean 'a10'"),
+        (["compare", "--kwh", "1", "--regions", "ibm:*"], "no cloud 'ibm:*'"),
+        (["schedule"], "no region by default"),
+        (["schedule", "--region", "norway"], "hours of Norway are not known"),
+        (["schedule", "--region", "de", "--duration", "long"], "'long' is not a duration"),
+        (["schedule", "--region", "de", "--duration", "0h"], "--duration is above 0"),
+        (["schedule", "--region", "de", "--start", "noon"], "'noon' is not a time"),
+        (["regions", "atlantis"], "no region has 'atlantis'"),
+    ],
+)
+def test_one_sentence_each(dln, words: list[str], sentence: str):
+    outcome = dln("carbon", *words)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert sentence in outcome.err
+
+
+def test_a_comparison_is_ranked(dln):
+    found = dln(
+        "carbon",
+        "compare",
+        "--kwh",
+        "37.3",
+        "--regions",
+        "poland,de,fr,gcp:europe-west4,gb",
+        "--json",
+    )
+    grams = [row["intensity_g_per_kwh"] for row in found.json["regions"]]
+    assert grams == sorted(grams)
+    assert found.json["regions"][-1]["region"] == "PL"
+    france = next(row for row in found.json["regions"] if row["region"] == "FR")
+    assert france["emissions_kg"] == pytest.approx(3.7, abs=0.05)
+
+
+def test_a_schedule_from_a_file(dln, tmp_path: Path):
+    asked = ("carbon", "schedule", "--region", "fr", "--source", f"csv:{year_file(tmp_path)}")
+    times = ("--start", "2022-06-02T00:00Z", "--duration", "6h", "--slack", "24h")
+    found = dln(*asked, *times, "--out", "plan.json", "--json").json
+    assert found["blocks"] == [
+        {"start": "2022-06-02T03:00Z", "end": "2022-06-02T06:00Z"},
+        {"start": "2022-06-03T03:00Z", "end": "2022-06-03T06:00Z"},
+    ]
+    assert found["intensity_g_per_kwh"] == 100
+    assert found["saving_percent"] == pytest.approx(100 * (1 - 100 / 250))
+    assert Plan.load(Path("plan.json")).region == "FR"
+    shown = dln(*asked, *times)
+    assert "the most that can be had" in shown.out
+    assert "not emissions avoided" in shown.out
+    whole = dln(*asked, *times, "--mode", "start", "--json").json
+    assert len(whole["blocks"]) == 1
+    nothing = dln(*asked, *times[:2], "--duration", "6h", "--slack", "0h")
+    assert "not worth waiting" in nothing.out
+
+
+def test_training_by_a_plan(dln, training, tmp_path: Path):
+    dln("carbon", "schedule", "--region", "de", "--out", "plan.json")
+    assert dln("train", "cogvideo", "--carbon-plan", "plan.json", "--on-pause", "exit").code == 0
+    pace = training.paces[-1]
+    assert pace.leave
+    assert pace.schedule == Plan.load(Path("plan.json"))
+
+
+def test_training_below_a_limit(dln, training, tmp_path: Path):
+    path = year_file(tmp_path)
+    limit = ("--pause-above", "200", "--deadline", "2022-06-02T12:00Z")
+    assert dln("train", "cogvideo", *limit, "--region", "de", "--source", f"csv:{path}").code == 0
+    runs = training.paces[-1].schedule.running
+    day = datetime(2022, 6, 2, tzinfo=UTC)
+    assert [runs(day + timedelta(hours=hour)) for hour in (2, 3, 5, 6, 13)] == [
+        False, True, True, False, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--pause-above", "200"], "--pause-above needs a --region"),
+        (["--region", "de"], "belong to --pause-above"),
+        (["--pause-above", "-1", "--region", "de"], "above 0"),
+        (["--carbon-plan", "none.json"], "none.json is not a plan"),
+        (["--carbon-plan", "p.json", "--pause-above", "200"], "give one"),
+    ],
+)
+def test_training_says_what_is_wrong(dln, training, words: list[str], sentence: str):
+    outcome = dln("train", "cogvideo", *words)
+    assert outcome.code == 2
+    assert sentence in outcome.err
