@@ -2,11 +2,12 @@
 
 import typer
 
-from . import compare, estimate, regions, schedule
+from . import backtest, compare, estimate, regions, schedule
 from .region import BareRegion
 
 app = typer.Typer(name="carbon", help="The carbon of a run: where, when, how much.")
 app.command("estimate", cls=BareRegion)(estimate.estimate)
 app.command("compare")(compare.compare)
 app.command("schedule", cls=BareRegion)(schedule.schedule)
+app.command("backtest")(backtest.backtest)
 app.command("regions")(regions.regions)

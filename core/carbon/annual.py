@@ -42,9 +42,14 @@ def _data(name: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@cache
+def _origin() -> str:
+    return f"codecarbon {version('codecarbon')}"
+
+
 def _published(value: float, year: int, origin: str) -> Intensity:
     label = Label(
-        "average", "life-cycle", str(year), f"codecarbon {version('codecarbon')}: {origin}",
+        "average", "life-cycle", str(year), f"{_origin()}: {origin}",
         "published",
     )  # fmt: skip
     return Intensity(Spread(SWING[0] * value, value, SWING[1] * value), label)

@@ -166,3 +166,24 @@ def test_training_says_what_is_wrong(dln, training, words: list[str], sentence: 
     outcome = dln("train", "cogvideo", *words)
     assert outcome.code == 2
     assert sentence in outcome.err
+
+
+def test_a_backtest(dln, tmp_path: Path):
+    start = datetime(2021, 1, 1, tzinfo=UTC)
+    lines = ["timestamp_utc,gco2_per_kwh"]
+    for hour in range(3 * 365 * 24):
+        value = 100 if hour % 24 < 8 else 300
+        lines.append(f"{(start + timedelta(hours=hour)).isoformat()},{value}")
+    (tmp_path / "years.csv").write_text("\n".join(lines))
+    years = ("--fit", "2021", "--fit", "2022", "--score", "2023")
+    found = dln("carbon", "backtest", "years.csv", *years, "--mode", "start", "--json").json
+    # Eight hours at once cost 100 to 300: by the hour of the start 0 to 8 of them are clean.
+    at_once = [
+        sum(100 if hour % 24 < 8 else 300 for hour in range(h, h + 8)) / 8 for h in range(24)
+    ]
+    by_hand = sum(100 * (1 - 100 / now) for now in at_once) / 24
+    assert found["realised_saving_percent"] == pytest.approx(by_hand, abs=0.2)
+    assert found["skill"] == pytest.approx(1, abs=0.01)
+    assert found["warning"] is None
+    refused = dln("carbon", "backtest", "years.csv", "--fit", "2021", "--score", "2021")
+    assert (refused.code, "has not seen" in refused.err) == (2, True)

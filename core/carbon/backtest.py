@@ -1,0 +1,135 @@
+"""What a planner without foresight really saves: scored on a year that it has not seen."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from .profiles import Profile, recent
+from .schedule import Mode, flexible_start, mean_of, pause_and_resume, savings
+from .values import Series, iso
+
+Planner = Literal["typical", "recent28"]
+Guess = Callable[[datetime, datetime], Series]
+EVERY = 7  # steps between two starts: all hours of the day and days of the week come up
+_RECENT = timedelta(days=28)
+MOVED = 5.0  # percentage points between expected and realised that deserve a warning
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Mean savings in percent over the starts, against starting at once.
+
+    fitted: of the fitted years, each planned by the others. expected: what could be told at each
+    start, the mean of the planner's runs that had ended in the four weeks before, the fitted
+    figure where there were none. realised: what came. oracle: with the future known.
+    """
+
+    planner: Planner
+    mode: Mode
+    fitted: float
+    expected: float
+    realised: float
+    oracle: float
+    starts: int
+
+    @property
+    def skill(self) -> float:
+        """The share of the oracle's saving that the planner gets."""
+        return self.realised / self.oracle if self.oracle else 0.0
+
+    @property
+    def warning(self) -> str | None:
+        if abs(self.fitted - self.realised) < MOVED:
+            return None
+        return (
+            f"the grid's hours have moved: {self.fitted:.1f} % in the fitted years, "
+            f"{self.realised:.1f} % in the one that was scored"
+        )
+
+
+def backtest(
+    series: Series,
+    fit: Sequence[int],
+    score: int,
+    duration: timedelta,
+    slack: timedelta,
+    mode: Mode,
+    planner: Planner,
+) -> Backtest:
+    """Score a planner. UsageError where the data lacks a year, or one is both fitted and scored."""
+    if score in fit or not fit:
+        raise UsageError("a planner is scored on a year that it has not seen", "--fit 2021 2022")
+    if planner == "typical" and len(fit) < 2:
+        raise UsageError("what to expect is found by fitting one year and scoring another",
+                         "--fit takes two years or more")  # fmt: skip
+    length, room = round(duration / series.step), round(slack / series.step)
+    seen = [
+        _scored(series, y, _guess(series, [f for f in fit if f != y], planner), length, room, mode)
+        for y in fit
+    ]
+    unseen = _scored(series, score, _guess(series, fit, planner), length, room, mode)
+    fitted = float(np.concatenate(seen).mean())
+    best = savings(_year(series, score).g_per_kwh, length, room, mode)
+    return Backtest(
+        planner,
+        mode,
+        fitted,
+        _expected(unseen, fitted, _RECENT // series.step // EVERY, -(-(length + room) // EVERY)),
+        float(unseen.mean()),
+        float(best.mean()),
+        len(unseen),
+    )
+
+
+def _year(series: Series, year: int) -> Series:
+    start, end = (datetime(y, 1, 1, tzinfo=UTC) for y in (year, year + 1))
+    if start < series.start or end > series.end:
+        raise UsageError(
+            f"the data does not hold all of {year}: it goes from {iso(series.start)} "
+            f"to {iso(series.end)}"
+        )
+    return series.between(start, end)
+
+
+def _guess(series: Series, years: Sequence[int], planner: Planner) -> Guess:
+    """What the planner takes the hours of a span for, knowing `years` or the weeks before."""
+    if planner == "recent28":
+        return lambda start, end: recent(series, start, end)
+    parts = [Profile.fit(_year(series, year), "") for year in years]
+    mean = np.mean([part.mean for part in parts], axis=0)
+    profile = Profile("", mean, parts[0].std, parts[0].label)
+    return lambda start, end: profile.series(start, end, series.step)
+
+
+def _scored(
+    series: Series, year: int, guess: Guess, duration: int, slack: int, mode: Mode
+) -> NDArray[np.float64]:
+    """The saving of every start in `year`, planned on the guess and paid by what came."""
+    truth = _year(series, year)
+    plan = flexible_start if mode == "start" else pause_and_resume
+    found = []
+    for first in range(0, len(truth.g_per_kwh) - duration - slack + 1, EVERY):
+        start = truth.time(first)
+        if start - _RECENT < series.start:
+            continue
+        taken = guess(start, truth.time(first + duration + slack)).g_per_kwh
+        real = truth.g_per_kwh[first : first + duration + slack]
+        now = float(real[:duration].mean())
+        blocks = plan(taken, duration, slack)
+        found.append(100 * (1 - mean_of(real, blocks) / now) if now else 0.0)
+    return np.array(found)
+
+
+def _expected(found: NDArray[np.float64], before: float, window: int, lag: int) -> float:
+    """The mean over the starts of the mean of the `window` runs before it that had ended, which
+    the last `lag` had not; `before` where there are none."""
+    told = [
+        found[max(0, i - lag - window) : i - lag + 1].mean() if i >= lag else before
+        for i in range(len(found))
+    ]
+    return float(np.mean(told))

@@ -1,0 +1,62 @@
+"""A planner's expected saving is what it saves in a year that it has not seen."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dln.core.carbon.backtest import backtest
+from dln.core.carbon.series import read_csv
+from dln.core.carbon.values import Label, Series
+from dln.core.errors import UsageError
+
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "carbon-data"
+YEARS = SHARED / "em_download_NO_ES_BR_CISO_2021_2023.csv.gz"
+HOUR = timedelta(hours=1)
+
+
+def three_years(moved: bool) -> Series:
+    """Clean for eight hours a day; in 2023 those come twelve hours later where `moved`."""
+    start = datetime(2021, 1, 1, tzinfo=UTC)
+    hours = np.arange((datetime(2024, 1, 1, tzinfo=UTC) - start) // HOUR)
+    late = hours >= (datetime(2023, 1, 1, tzinfo=UTC) - start) // HOUR
+    shift = np.where(late & moved, 12, 0)
+    values = np.where((hours + shift) % 24 < 8, 100.0, 300.0)
+    return Series(start, HOUR, values, Label("average", "direct", "2021-2023", "test", "measured"))
+
+
+@pytest.mark.parametrize("mode", ["start", "pause"])
+def test_a_steady_grid_gives_what_was_expected(mode):
+    found = backtest(three_years(False), [2021, 2022], 2023, 8 * HOUR, 24 * HOUR, mode, "typical")
+    assert found.expected == pytest.approx(found.realised, abs=0.3)
+    assert found.realised == pytest.approx(found.oracle, abs=0.3)
+    assert found.warning is None
+
+
+def test_moved_hours_are_warned_of():
+    moved = three_years(True)
+    found = backtest(moved, [2021, 2022], 2023, 8 * HOUR, 24 * HOUR, "start", "typical")
+    assert found.realised < 0 < found.fitted
+    assert found.expected == pytest.approx(found.realised, abs=10)
+    assert "have moved" in (found.warning or "")
+    fresh = backtest(moved, [2021, 2022], 2023, 8 * HOUR, 24 * HOUR, "start", "recent28")
+    assert fresh.realised > found.realised + 20
+
+
+def test_what_cannot_be_scored():
+    grid = three_years(False)
+    for fit, score in (([2021, 2023], 2023), ([2022], 2023), ([], 2023), ([2020, 2021], 2023)):
+        with pytest.raises(UsageError):
+            backtest(grid, fit, score, 8 * HOUR, 24 * HOUR, "start", "typical")
+
+
+@pytest.mark.skipif(not YEARS.exists(), reason="the shared series are not here")
+@pytest.mark.parametrize("zone", ["NO", "ES", "BR", "US-CAL-CISO"])
+@pytest.mark.parametrize("mode", ["start", "pause"])
+@pytest.mark.parametrize("planner", ["typical", "recent28"])
+def test_expected_is_within_three_points_of_realised(zone: str, mode, planner):
+    grid = read_csv(YEARS, "gco2_lca", zone)
+    found = backtest(grid, [2021, 2022], 2023, 8 * HOUR, 24 * HOUR, mode, planner)
+    assert found.expected == pytest.approx(found.realised, abs=3.0)
+    assert found.realised < found.oracle
