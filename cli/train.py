@@ -11,14 +11,15 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .carbon.pace import pace_of
+from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .show import Result, is_main_process, rows_of, say, screen, table
 
 if TYPE_CHECKING:
+    from dln.core.carbon.recorder import Place
+    from dln.core.carbon.threshold import Schedule
     from dln.core.models.registry import Spec
     from dln.core.training.options import TrainOptions
-    from dln.core.training.pace import Pace
 
 RUNS = Path("runs")
 
@@ -83,7 +84,7 @@ def train(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(metavar="REGION", help="Whose grid --pause-above looks at."),
+        typer.Option("--region", "-r", metavar="REGION", help="Where it runs: its CO2e is kept."),
     ] = None,
     carbon_plan: Annotated[
         Path | None,
@@ -98,6 +99,9 @@ def train(
     source: Annotated[
         str | None,
         typer.Option(metavar="SOURCE", help="Of the intensity: annual, typical, csv:FILE, gb ..."),
+    ] = None,
+    pue: Annotated[
+        float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
     on_pause: Annotated[
         OnPause, typer.Option(help="Sleep in the process, or exit with code 75.")
@@ -141,9 +145,10 @@ def train(
     )  # fmt: skip
     if dry_run:
         return intention(spec, options)
-    leave = on_pause == OnPause.exit
-    pace = pace_of(carbon_plan, pause_above, region, source, deadline, leave)
-    return carry_out(spec, options, pace)
+    schedule, place = Carbon(
+        carbon_plan, pause_above, region, source, deadline, pue
+    ).resolve()  # fmt: skip
+    return carry_out(spec, options, schedule, place, on_pause == OnPause.exit)
 
 
 def parse_steps(words: Sequence[str]) -> dict[str, int] | int | None:
@@ -215,14 +220,22 @@ def last_written(run: Path) -> float:
                if path.exists())  # fmt: skip
 
 
-def carry_out(spec: "Spec", options: "TrainOptions", pace: "Pace | None") -> Result | None:
+def carry_out(
+    spec: "Spec",
+    options: "TrainOptions",
+    schedule: "Schedule | None",
+    place: "Place | None",
+    leave: bool,
+) -> Result | None:
     """Train, and return where the weights are; None on all processes but the first."""
+    from dln.core.training.pace import Pace
     from dln.core.training.train import train as run_training
 
     from .watch import watching
 
     with watching() as watch:
-        run = run_training(spec.name, options, watch, pace)
+        pace = Pace(schedule, leave) if schedule else None
+        run = run_training(spec.name, options, watch, pace, place)
     if not is_main_process():
         return None
     weights = run / "model.safetensors"

@@ -1,5 +1,6 @@
 """`dln carbon compare`: the same energy in many places."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from dln.core.errors import UsageError
 
 from ..options import Json, Quiet, Verbose
+from ..places import check_writable
 from ..show import Result, table
 
 # Where the paper's 16 Azure regions lie, as far as their grids are told apart.
@@ -23,6 +25,9 @@ def compare(
     regions: Annotated[
         str, typer.Option(metavar="A,B|aws:*", help="Which; default: Azure's of the paper.")
     ] = DEFAULT,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.png", help="Draw the bars.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -35,7 +40,7 @@ def compare(
     Examples:
       dln carbon compare --kwh 37.3
       dln carbon compare --kwh 37.3 --regions norway,france,germany,poland
-      dln carbon compare --kwh 100 --regions 'aws:*'
+      dln carbon compare --kwh 100 --regions 'aws:*' --out regions.png
     """
     from dln.core.carbon.annual import annual
 
@@ -56,7 +61,20 @@ def compare(
                      intensity.label.year, intensity.label.factors))  # fmt: skip
     columns = ("region", "name", "kg CO2e", "range", "", "year", "factors")
     brief = [f"{row['region']} {row['emissions_kg']:.6g}" for row in data]
-    return Result({"energy_kwh": kwh, "regions": data}, table(columns, rows), brief)
+    if out:
+        draw(out, data)
+    shown = {"energy_kwh": kwh, "regions": data, "path": out and str(out)}
+    return Result(shown, table(columns, rows), brief)
+
+
+def draw(path: Path, rows: list[dict]) -> None:
+    """The ranking as a picture, in the format that the name says."""
+    from dln.core.carbon.page import bars
+
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"{path} is no picture.", "--out regions.png")
+    check_writable(path.parent)
+    path.write_bytes(bars(rows, path.suffix[1:]))
 
 
 def chosen(text: str) -> list:

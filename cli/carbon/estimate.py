@@ -1,5 +1,6 @@
 """`dln carbon estimate`: what a run will cost in kWh and CO2e, before it is run."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,16 @@ def estimate(
     machine: Annotated[
         bool, typer.Option("--machine", help="With CPUs and memory: GPUs are 74 % of it.")
     ] = False,
+    utilisation: Annotated[
+        float | None, typer.Option(help="Share of the rated power; default 0.4 to 1.")
+    ] = None,
+    from_run: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="What a metered run used: its folder, or emissions.json."),
+    ] = None,
+    times: Annotated[
+        float, typer.Option(help="So many such runs: 10 for ten times its steps.")
+    ] = 1,
     pue: Annotated[float, typer.Option(help="Facility over machine energy: 1.1 to 1.6.")] = 1.0,
     paper: Annotated[
         bool, typer.Option("--paper", help="The experiments of Dodge et al. 2022, recomputed.")
@@ -44,6 +55,7 @@ def estimate(
       dln carbon estimate --region norway
       dln carbon estimate --region us-cal-ciso --gpu H100 --gpus 8 --hours 36 --pue 1.1
       dln carbon estimate --region aws:eu-north-1 --kwh 37.3 --json
+      dln carbon estimate --region norway --from-run runs/cogvideo --times 10
       dln carbon estimate --paper
     """
     from dln.core.carbon.annual import annual
@@ -58,22 +70,37 @@ def estimate(
     if not pue >= 1:
         raise UsageError(f"PUE is at least 1, not {pue:g}.")
     place = find(region)
-    return costs(place, annual(place), energy(kwh, gpu, gpus, hours, machine) * pue, pue)
+    if not times > 0:
+        raise UsageError(f"--times is above 0, not {times:g}.")
+    one = energy(kwh, gpu, gpus, hours, machine, utilisation, from_run)
+    return costs(place, annual(place), one * (times * pue), pue)
 
 
 def energy(
-    kwh: float | None, gpu: str | None, gpus: int, hours: float | None, machine: bool
+    kwh: float | None,
+    gpu: str | None,
+    gpus: int,
+    hours: float | None,
+    machine: bool,
+    utilisation: float | None,
+    from_run: Path | None,
 ) -> "Spread":
     """kWh before PUE, from what was given."""
-    from dln.core.carbon.energy import of_devices
+    from dln.core.carbon.energy import UTILISATION, of_devices
     from dln.core.carbon.values import Spread
 
-    if kwh is not None and gpu:
-        raise UsageError("--kwh and --gpu each say how much energy: give one.")
+    if sum(given is not None for given in (kwh, gpu, from_run)) > 1:
+        raise UsageError("--kwh, --gpu and --from-run each say how much energy: give one.")
     if (gpu is None) != (hours is None):
         raise UsageError("--gpu and --hours belong together.", "--gpu H100 --gpus 8 --hours 36")
     if gpu and hours is not None:
-        return of_devices(gpu, gpus, hours, machine)
+        share = UTILISATION if utilisation is None else Spread.exact(utilisation)
+        return of_devices(gpu, gpus, hours, machine, share)
+    if from_run:
+        from dln.core.carbon.emissions import Emissions
+
+        run = Emissions.load(from_run)
+        return Spread.exact(run.kwh / run.pue)
     if kwh is not None and not kwh > 0:
         raise UsageError(f"--kwh is above 0, not {kwh:g}.")
     return Spread.exact(1.0 if kwh is None else kwh)
@@ -150,7 +177,9 @@ def clean_hours(place: "Region") -> list[int] | None:
 
 def published() -> Result:
     """The paper's energies at its best and worst region."""
-    from dln.core.carbon.energy import PAPER, PAPER_G_PER_KWH, equivalents
+    from rich.console import Group
+
+    from dln.core.carbon.energy import PAPER, PAPER_G_PER_KWH, equivalents, later_start_percent
 
     rows = [
         {
@@ -168,5 +197,10 @@ def published() -> Result:
     columns = ("experiment", "GPUs", "hours", "kWh", "kWh per GPU-hour", "kg at 200 g/kWh",
                "kg at 755 g/kWh", "home-years")  # fmt: skip
     title = "Dodge et al. 2022: GPU energy, marginal intensity of 2020 (published)"
-    drawn = table(columns, [list(row.values()) for row in rows], title)
-    return Result({"experiments": rows}, drawn, [f"{row['emissions_kg_high']:.6g}" for row in rows])
+    later = later_start_percent()
+    drawn = Group(
+        table(columns, [list(row.values()) for row in rows], title),
+        f"BERT finetune in the central US: {later:.1f} % more at midnight than at six (table 3)",
+    )
+    data = {"experiments": rows, "later_start_percent": later}
+    return Result(data, drawn, [f"{row['emissions_kg_high']:.6g}" for row in rows])

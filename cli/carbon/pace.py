@@ -1,5 +1,7 @@
-"""When a training may run: the carbon options of `dln train`."""
+"""Where and when a run may go: the carbon options that dln train and dln carbon audit share."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,44 +9,75 @@ from typing import TYPE_CHECKING
 from dln.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from dln.core.training.pace import Pace
+    from dln.core.carbon.recorder import Place
+    from dln.core.carbon.threshold import Schedule
 
 
-def pace_of(
-    plan: Path | None,
-    pause_above: float | None,
-    region: str | None,
-    source: str | None,
-    deadline: str | None,
-    leave: bool,
-) -> "Pace | None":
-    """The pace that the options ask for; None where they ask for none."""
-    if plan and pause_above is not None:
-        raise UsageError("--carbon-plan and --pause-above each decide when to run: give one.")
-    if pause_above is None and (region or source or deadline):
-        raise UsageError("--region, --source and --deadline belong to --pause-above.")
-    if plan is None and pause_above is None:
-        return None
-    from dln.core.carbon.plan import Plan
-    from dln.core.training.pace import Pace
+@dataclass(frozen=True)
+class Carbon:
+    """The options as given; plan_option is what the command calls its plan."""
 
-    if plan:
-        return Pace(Plan.load(plan), leave)
-    assert pause_above is not None
-    return Pace(threshold(pause_above, region, source, moment_of(deadline)), leave)
+    plan: Path | None = None
+    pause_above: float | None = None
+    region: str | None = None
+    source: str | None = None
+    deadline: str | None = None
+    pue: float | None = None
+    plan_option: str = "--carbon-plan"
+
+    def resolve(self) -> "tuple[Schedule | None, Place | None]":
+        """When the run may go and where it takes place; None where nothing was said."""
+        if self.plan and self.pause_above is not None:
+            raise UsageError(f"{self.plan_option} and --pause-above each decide: give one.")
+        if self.pause_above is None and self.deadline:
+            raise UsageError("--deadline belongs to --pause-above.")
+        if self.pause_above is not None and self.region is None:
+            raise UsageError("--pause-above needs a --region.", "dln carbon regions")
+        schedule, region = None, self.region
+        if self.plan:
+            from dln.core.carbon.plan import Plan
+
+            schedule = Plan.load(self.plan)
+            region = self._agreed(schedule.region)
+        if region is None:
+            if self.source or self.pue is not None:
+                raise UsageError("--source and --pue belong to a --region.", "dln carbon regions")
+            return None, None
+        place = place_of(region, self.source, self.pue)
+        if self.pause_above is not None:
+            schedule = self._limit(place)
+        return schedule, place
+
+    def _agreed(self, planned: str) -> str:
+        from dln.core.carbon.regions import find
+
+        if self.region and find(self.region).code != planned:
+            raise UsageError(f"the plan is for {planned}, not for {self.region}.")
+        return planned
+
+    def _limit(self, place: "Place") -> "Schedule":
+        from dln.core.carbon.threshold import Threshold
+
+        assert self.pause_above is not None
+        return Threshold(self.pause_above, now_at(place), moment_of(self.deadline))
 
 
-def threshold(limit: float, region: str | None, source: str | None, deadline: datetime | None):
-    """Pauses above `limit` g/kWh of the region's grid, until the deadline."""
+def place_of(region: str, source: str | None, pue: float | None) -> "Place":
+    """The region with the source asked for, or with the one that knows it best offline."""
+    from dln.core.carbon.recorder import Place
     from dln.core.carbon.regions import find
-    from dln.core.carbon.sources import open_source
-    from dln.core.training.pace import Threshold
+    from dln.core.carbon.sources import open_source, usual
 
-    if region is None:
-        raise UsageError("--pause-above needs a --region.", "dln carbon regions")
-    opened = open_source(source or "typical", find(region))
+    found = find(region)
+    place = Place(found, open_source(source or usual(found), found), 1.0 if pue is None else pue)
+    place.check(datetime.now(UTC))
+    return place
+
+
+def now_at(place: "Place") -> Callable[[datetime], float]:
+    """g/kWh there at a moment."""
     span = timedelta(minutes=5)
-    return Threshold(limit, lambda now: opened.series(now, now + span).at(now), deadline)
+    return lambda moment: place.source.series(moment, moment + span).at(moment)
 
 
 def moment_of(text: str | None) -> datetime | None:

@@ -20,6 +20,7 @@ from .regions import regions
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from dln.core.carbon.embedded import Skill
     from dln.core.carbon.plan import Plan
     from dln.core.carbon.values import Series
 
@@ -70,6 +71,7 @@ def schedule(
       dln carbon schedule --region de --duration 36h --slack 36h -o plan.json
       dln carbon schedule --region gb --source csv:year.csv --start 2022-06-01T00:00Z
     """
+    from dln.core.carbon.embedded import skill
     from dln.core.carbon.plan import Job, make_plan
     from dln.core.carbon.regions import find
     from dln.core.carbon.series import parse_duration
@@ -94,8 +96,19 @@ def schedule(
     if out:
         plan.save(out)
     lines = plan.lines(command)
-    data = {**plan.to_json(), "path": out and str(out), "lines": lines}
-    return Result(data, drawn(plan, series, lines, out), [str(out)] if out else brief(plan))
+    tested = skill(place, mode.value) if source == "typical" else None
+    data = {**plan.to_json(), "path": out and str(out), "lines": lines, **figures(tested)}
+    drawing = drawn(plan, series, lines, out, tested)
+    return Result(data, drawing, [str(out)] if out else brief(plan))
+
+
+def figures(tested: "Skill | None") -> dict[str, float | None]:
+    """What a back-test of the zone says about such plans."""
+    return {
+        "skill": tested and tested.share,
+        "backtest_saving_percent": tested and tested.saving,
+        "oracle_saving_percent": tested and tested.oracle,
+    }
 
 
 def brief(plan: "Plan") -> list[str]:
@@ -105,7 +118,11 @@ def brief(plan: "Plan") -> list[str]:
 
 
 def drawn(
-    plan: "Plan", series: "Series", lines: dict[str, str], out: Path | None
+    plan: "Plan",
+    series: "Series",
+    lines: dict[str, str],
+    out: Path | None,
+    tested: "Skill | None",
 ) -> "RenderableType":
     """Blocks, hours, what is saved and what that is worth."""
     from rich.console import Group
@@ -117,7 +134,7 @@ def drawn(
     parts = [
         table(("from (UTC)", "to (UTC)", "from (here)"), rows),
         *hours(plan, series),
-        *verdict(plan),
+        *verdict(plan, tested),
         str(series.label),
     ]
     if plan.label.signal == "average":
@@ -141,7 +158,7 @@ def hours(plan: "Plan", series: "Series") -> list[str]:
     return lines
 
 
-def verdict(plan: "Plan") -> list[str]:
+def verdict(plan: "Plan", tested: "Skill | None") -> list[str]:
     """What is saved, how sure that is, and whether it is worth the wait."""
     lines = [
         f"{plan.g_per_kwh:.0f} g/kWh instead of {plan.at_once:.0f} at once: "
@@ -151,6 +168,13 @@ def verdict(plan: "Plan") -> list[str]:
         lines.append("with the future known: the most that can be had")
     else:
         lines.append(f"as the source '{plan.source}' has it; what comes will differ")
+    if tested:
+        lines.append(
+            f"back-test of the zone, 8 h within 24 h more: such plans saved {tested.saving:.1f} %, "
+            f"with the future known {tested.oracle:.1f} % (skill {tested.share:.2f})"
+        )
+    elif plan.source == "typical":
+        lines.append("no back-test of this zone is known: dln carbon backtest makes one")
     if not plan.worth_it:
         lines.append("not worth waiting: below 3 %")
     return lines

@@ -1,6 +1,7 @@
-"""The month x hour table that comes with the package; profiles.md is its card."""
+"""The tables of typical hours that come with the package; profiles.md is their card."""
 
 import csv
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from .profiles import HOURS, Profile
 from .regions import Region
+from .schedule import Mode
 from .values import Label
 
 LABEL = Label("average", "life-cycle", "2022", "Electricity Maps by month and hour", "typical")
@@ -29,3 +31,29 @@ def typical(region: Region) -> Profile | None:
         return None
     table = np.array(_rows()[region.zone])
     return Profile(region.zone, table[:, 1:], table[:, :1].repeat(HOURS, axis=1), LABEL)
+
+
+@dataclass(frozen=True)
+class Skill:
+    """Mean savings in percent in a back-test on hours that the planner had not seen: 8-hour jobs
+    with 24 hours of slack. oracle: with the future known."""
+
+    saving: float
+    oracle: float
+
+    @property
+    def share(self) -> float:
+        """Of what could be had."""
+        return self.saving / self.oracle
+
+
+@cache
+def _skills() -> dict[str, dict[str, str]]:
+    text = files("dln.core.carbon").joinpath("skill.csv").read_text(encoding="utf-8")
+    return {row["zone"]: row for row in csv.DictReader(text.splitlines())}
+
+
+def skill(region: Region, mode: Mode) -> Skill | None:
+    """Of the typical hours in the region's zone; None where no back-test is known."""
+    row = _skills().get(region.zone or "")
+    return Skill(float(row[mode]), float(row[f"{mode}_oracle"])) if row else None

@@ -37,6 +37,13 @@ PAPER = {
     "ViT large": (4, 90.0, 93.3),
     "ViT huge": (4, 216.0, 237.6),
 }
+# Grams that BERT's finetuning emitted in the central US by its start, 0 to 21 o'clock in steps of
+# three hours, on three days (Dodge et al. 2022, table 3).
+PAPER_STARTS_G = (
+    (2381, 2341, 2210, 2252, 2354, 2391, 2410, 2403),
+    (2330, 2249, 2204, 2299, 2320, 2317, 2339, 2344),
+    (2430, 2339, 2257, 2313, 2393, 2374, 2317, 2331),
+)
 PAPER_G_PER_KWH = (200.0, 755.0)  # marginal, the best and the worst of 16 regions, 2020
 
 
@@ -62,17 +69,32 @@ def watts(name: str) -> float:
     return found
 
 
-def of_devices(name: str, count: int, hours: float, whole_machine: bool = False) -> Spread:
+def of_devices(
+    name: str,
+    count: int,
+    hours: float,
+    whole_machine: bool = False,
+    utilisation: Spread = UTILISATION,
+) -> Spread:
     """kWh of `count` devices in `hours`: low, expected and high by how hard they work.
 
-    whole_machine: with what goes to CPUs and memory beside them.
+    whole_machine: with what goes to CPUs and memory beside them. utilisation: the power drawn as
+    a share of the rated one.
     """
     if count < 1 or hours <= 0:
         raise UsageError("--gpus is at least 1 and --hours above 0")
+    if not 0 < utilisation.low <= utilisation.high <= 1:
+        raise UsageError("--utilisation is above 0 and at most 1")
     share = GPU_SHARE if whole_machine else 1.0
-    return UTILISATION * (watts(name) * count * hours / 1000 / share)
+    return utilisation * (watts(name) * count * hours / 1000 / share)
 
 
 def equivalents(kg: float) -> dict[str, float]:
     """How many of each emit `kg` of CO2."""
     return {name: kg / 1000 / tonnes for name, tonnes in EQUIVALENTS.items()}
+
+
+def later_start_percent() -> float:
+    """By how much the first of the paper's days could be cut by starting a few hours later."""
+    at_midnight, *_ = day = PAPER_STARTS_G[0]
+    return 100 * (at_midnight / min(day) - 1)

@@ -132,6 +132,11 @@ def open_source(spec: str, region: Region | None) -> Source:
     raise UsageError(f"no source {spec!r}.{closest(kind, SPECS)}", f"one of {', '.join(SPECS)}")
 
 
+def usual(region: Region) -> str:
+    """The source without network or file that knows most of the region."""
+    return "typical" if typical(region) else "annual"
+
+
 def _typical(region: Region) -> Typical:
     profile = typical(region)
     if profile is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil
+from math import ceil, floor
 from typing import Any, Literal
 
 import numpy as np
@@ -110,12 +110,39 @@ class Series:
             raise IndexError(f"{iso(moment)} is not within {iso(self.start)} to {iso(self.end)}")
         return float(self.g_per_kwh[place])
 
+    def mean(self, start: datetime, end: datetime) -> float:
+        """The mean over [start, end), weighted by time; beyond the series its nearest value."""
+        first, last = (start - self.start) / self.step, (end - self.start) / self.step
+        top = len(self.g_per_kwh) - 1
+        if last - first < 1e-9:
+            return float(self.g_per_kwh[min(max(floor(first), 0), top)])
+        places = np.arange(floor(first), ceil(last))
+        shares = np.minimum(places + 1, last) - np.maximum(places, first)
+        return float(self.g_per_kwh[places.clip(0, top)] @ shares / shares.sum())
+
     def between(self, start: datetime, end: datetime) -> Series:
         """The intervals that touch [start, end), as far as there are any."""
         first = max(0, self.index(start))
         last = min(len(self.g_per_kwh), ceil((end - self.start) / self.step))
         values = self.g_per_kwh[first : max(first, last)]
         return Series(self.time(first), self.step, values, self.label)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "label": self.label.to_json(),
+            "start": iso(self.start),
+            "step_seconds": self.step.total_seconds(),
+            "g_per_kwh": self.g_per_kwh.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, table: dict[str, Any]) -> Series:
+        values = np.array(table["g_per_kwh"], dtype=np.float64)
+        start, step = (
+            datetime.fromisoformat(table["start"]),
+            timedelta(seconds=table["step_seconds"]),
+        )
+        return cls(start, step, values, Label.from_json(table["label"]))
 
 
 def iso(moment: datetime) -> str:

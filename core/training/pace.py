@@ -1,48 +1,22 @@
-"""When a training runs and when it waits: by a plan, or by how clean the grid is now."""
+"""How a training keeps to a schedule: it waits between two steps."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
+from ..carbon.threshold import Schedule
 
 _NAP = 0.5  # seconds between two looks at the clock and at the signals
 
 
-class Schedule(Protocol):
-    """Says whether a run may go on; a carbon plan is one."""
-
-    def running(self, moment: datetime) -> bool: ...
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """Runs while the grid is at or below `limit` g/kWh, and from `deadline` on whatever it is.
-
-    intensity: g/kWh of a moment.
-    """
-
-    limit: float
-    intensity: Callable[[datetime], float]
-    deadline: datetime | None = None
-
-    def __post_init__(self) -> None:
-        if not self.limit > 0:
-            raise UsageError(f"--pause-above is g/kWh above 0, not {self.limit:g}")
-
-    def running(self, moment: datetime) -> bool:
-        late = self.deadline is not None and moment >= self.deadline
-        return late or self.intensity(moment) <= self.limit
 
 
 @dataclass(frozen=True)

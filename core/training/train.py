@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..carbon.recorder import Place
 from ..errors import Interrupted, MissingCapability, UsageError, closest
 from .allocator import keep_freed_memory
 from .batches import step_seed
 from .events import Note, OnEvent, silent
 from .fit import FitSettings, fit
+from .metering import Metering
 from .options import (
     TrainOptions,
     override,
@@ -35,10 +37,17 @@ if TYPE_CHECKING:
 __all__ = ["TrainOptions", "train"]
 
 
-def train(name: str, options: TrainOptions, on_event: OnEvent, pace: Pace | None = None) -> Path:
+def train(
+    name: str,
+    options: TrainOptions,
+    on_event: OnEvent,
+    pace: Pace | None = None,
+    place: Place | None = None,
+) -> Path:
     """Train model `name` in its run folder and return that folder.
 
-    Between its steps it waits as long as `pace` says.
+    Between its steps it waits as long as `pace` says. Its energy goes into emissions.json, with
+    the CO2e where `place` is given.
     Finished stages are loaded and skipped. model.safetensors appears once all are finished.
     UsageError for what was asked wrongly, Interrupted after Ctrl-C, Paused where `pace`
     leaves instead of waiting, DlnError for what failed.
@@ -48,14 +57,18 @@ def train(name: str, options: TrainOptions, on_event: OnEvent, pace: Pace | None
     spec = find(name)
     accelerator = create_accelerator(options.device)
     path = Path(options.out) if options.out else Path("runs") / spec.name
+    main = accelerator.is_main_process
+    metering = Metering(path, f"dln train {spec.name}", place, on_event)
     try:
-        listen = on_event if accelerator.is_main_process else silent
-        _train(spec, path, options, accelerator, listen, pace)
+        listen = metering if main else silent
+        _train(spec, path, options, accelerator, listen, metering.paced(pace))
     except KeyboardInterrupt as error:
         raise Interrupted(
             "stopped at once; the last checkpoint is kept",
             hint=Run(path, {"model": spec.name}).resume_command,
         ) from error
+    finally:
+        metering.close()
     return path
 
 

@@ -88,6 +88,7 @@ class FakeCore:
     engines: list[Any] = field(default_factory=list)
     trainings: list[Any] = field(default_factory=list)
     paces: list[Any] = field(default_factory=list)
+    places: list[Any] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     raises: BaseException | None = None
     notes: list[str] = field(default_factory=list)
@@ -118,12 +119,18 @@ class FakeCore:
         raise MissingCapability(f"the engine {name} is not here.", "pip install it")
 
     def train(
-        self, name: str, options: Any, on_event: Callable[[Any], None], pace: Any = None
+        self,
+        name: str,
+        options: Any,
+        on_event: Callable[[Any], None],
+        pace: Any = None,
+        place: Any = None,
     ) -> Path:
         from dln.core.training.events import Evaluated, Finished, Note, Saved, Started, Stepped
 
         self.trainings.append(options)
         self.paces.append(pace)
+        self.places.append(place)
         if self.raises:
             raise self.raises
         run = Path(options.out)

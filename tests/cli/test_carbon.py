@@ -1,11 +1,14 @@
 """`dln carbon`: figures with their ranges and labels, plans, and no network."""
 
+import json
+import os
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from dln.core.carbon.emissions import Emissions, Interval
 from dln.core.carbon.plan import Plan
 
 
@@ -18,9 +21,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "create_connection", refuse)
 
 
-def year_file(folder: Path) -> Path:
+JUNE = datetime(2022, 6, 1, tzinfo=UTC)
+
+
+def year_file(folder: Path, start: datetime = JUNE) -> Path:
     """Ten days; the hours 3 to 5 of each are clean."""
-    start = datetime(2022, 6, 1, tzinfo=UTC)
     lines = ["timestamp_utc,gco2_per_kwh"]
     for hour in range(240):
         value = 100 if 3 <= hour % 24 < 6 else 400
@@ -42,6 +47,12 @@ def test_the_papers_arithmetic(dln):
     assert rows["DenseNet-121"]["kwh_per_gpu_hour"] == pytest.approx(0.07, abs=5e-3)
 
 
+def test_the_papers_eight_percent(dln):
+    found = dln("carbon", "estimate", "--paper", "--json").json
+    assert found["later_start_percent"] == pytest.approx(100 * (2381 / 2210 - 1))
+    assert round(found["later_start_percent"]) == 8
+
+
 def test_an_estimate_by_hand(dln):
     found = dln(
         "carbon", "estimate", "--region", "norway", "--kwh", "50", "--pue", "1.2", "--json"
@@ -52,6 +63,77 @@ def test_an_estimate_by_hand(dln):
     assert found["emissions_kg_low"] < found["emissions_kg"] < found["emissions_kg_high"]
     assert found["equivalents"]["phone_charges"] == pytest.approx(60 * grams / 1e6 / 8.22e-6)
     assert found["label"]["signal"] == "average"
+
+
+RUN = Emissions("a run", JUNE, (Interval(JUNE, 3600, 1.0, 2.0, 0.5),), pue=1.5)
+
+
+def test_an_estimate_from_a_run(dln, tmp_path: Path):
+    RUN.save(tmp_path / "emissions.json")
+    asked = ("--from-run", str(tmp_path), "--times", "10", "--pue", "1.2")
+    found = dln("carbon", "estimate", "--region", "norway", *asked, "--json").json
+    assert found["energy_kwh"] == pytest.approx(3.5 * 10 * 1.2)
+
+
+def test_how_hard_devices_work(dln):
+    asked = ("--gpu", "A100", "--gpus", "2", "--hours", "3", "--utilisation", "0.5")
+    found = dln("carbon", "estimate", "--region", "de", *asked, "--json").json
+    assert found["energy_kwh_low"] == found["energy_kwh"] == pytest.approx(0.5 * 0.4 * 2 * 3)
+
+
+def test_a_report_and_its_verification(dln, tmp_path: Path):
+    RUN.save(tmp_path / "run.json")
+    found = dln("carbon", "report", "run.json", "--region", "norway", "--out", "r", "--json").json
+    assert found["totals"]["emissions_kg"] == pytest.approx(
+        1.5 * 3.5 * found["runs"][0]["intensity_g_per_kwh"] / 1000
+    )
+    assert sorted(os.listdir("r")) == ["report.html", "report.json", "report.md", "run-1.png"]
+    page = Path("r/report.html").read_text()
+    assert "http" not in page
+    assert page.count("src=") == page.count('src="data:image/png;base64,') == 1
+    assert dln("carbon", "report", "--verify", "r/report.json").code == 0
+    table = json.loads(Path("r/report.json").read_text())
+    table["runs"][0]["intervals"][0]["cpu_kwh"] = 2.0
+    Path("r/report.json").write_text(json.dumps(table))
+    outcome = dln("carbon", "report", "--verify", "r/report.json")
+    assert outcome.code == 1
+    assert "energy_kwh is 5.25, not 6.75" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["none.json"], "there is no none.json"),
+        (["grid.csv"], "not a record that dln wrote"),
+        (["--verify", "grid.csv"], "not a report.json"),
+        (["run.json", "--source", "annual"], "belongs to a --region"),
+        (["run.json", "--region", "de", "--source", "csv:old.csv"], "is not within the data"),
+    ],
+)
+def test_what_cannot_be_reported(dln, tmp_path: Path, words: list[str], sentence: str):
+    RUN.save(tmp_path / "run.json")
+    year_file(tmp_path)
+    year_file(tmp_path, JUNE - timedelta(days=99)).rename("old.csv")
+    year_file(tmp_path)
+    outcome = dln("carbon", "report", *words)
+    assert outcome.code == 2
+    assert sentence in outcome.err
+
+
+def test_bars_as_a_picture(dln, tmp_path: Path):
+    found = dln("carbon", "compare", "--kwh", "1", "--regions", "de,pl", "--out", "bars.png")
+    assert found.code == 0
+    assert Path("bars.png").read_bytes().startswith(b"\x89PNG")
+    outcome = dln("carbon", "compare", "--kwh", "1", "--regions", "de,pl", "--out", "bars.txt")
+    assert (outcome.code, "no picture" in outcome.err) == (2, True)
+
+
+def test_a_plan_says_what_a_back_test_found(dln):
+    asked = ("carbon", "schedule", "--mode", "start", "--json", "--region")
+    found = dln(*asked, "us-cal-ciso").json
+    assert found["skill"] == pytest.approx(0.95, abs=0.03)
+    assert found["backtest_saving_percent"] < found["oracle_saving_percent"]
+    assert dln(*asked, "AT").json["skill"] is None
 
 
 def test_energy_of_devices(dln):
@@ -142,21 +224,37 @@ def test_training_by_a_plan(dln, training, tmp_path: Path):
 
 
 def test_training_below_a_limit(dln, training, tmp_path: Path):
-    path = year_file(tmp_path)
-    limit = ("--pause-above", "200", "--deadline", "2022-06-02T12:00Z")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    path = year_file(tmp_path, today - timedelta(days=2))
+    day = today + timedelta(days=1)
+    limit = ("--pause-above", "200", "--deadline", (day + timedelta(hours=12)).isoformat())
     assert dln("train", "cogvideo", *limit, "--region", "de", "--source", f"csv:{path}").code == 0
     runs = training.paces[-1].schedule.running
-    day = datetime(2022, 6, 2, tzinfo=UTC)
     assert [runs(day + timedelta(hours=hour)) for hour in (2, 3, 5, 6, 13)] == [
         False, True, True, False, True,
     ]  # fmt: skip
+
+
+def test_training_in_a_region(dln, training):
+    assert dln("train", "cogvideo", "--region", "norway", "--pue", "1.2").code == 0
+    assert training.paces[-1] is None
+    place = training.places[-1]
+    assert (place.region.code, place.pue) == ("NO", 1.2)
+
+
+def test_data_that_end_before_now_are_no_source_of_a_run(dln, training, tmp_path: Path):
+    source = f"csv:{year_file(tmp_path)}"
+    outcome = dln("train", "cogvideo", "--region", "de", "--source", source)
+    assert outcome.code == 2
+    assert "is not within the data" in outcome.err
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["--pause-above", "200"], "--pause-above needs a --region"),
-        (["--region", "de"], "belong to --pause-above"),
+        (["--source", "annual"], "belong to a --region"),
+        (["--deadline", "2030-01-01"], "belongs to --pause-above"),
         (["--pause-above", "-1", "--region", "de"], "above 0"),
         (["--carbon-plan", "none.json"], "none.json is not a plan"),
         (["--carbon-plan", "p.json", "--pause-above", "200"], "give one"),

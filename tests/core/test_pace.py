@@ -9,9 +9,10 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from dln.core.carbon.threshold import Threshold
 from dln.core.errors import Interrupted, Paused, UsageError
 from dln.core.training.fit import fit
-from dln.core.training.pace import Pace, Threshold, parked
+from dln.core.training.pace import Pace, parked
 from dln.core.training.run import Run
 from dln.core.training.stop import StopSignals
 

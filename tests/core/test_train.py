@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,6 +20,10 @@ from torch import nn
 sys.path.append(str(Path(__file__).parent))
 from toy_training import Toy
 
+from dln.core.carbon.emissions import Emissions
+from dln.core.carbon.recorder import Place
+from dln.core.carbon.regions import find
+from dln.core.carbon.sources import open_source
 from dln.core.errors import Interrupted, MissingCapability, UsageError
 from dln.core.text.vocabulary import Vocabulary
 from dln.core.training.events import Event, Finished, Note, Started, silent
@@ -95,6 +100,9 @@ class World:
         return module
 
 
+DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
@@ -115,9 +123,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def go(world: World, tmp_path: Path) -> Callable[..., Path]:
     """Train with some options in tmp_path/run unless told otherwise."""
 
-    def go(on_event: Any = silent, **options: Any) -> Path:
+    def go(on_event: Any = silent, place: Place | None = None, **options: Any) -> Path:
         options = {"out": tmp_path / "run", "device": "cpu", "precision": "fp32"} | options
-        return train("toy", TrainOptions(**options), on_event)
+        return train("toy", TrainOptions(**options), on_event, place=place)
 
     return go
 
@@ -178,6 +186,27 @@ def test_interrupted_and_resumed_ends_like_all(
     assert same(whole, path)
     assert world.cards[0]["steps"] == world.cards[1]["steps"] == {"first": 5, "second": 6}
     assert world.cards[1]["seed"] == 3
+
+
+def test_every_session_is_metered(world: World, go: Callable[..., Path], tmp_path: Path):
+    path = tmp_path / "metered"
+    world.events.append("stop first 2")
+    with pytest.raises(Interrupted):
+        go(out=path)
+    world.events.remove("stop first 2")
+    first = Emissions.load(path)
+    assert (first.what, first.region, first.kg) == ("dln train toy", None, None)
+    assert first.running_seconds > 0
+    place = Place(find("norway"), open_source("annual", find("norway")), 1.3)
+    go(out=path, resume=True, place=place)
+    whole = Emissions.load(path)
+    assert whole.intervals[: len(first.intervals)] == first.intervals
+    assert whole.submitted == first.submitted
+    assert whole.kg == pytest.approx(whole.kwh * place.source.series(*DAY).g_per_kwh[0] / 1000)
+    before = (path / "emissions.json").read_bytes()
+    with pytest.raises(UsageError, match="exists"):
+        go(out=path)
+    assert (path / "emissions.json").read_bytes() == before
 
 
 def test_a_stage_needs_the_earlier_ones(go: Callable[..., Path]):

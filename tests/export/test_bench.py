@@ -5,13 +5,14 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import nn
 
+from dln.core.carbon.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.export import bench as bench_module
 from dln.export import bench_energy, bench_process, bench_worker
@@ -287,70 +288,33 @@ def test_report(seconds, tmp_path):
     assert picture.endswith(b"IEND\xaeB`\x82")
 
 
-class Tracker:
-    """codecarbon's, as far as it is used; `final` is what it finds."""
+class Meter:
+    """A microwatt-hour of memory, and a processor that answers too late to have used any."""
 
-    final: Any = SimpleNamespace(energy_consumed=1e-6)
-    asked: dict[str, Any]
+    used: Energy = Energy(ram=1e-6)
+    power: ClassVar = {"cpu": "measured (RAPL)", "gpu": "none", "ram": "estimated (its size)"}
 
-    def __init__(self, **asked: Any) -> None:
-        Tracker.asked = asked
-        cpu = type("CPU", (), {"_mode": "intel_rapl"})()
-        self._hardware = [type("RAM", (), {})(), cpu]
+    def __init__(self, scope: str) -> None:
+        assert scope == "process"
 
-    def start(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        self.final_emissions_data = self.final
+    def close(self) -> Energy:
+        return self.used
 
 
-@pytest.fixture
-def codecarbon(monkeypatch: pytest.MonkeyPatch) -> type[Tracker]:
-    module = ModuleType("codecarbon")
-    vars(module)["OfflineEmissionsTracker"] = Tracker
-    monkeypatch.setitem(sys.modules, "codecarbon", module)
-    return Tracker
-
-
-def test_energy_and_its_source(codecarbon):
+def test_energy_and_its_source(monkeypatch):
+    monkeypatch.setattr(bench_energy, "Meter", Meter)
     with metered() as energy:
         pass
     assert energy.joules == pytest.approx(3.6)
-    assert energy.source == "memory estimated from its size, processor measured (RAPL)"
-    assert codecarbon.asked["output_methods"] == []
-    assert codecarbon.asked["emissions_endpoint"] is None
-    assert codecarbon.asked["electricitymaps_api_token"] is None
+    assert energy.source == "processor measured (RAPL), memory estimated (its size)"
 
 
-def fail(*args: Any) -> None:
-    raise OSError("no sensor")
-
-
-@pytest.mark.parametrize("broken", [{"start": fail}, {"stop": fail}, {"final": None}])
-def test_no_energy_is_said(codecarbon, monkeypatch, broken):
-    for name, value in broken.items():
-        monkeypatch.setattr(codecarbon, name, value)
+def test_no_energy_is_said(monkeypatch):
+    monkeypatch.setattr(bench_energy, "Meter", Meter)
+    monkeypatch.setattr(Meter, "used", Energy())
     with metered() as energy:
         pass
     assert (energy.joules, energy.source) == (None, "not measured")
-
-
-def test_a_sensor_that_never_answers(codecarbon, monkeypatch):
-    monkeypatch.setattr(bench_energy, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(codecarbon, "start", lambda self: time.sleep(5))
-    start = time.monotonic()
-    with metered() as energy:
-        pass
-    assert energy.joules is None
-    assert time.monotonic() - start < 4
-
-
-def test_without_codecarbon(monkeypatch):
-    monkeypatch.setitem(sys.modules, "codecarbon", None)
-    with metered() as energy:
-        pass
-    assert energy.source == "not measured"
 
 
 def test_peak_memory():

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from dln.core.carbon.backtest import backtest
+from dln.core.carbon.embedded import skill
+from dln.core.carbon.regions import find
 from dln.core.carbon.series import read_csv
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "carbon-data"
+HOURLY = SHARED / "ci_hourly_2022_25zones.csv.gz"
 YEARS = SHARED / "em_download_NO_ES_BR_CISO_2021_2023.csv.gz"
 HOUR = timedelta(hours=1)
 
@@ -60,3 +63,29 @@ def test_expected_is_within_three_points_of_realised(zone: str, mode, planner):
     found = backtest(grid, [2021, 2022], 2023, 8 * HOUR, 24 * HOUR, mode, planner)
     assert found.expected == pytest.approx(found.realised, abs=3.0)
     assert found.realised < found.oracle
+
+
+@pytest.mark.skipif(not HOURLY.exists(), reason="the shared series are not here")
+@pytest.mark.parametrize("zone", ["DE", "IE", "US-CAL-CISO", "ZA"])
+def test_the_embedded_skill(zone: str):
+    """Means of one half of each month against the starts in the other half, by a plain loop."""
+    year = read_csv(HOURLY, zone=zone)
+    times = [year.time(hour) for hour in range(len(year.g_per_kwh))]
+    saved, best = [], []
+    for late in (False, True):
+        cells: dict[tuple[int, int], list[float]] = {}
+        for time, value in zip(times, year.g_per_kwh, strict=True):
+            if (time.day > 15) == late:
+                cells.setdefault((time.month, time.hour), []).append(value)
+        usual = np.array([np.mean(cells[time.month, time.hour]) for time in times])
+        for first in range(0, len(times) - 31, 7):
+            if any((time.day > 15) == late for time in times[first : first + 32]):
+                continue
+            real, guess = year.g_per_kwh[first : first + 32], usual[first : first + 32]
+            means = [real[hour : hour + 8].mean() for hour in range(25)]
+            start = int(np.argmin([guess[hour : hour + 8].mean() for hour in range(25)]))
+            saved.append(100 * (1 - means[start] / means[0]))
+            best.append(100 * (1 - min(means) / means[0]))
+    found = skill(find(zone), "start")
+    assert found
+    assert (found.saving, found.oracle) == pytest.approx((np.mean(saved), np.mean(best)), abs=0.1)

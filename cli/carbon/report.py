@@ -1,0 +1,108 @@
+"""`dln carbon report`: what runs used and emitted, for people, papers and model cards."""
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dln.core.errors import DlnError, UsageError
+
+from ..options import Json, Quiet, Verbose
+from ..show import Result, number, table
+from .compare import DEFAULT, chosen
+
+if TYPE_CHECKING:
+    from dln.core.carbon.emissions import Emissions
+
+
+def report(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run folders, or audits' files.")
+    ],
+    region: Annotated[
+        str | None,
+        typer.Option("--region", "-r", metavar="REGION", help="Where they ran, if not said then."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Other intensities: csv:FILE, gb, watttime ..."),
+    ] = None,
+    regions: Annotated[
+        str, typer.Option(metavar="A,B|aws:*", help="Where else the energy is priced.")
+    ] = DEFAULT,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="The report's folder.")
+    ] = (Path("carbon-report")),
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Recompute the figures of the report.json given.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Write report.html, report.md and report.json about finished runs.
+
+    \b
+    Examples:
+      dln carbon report runs/cogvideo
+      dln carbon report runs/a runs/b --region norway --out paper/carbon
+      dln carbon report emissions-20300101T000000Z.json --region gb --source csv:measured.csv
+      dln carbon report --verify carbon-report/report.json
+    """
+    from dln.core.carbon.page import write
+    from dln.core.carbon.report import report as figures
+
+    if verify:
+        return verified(runs)
+    if source and not region:
+        raise UsageError("--source belongs to a --region.", "dln carbon regions")
+    found = [(str(path), emissions(path, region, source)) for path in runs]
+    data = figures(found, chosen(regions))
+    paths = [str(path) for path in write(out, data)]
+    rows = [
+        (run["name"], run["energy_kwh"], run["region"], run["emissions_kg"], run["saving_percent"])
+        for run in data["runs"]
+    ]
+    columns = ("run", "kWh", "region", "kg CO2e", "% saved by waiting")
+    brief = [{k: v for k, v in run.items() if k not in ("intervals", "intensity")}
+             for run in data["runs"]]  # fmt: skip
+    shown = {"totals": data["totals"], "runs": brief, "paths": paths}
+    return Result(shown, table(columns, rows, "report.html, report.md, report.json"), paths[:1])
+
+
+def emissions(path: Path, region: str | None, source: str | None) -> "Emissions":
+    """A run's record, with the intensities of the region asked for."""
+    from dln.core.carbon.emissions import Emissions
+
+    found = Emissions.load(path)
+    if region is None:
+        return found
+    from dln.core.carbon.regions import find
+    from dln.core.carbon.sources import open_source, usual
+
+    place = find(region)
+    return found.placed(place, open_source(source or usual(place), place))
+
+
+def verified(paths: list[Path]) -> Result:
+    """DlnError where a figure is not what its report says."""
+    from dln.core.carbon.report import verify
+
+    wrong: list[str] = []
+    for path in paths:
+        try:
+            wrong += [f"{path}: {line}" for line in verify(read(path))]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{path} is not a report.json that dln wrote.") from error
+    if wrong:
+        raise DlnError("; ".join(wrong[:5]), f"{number(len(wrong))} figures differ")
+    what = f"every figure of {', '.join(map(str, paths))} follows from its intervals"
+    return Result({"verified": [str(path) for path in paths]}, what, ["verified"])
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        return json_module.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"there is no {path}.") from error

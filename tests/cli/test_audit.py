@@ -1,0 +1,195 @@
+"""Any command under the meter: the whole tree stops and goes on, and nothing stays stopped."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+
+# Three processes in a pipeline, and one that outlives its parent.
+PIPELINE = "(sleep 99 &) ; sh -c 'while :; do sleep 0.05; done' | cat | cat"
+
+
+def plan(path: Path, *offsets: float) -> Path:
+    """A plan whose blocks begin and end so many seconds from now."""
+    now = datetime.now(UTC)
+    edges = [(now + timedelta(seconds=offset)).isoformat() for offset in offsets]
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    label = {"signal": "average", "factors": "direct", "year": "2024", "origin": "x",
+             "kind": "typical"}  # fmt: skip
+    table = {
+        "schema": 1, "region": "DE", "source": "typical", "mode": "pause",
+        "submitted": now.isoformat(), "foresight": False, "label": label,
+        "blocks": [{"start": start, "end": end} for start, end in pairs],
+        "intensity_g_per_kwh": 300, "at_once_g_per_kwh": 400,
+    }  # fmt: skip
+    path.write_text(json.dumps(table))
+    return path
+
+
+@pytest.fixture
+def audits(tmp_path: Path) -> Iterator[list[subprocess.Popen]]:
+    started: list[subprocess.Popen] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def start(audits: list[subprocess.Popen], folder: Path, *words: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "dln.cli", "carbon", "audit", *words]
+    quiet = subprocess.DEVNULL
+    audits.append(subprocess.Popen(command, cwd=folder, stdout=quiet, stderr=quiet))
+    return audits[-1]
+
+
+def tree(audit: subprocess.Popen) -> list[psutil.Process]:
+    """What the audited command consists of now."""
+    found = []
+    for process in psutil.Process(audit.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if "guardian.py" not in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def end(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def until(condition, seconds: float) -> float:
+    """How long it took to become true."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, "too late"
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def stopped(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return True
+
+
+def moving(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_STOPPED
+    except psutil.Error:
+        return True
+
+
+def all_stopped(audit: subprocess.Popen) -> bool:
+    found = tree(audit)
+    return len(found) >= 5 and all(stopped(process) for process in found)
+
+
+def paused_pipeline(audits: list[subprocess.Popen], folder: Path) -> list[psutil.Process]:
+    """An audited pipeline in its pause."""
+    path = plan(folder / "plan.json", 0, 6, 300, 600)
+    edge = time.time() + 6
+    audit = start(audits, folder, "--plan", str(path), "--", "sh", "-c", PIPELINE)
+    until(lambda: len(tree(audit)) >= 5, 5.5)
+    until(lambda: time.time() > edge, 8)
+    assert until(lambda: all_stopped(audit), 1) < 1
+    return tree(audit)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_pipeline_ends_with_dln(audits, tmp_path, number):
+    members = paused_pipeline(audits, tmp_path)
+    audits[0].send_signal(number)
+    assert audits[0].wait(15) == 128 + number
+    gone, left = psutil.wait_procs(members, timeout=2)
+    assert not any(stopped(process) for process in left)
+    assert len(gone) >= 4
+    (record,) = tmp_path.glob("emissions-*.json")
+    assert json.loads(record.read_text())["paused_seconds"] > 0
+    end(left)
+
+
+def test_a_killed_dln_leaves_nothing_stopped(audits, tmp_path):
+    members = paused_pipeline(audits, tmp_path)
+    audits[0].kill()
+    audits[0].wait()
+    try:
+        until(lambda: all(moving(process) for process in members), 2)
+    finally:
+        end(members)
+
+
+def test_it_goes_on_and_keeps_its_exit_code(audits, tmp_path):
+    path = plan(tmp_path / "plan.json", 0, 3, 5, 600)
+    script = (
+        "import time, sys\nfor _ in range(60): print(time.time(), flush=True); time.sleep(.1)\n"
+    )
+    script += "sys.exit(7)"
+    command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--plan", str(path)]
+    found = subprocess.run(
+        [*command, "--", sys.executable, "-c", script],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert found.returncode == 7
+    times = [float(line) for line in found.stdout.split()]
+    assert len(times) == 60
+    # The pause fell into the loop, or before it where the machine was slow to begin.
+    assert sum(b - a > 0.9 for a, b in itertools.pairwise(times)) <= 1
+    assert "estimated" in found.stderr or "measured" in found.stderr
+
+
+def test_a_command_that_waits_for_its_first_hour(audits, tmp_path):
+    path = plan(tmp_path / "plan.json", 300, 600)
+    audit = start(audits, tmp_path, "--plan", str(path), "--", "touch", "made")
+    time.sleep(4)
+    assert audit.poll() is None
+    assert not (tmp_path / "made").exists()
+    audit.terminate()
+    assert audit.wait(5) == 128 + signal.SIGTERM
+
+
+def test_json_leaves_stdout_to_the_record(tmp_path):
+    command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--region", "norway", "--json"]
+    found = subprocess.run(
+        [*command, "--out", "x.json", "--", "sh", "-c", "echo hi; sleep 1; exit 3"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    table = json.loads(found.stdout)
+    assert (found.returncode, table["exit_code"], table["path"]) == (3, 3, "x.json")
+    assert "hi" in found.stderr
+    assert table["emissions_kg"] == pytest.approx(
+        table["energy_kwh"] * table["intensity_g_per_kwh"] / 1000
+    )
+    assert set(table["power"]) == {"cpu", "gpu", "ram"}
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--", "no-such-command"], "cannot start 'no-such-command'"),
+        (["--source", "annual", "--", "true"], "belong to a --region"),
+        (["--pause-above", "100", "--", "true"], "needs a --region"),
+        (["--plan", "none.json", "--", "true"], "none.json is not a plan"),
+        (["--region", "de", "--pue", "0.5", "--", "true"], "PUE is at least 1"),
+        (["--region", "de", "--deadline", "now", "--", "true"], "belongs to --pause-above"),
+    ],
+)
+def test_what_cannot_be_audited(dln, words, sentence, tmp_path):
+    found = dln("carbon", "audit", *words)
+    assert found.code == 2
+    assert sentence in found.err
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,111 @@
+"""The meter: what it asks of codecarbon, and that nothing of it can cost a run."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dln.core.carbon import meter as module
+from dln.core.carbon.meter import Energy, Meter
+
+
+class Tracker:
+    """codecarbon's, as far as it is used: a watt-hour of memory for each flush."""
+
+    asked: dict[str, Any]
+    at_start: Callable[[], None] = staticmethod(lambda: None)
+    at_flush: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self, **asked: Any) -> None:
+        Tracker.asked = asked
+        cpu = type("CPU", (), {"_mode": "intel_rapl"})()
+        self._hardware = [type("RAM", (), {})(), cpu]
+        self.flushed = 0
+
+    def start(self) -> None:
+        self.at_start()
+
+    def flush(self) -> None:
+        self.at_flush()
+        self.flushed += 1
+        total = SimpleNamespace(cpu_energy=0.0, gpu_energy=0.0, ram_energy=0.001 * self.flushed)
+        for handler in self.asked["output_handlers"]:
+            handler.out(total, total)
+
+    def stop(self) -> None:
+        self.flush()
+
+
+@pytest.fixture
+def codecarbon(monkeypatch: pytest.MonkeyPatch) -> type[Tracker]:
+    fake = ModuleType("codecarbon")
+    vars(fake)["OfflineEmissionsTracker"] = Tracker
+    monkeypatch.setitem(sys.modules, "codecarbon", fake)
+    return Tracker
+
+
+def test_readings_and_their_origin(codecarbon):
+    meter = Meter()
+    assert meter.read() == Energy(ram=0.001)
+    assert meter.close() == Energy(ram=0.002)
+    assert meter.read() == meter.close() == Energy(ram=0.002)
+    assert meter.power == {
+        "cpu": "measured (RAPL)", "gpu": "none", "ram": "estimated (its size)",
+    }  # fmt: skip
+
+
+def test_codecarbon_calls_nobody_and_writes_nothing(codecarbon):
+    Meter().close()
+    asked = codecarbon.asked
+    assert asked["output_methods"] == []
+    assert asked["emissions_endpoint"] is None
+    assert asked["electricitymaps_api_token"] is None
+    assert asked["pue"] == 1.0
+
+
+def fail() -> None:
+    raise OSError("no sensor")
+
+
+def test_a_broken_sensor_is_no_energy(codecarbon, monkeypatch):
+    monkeypatch.setattr(codecarbon, "at_start", staticmethod(fail))
+    meter = Meter()
+    assert (meter.power, meter.close()) == ({}, Energy())
+
+
+def test_a_sensor_that_breaks_later(codecarbon, monkeypatch):
+    meter = Meter()
+    meter.read()
+    monkeypatch.setattr(codecarbon, "at_flush", staticmethod(fail))
+    assert meter.close() == Energy(ram=0.001)
+
+
+def test_a_sensor_that_never_answers(codecarbon, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(codecarbon, "at_start", staticmethod(lambda: time.sleep(5)))
+    start = time.monotonic()
+    assert Meter().close() == Energy()
+    assert time.monotonic() - start < 4
+
+
+def test_without_codecarbon(monkeypatch):
+    monkeypatch.setitem(sys.modules, "codecarbon", None)
+    assert Meter().power == {}
+
+
+def test_this_machine(tmp_path, monkeypatch):
+    """The real tracker: work takes energy, every part says what it rests on, no file is left."""
+    monkeypatch.chdir(tmp_path)
+    meter = Meter()
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        pass
+    energy = meter.close()
+    assert energy.cpu + energy.gpu + energy.ram > 0
+    assert energy.cpu + energy.gpu + energy.ram < 1e-3
+    assert all(how.startswith(("measured", "estimated", "none")) for how in meter.power.values())
+    assert os.listdir() == []
