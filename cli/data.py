@@ -36,10 +36,18 @@ def list_data(
     """
     entries = [
         {"name": "menagerie", "about": "captioned cartoon clips, drawn on the fly from a seed"},
+        {
+            "name": "digits",
+            "about": "1,797 real handwritten digits; digits,noise=0.2 mislabels some",
+        },
         {"name": "DIR", "about": f"your videos: {FOLDER}"},
+        {
+            "name": "DIR",
+            "about": "your images: a folder for each class, or train/ and val/ of such",
+        },
     ]
     rows = [tuple(entry.values()) for entry in entries]
-    return Result({"data": entries}, table(("name", "what"), rows), ["menagerie"])
+    return Result({"data": entries}, table(("name", "what"), rows), ["menagerie", "digits"])
 
 
 @app.command("show")

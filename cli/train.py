@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +31,13 @@ class OnPause(StrEnum):
     exit = "exit"
 
 
+class Optimizer(StrEnum):
+    """What moves the weights; sgd has momentum."""
+
+    adamw = "adamw"
+    sgd = "sgd"
+
+
 class Precision(StrEnum):
     """What the training computes in."""
 
@@ -41,7 +48,8 @@ class Precision(StrEnum):
 def train(
     model: Annotated[str, typer.Argument(help="A name from dln models list.")],
     data: Annotated[
-        str | None, typer.Option(metavar="NAME|DIR", help="menagerie, or a folder of videos.")
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="menagerie, digits, or a folder of your own."),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Size: see dln models show MODEL.")] = None,
     start_from: Annotated[
@@ -78,6 +86,15 @@ def train(
     ] = None,
     evaluate_every: Annotated[
         int | None, typer.Option(min=1, metavar="STEPS", help="Default: at the end of a stage.")
+    ] = None,
+    optimizer: Annotated[
+        Optimizer | None, typer.Option(help="What moves the weights; default: the model's.")
+    ] = None,
+    sharpness: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD[,KEY=VALUE]", help="Flat minima: none, sam, saf, mesa; saf,lag=2."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read the data.")
@@ -129,6 +146,8 @@ def train(
       dln train cogvideo --resume --out runs/mine
       dln train cogvideo --steps tokenizer=500 --set width=96 --dry-run
       dln train cogvideo --carbon-plan plan.json
+      dln train resnet --data digits --sharpness saf
+      dln train resnet --preset resnet50 --data imagenet --sharpness mesa --dry-run
     """
     from dln.core.models.registry import find
     from dln.core.training.options import TrainOptions
@@ -142,6 +161,7 @@ def train(
         out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
+        optimizer=optimizer and optimizer.value, sharpness=sharpness,
     )  # fmt: skip
     if dry_run:
         return intention(spec, options)
@@ -257,15 +277,51 @@ def generation_line(spec: "Spec", run: Path) -> str:
 
 def intention(spec: "Spec", options: "TrainOptions") -> Result:
     """What --dry-run shows: the options as given and the model's configuration they lead to."""
-    from dln.core.data import open_source
+    from dln.core.data import sizes_of
     from dln.core.models.registry import load
     from dln.core.training.options import plain, resolve_config
 
     preset = options.preset or spec.default_preset
-    clips = len(open_source(options.data or "menagerie"))
-    configuration = plain(resolve_config(load(spec), preset, options.config))
+    samples, classes = sizes_of(options.data or "menagerie")
+    config = resolve_config(load(spec), preset, options.config)
+    if classes and hasattr(config, "classes"):
+        config = replace(config, classes=classes, names=())
+    configuration = plain(config)
     asked = {name: value for name, value in plain(asdict(options)).items() if value != {}}
-    asked |= {"preset": preset, "clips": clips}
+    asked |= {"preset": preset, "clips": samples}
+    costs = memory(spec, options, config, samples)
     data = {"dry_run": True, "model": spec.name, "options": asked, "configuration": configuration}
-    rows = [*rows_of(asked), *rows_of(configuration)]
-    return Result(data, table(("", spec.title), rows), [str(options.out)])
+    rows = [*rows_of(asked), *rows_of(configuration), *rows_of(costs)]
+    return Result({**data, **costs}, table(("", spec.title), rows), [str(options.out)])
+
+
+def memory(spec: "Spec", options: "TrainOptions", config: Any, samples: int) -> dict[str, Any]:
+    """What --sharpness holds beside plain training, and what each method would; null where the
+    loss has no logits of a sample."""
+    from dln.core.training.sharpness import METHODS, parse
+
+    chosen = parse(options.sharpness)
+    parameters, outputs = counted(spec, config)
+    every = {
+        method: None if method == "saf" and outputs is None
+        else replace(chosen, method=method).memory_mib(samples, outputs or 0, parameters)
+        for method in METHODS
+    }  # fmt: skip
+    return {
+        "parameters": parameters,
+        "sharpness_memory_mib": every[chosen.method],
+        "sharpness_memory_mib_by_method": every,
+    }
+
+
+def counted(spec: "Spec", config: Any) -> tuple[int, int | None]:
+    """Parameters, and logits a sample in the stage that has most; no memory is spent on them."""
+    import torch
+
+    from dln.core.models.registry import load
+    from dln.core.text.vocabulary import Vocabulary
+
+    with torch.device("meta"):
+        model = load(spec).Model(config, Vocabulary([]))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return parameters, getattr(model, "outputs", None)

@@ -50,6 +50,28 @@ MODELS = {
             generates=False,
             bundled="recognizer-tiny.safetensors",
         ),
+        Spec(
+            name="resnet",
+            module="resnet",
+            title="ResNet: residual networks for images",
+            task="image-classification",
+            paper="arXiv:1512.03385",
+            presets=("mini", "resnet18", "resnet50"),
+            default_preset="mini",
+            text=False,
+            generates=False,
+        ),
+        Spec(
+            name="vit",
+            module="vit",
+            title="ViT: transformers for images",
+            task="image-classification",
+            paper="arXiv:2010.11929",
+            presets=("mini", "tiny", "small"),
+            default_preset="mini",
+            text=False,
+            generates=False,
+        ),
     )
 }
 

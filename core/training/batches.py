@@ -43,8 +43,17 @@ class Batches:
     """
 
     def __init__(
-        self, stage: Stage, seed: int, rank: int, world: int, accumulate: int, device: torch.device
+        self,
+        stage: Stage,
+        seed: int,
+        rank: int,
+        world: int,
+        accumulate: int,
+        device: torch.device,
+        track: bool = False,
     ) -> None:
+        """track: batches say which samples of which epoch they hold, index and epoch (B,)."""
+        self.track = track
         self.stage, self.seed, self.rank, self.world = stage, seed, rank, world
         self.accumulate, self.device = accumulate, device
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="collate")
@@ -71,10 +80,17 @@ class Batches:
 
     def _micro(self, positions: np.ndarray) -> Batch:
         groups = indices_at(positions, self.seed, self.stage.name, len(self.stage))
-        parts = [self.stage.collate(indices, epoch) for epoch, indices in groups]
+        parts = [self._part(indices, epoch) for epoch, indices in groups]
         batch = parts[0] if len(parts) == 1 else _join(parts)
         pin = self.device.type == "cuda"
         return {k: v.pin_memory() for k, v in batch.items()} if pin else batch
+
+    def _part(self, indices: np.ndarray, epoch: int) -> Batch:
+        batch = self.stage.collate(indices, epoch)
+        if self.track:
+            index = torch.from_numpy(indices.astype(np.int64))
+            batch = batch | {"index": index, "epoch": torch.full_like(index, epoch)}
+        return batch
 
 
 def _join(parts: list[Batch]) -> Batch:

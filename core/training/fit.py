@@ -60,6 +60,8 @@ def fit(
             for learner in session.learners:
                 session.optimise(learner, micro)
             session.ema.update(progress.step)
+            if session.penalty:
+                session.penalty.after_step()
             progress.step += 1
             stage.after_step(progress.step, session.reduce)
             progress.seconds += time.perf_counter() - began
@@ -67,8 +69,10 @@ def fit(
             if last or due(settings.evaluate_every, progress.step):
                 session.evaluate()
             stopped = session.agreed(stop.requested)
-            if last or stopped or session.checkpointdue():
+            if last or stopped or session.agreed(session.checkpointdue()):
                 session.save()
+                if session.penalty:  # nobody writes the next outputs while these are saved
+                    accelerator.wait_for_everyone()
             if stopped and not last:
                 accelerator.wait_for_everyone()
                 raise Interrupted(session.stopped_at(), hint=run.resume_command)

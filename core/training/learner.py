@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .batches import Batch
 from .settings import FitSettings
+from .sharpness import Penalty
 from .stage import Player
 
 if TYPE_CHECKING:
@@ -32,9 +33,16 @@ class Learner:
         self.forward = torch.compile(self.objective) if settings.compile else self.objective
 
     def gradients(
-        self, batches: list[Batch], precision: str, accelerator: "Accelerator"
+        self,
+        batches: list[Batch],
+        precision: str,
+        accelerator: "Accelerator",
+        penalty: Penalty | None = None,
     ) -> dict[str, Tensor]:
-        """Mean gradients over micro-batches and processes; the mean loss and statistics."""
+        """Mean gradients over micro-batches and processes; the mean loss and statistics.
+
+        penalty: is added to the loss that gives the gradients and logged beside it.
+        """
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
@@ -42,8 +50,13 @@ class Learner:
             last = number == len(batches) - 1
             with nullcontext() if last else accelerator.no_sync(self.objective):
                 with _autocast(precision, accelerator.device):
-                    result = self.forward(batch)
-                (result["loss"] / len(batches)).backward()
+                    result = dict(self.forward(batch))
+                    logits = result.pop("logits", ())
+                    extra = penalty(batch, logits) if penalty else None
+                total = result["loss"] if extra is None else result["loss"] + extra
+                (total / len(batches)).backward()
+                if penalty:
+                    result["trajectory"] = torch.zeros(()) if extra is None else extra
             for name, value in result.items():
                 share = torch.as_tensor(value).detach().float().to(accelerator.device)
                 sums[name] = sums.get(name, 0) + share / len(batches)
@@ -63,10 +76,11 @@ class Learner:
 
 
 def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.optim.Optimizer]:
-    """AdamW under the player's name, and Muon beside it where the player wants it."""
+    """AdamW or SGD under the player's name, and Muon beside it where the player wants it."""
     chosen = {id(p) for p in player.muon}
     rest = [p for p in player.parameters if id(p) not in chosen]
-    optimizers: dict[str, torch.optim.Optimizer] = {player.name: _adamw(player, rest, device)}
+    make = _sgd if player.optimizer == "sgd" else _adamw
+    optimizers: dict[str, torch.optim.Optimizer] = {player.name: make(player, rest, device)}
     if player.muon:
         optimizers[f"{player.name}-muon"] = torch.optim.Muon(
             player.muon, lr=player.learning_rate, weight_decay=player.weight_decay
@@ -77,16 +91,27 @@ def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.o
 def _adamw(
     player: Player, parameters: list[nn.Parameter], device: torch.device
 ) -> torch.optim.AdamW:
-    """AdamW whose weight decay leaves biases and gains alone."""
+    kind = {"fused": True} if device.type == "cuda" else {"foreach": True}
+    groups = _groups(player, parameters)
+    return torch.optim.AdamW(groups, lr=player.learning_rate, betas=player.betas, **kind)
+
+
+def _sgd(player: Player, parameters: list[nn.Parameter], device: torch.device) -> torch.optim.SGD:
+    """SGD with the player's first beta for its momentum."""
+    groups = _groups(player, parameters)
+    momentum = player.betas[0]
+    return torch.optim.SGD(groups, lr=player.learning_rate, momentum=momentum, foreach=True)
+
+
+def _groups(player: Player, parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
+    """Weight decay leaves biases and gains alone."""
     matrices = [p for p in parameters if p.ndim >= 2]
     vectors = [p for p in parameters if p.ndim < 2]
     groups = [
         {"params": matrices, "weight_decay": player.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    groups = [group for group in groups if group["params"]]
-    kind = {"fused": True} if device.type == "cuda" else {"foreach": True}
-    return torch.optim.AdamW(groups, lr=player.learning_rate, betas=player.betas, **kind)
+    return [group for group in groups if group["params"]]
 
 
 def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

@@ -8,12 +8,14 @@ from typing import Any
 
 from ..errors import UsageError, closest
 from .run import Run
+from .sharpness import parse
 
 _DEFAULTS: dict[str, Any] = {
     "data": "menagerie",
     "seed": 0,
     "compile": False,
     "accumulate": 1,
+    "sharpness": "none",
     "checkpoint_every": None,
     "evaluate_every": None,
 }
@@ -26,7 +28,8 @@ class TrainOptions:
 
     `steps` is one number for every stage or {stage: steps}; `batch` is the global batch, `lr` the
     learning rate of every player; `config` overrides fields of the preset; `start_from` names
-    the weights to begin from, which bring their own configuration.
+    the weights to begin from, which bring their own configuration. `optimizer` is adamw or sgd;
+    `sharpness` as sharpness.parse reads it.
     """
 
     data: str | None = None
@@ -47,6 +50,8 @@ class TrainOptions:
     checkpoint_every: int | None = None
     evaluate_every: int | None = None
     workers: int | None = None
+    optimizer: str | None = None
+    sharpness: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,6 +60,9 @@ class TrainOptions:
         for name, value in (*checked, ("batch", self.batch), ("lr", self.lr)):
             if value is not None and value <= 0:
                 raise UsageError(f"--{name} must be above 0, not {value}")
+        if self.optimizer not in (None, "adamw", "sgd"):
+            raise UsageError(f"the optimizer is adamw or sgd, not {self.optimizer!r}")
+        parse(self.sharpness)
         if self.start_from and self.preset:
             raise UsageError(f"the size is that of {self.start_from}: leave out --preset")
 

@@ -13,10 +13,12 @@ from ..files import disk_errors, fsync_path
 from .batches import Batch, Batches, step_seed
 from .ema import Ema
 from .events import Evaluated, Event, Finished, Note, OnEvent, Saved, Started, Stepped, silent
+from .history import History
 from .learner import Learner
 from .pace import Pace, parked
 from .run import Run
 from .settings import FitSettings, rate_factor
+from .sharpness import Mesa, Penalty, Saf, as_text, ascended
 from .stage import Player, Stage, evaluating, trainable_parameters, turn
 from .state import Checkpoints, load_optimizer_tensors, optimizer_tensors
 from .stop import StopSignals
@@ -62,25 +64,69 @@ class Session:
             with turn(player, stage):
                 self.learners.append(Learner(player, settings, accelerator))
         self.ema = Ema(self.trainable, settings.ema_decay)
+        self.penalty = self._make_penalty()
         self.saved_step: int | None = None
         self.saved_time = time.perf_counter()
         self.logged = (0, 0.0)
 
     def batches(self) -> Batches:
         a, s = self.accelerator, self.settings
-        return Batches(self.stage, s.seed, a.process_index, a.num_processes, s.accumulate, a.device)
+        return Batches(
+            self.stage,
+            s.seed,
+            a.process_index,
+            a.num_processes,
+            s.accumulate,
+            a.device,
+            track=s.sharpness.tracks,
+        )
+
+    def _make_penalty(self) -> Penalty | None:
+        """SAF's or MESA's, for the first player. UsageError where its loss has no logits, or its
+        history no room."""
+        chosen, stage = self.settings.sharpness, self.stage
+        if not chosen.tracks:
+            return None
+        if stage.outputs is None:
+            raise UsageError(
+                f"the loss of stage '{stage.name}' does not start from logits: "
+                f"{chosen.method.upper()} has nothing to compare there",
+                "--sharpness sam asks for a gradient alone",
+            )
+        if chosen.method == "mesa":
+            return Mesa(chosen, stage.players[0].objective)
+        folder = self.run.cache / stage.name
+        with self.accelerator.main_process_first():
+            return Saf(
+                chosen,
+                History(folder, len(stage), stage.outputs, chosen.lag, chosen.half, self.main),
+            )
 
     def optimise(self, learner: Learner, batches: list[Batch]) -> None:
         """One player's turn. DlnError before its step where loss or gradient is not finite."""
         player, settings = learner.player, self.settings
         with turn(player, self.stage):
-            stats = learner.gradients(batches, settings.precision, self.accelerator)
+            stats = self._gradients(learner, batches)
         loss = float(stats["loss"])
         factor = rate_factor(self.progress.step, self.stage.steps, settings.warmup)
         norm = learner.step(factor, settings.clip_norm) if math.isfinite(loss) else math.nan
         if not math.isfinite(norm):
             self._diverged(player, loss)
         self._count(player, stats | {"norm": torch.tensor(norm)})
+
+    def _gradients(self, learner: Learner, batches: list[Batch]) -> dict[str, Tensor]:
+        """The gradients that the step takes; loss and statistics at the weights themselves."""
+        precision, sharpness = self.settings.precision, self.settings.sharpness
+        penalty = self.penalty if learner is self.learners[0] else None
+        if sharpness.method != "sam":
+            return learner.gradients(batches, precision, self.accelerator, penalty)
+        device = self.accelerator.device
+        # Both gradients are of one function: the same noise, where there is any.
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            stats = learner.gradients(batches, precision, self.accelerator)
+        with ascended(learner.parameters, sharpness, self.stage.modules):
+            learner.gradients(batches, precision, self.accelerator)
+        return stats
 
     def _diverged(self, player: Player, loss: float) -> None:
         saved = self.checkpoints.steps()
@@ -196,6 +242,8 @@ class Session:
             "average": self.ema.averages,
             "stage": self.stage.state(),
         }
+        if self.penalty:
+            groups["sharpness"] = self.penalty.tensors()
         if self.run.stats.exists():
             with disk_errors(self.run.stats):
                 fsync_path(self.run.stats)
@@ -239,6 +287,7 @@ class Session:
         settings = asdict(self.settings)
         for name in ("checkpoint_every", "checkpoint_seconds", "evaluate_every", "log_every"):
             del settings[name]
+        settings["sharpness"] = as_text(self.settings.sharpness)
         rates = {player.name: player.learning_rate for player in self.stage.players}
         return settings | {
             "steps": self.stage.steps,
@@ -269,10 +318,19 @@ class Session:
                 hint="resume with the run's own settings, or start over with --force",
             ) from error
         self.stage.load_state(found.groups["stage"])
+        self._restore_penalty(found.groups.get("sharpness"))
         self.progress = Progress(**found.info["progress"])
         self.saved_step = found.step
         self.logged = (found.step, self.progress.seconds)
         self._compare(found.info["settings"])
+
+    def _restore_penalty(self, tensors: dict[str, Tensor] | None) -> None:
+        """The history is one file: the main process fills it before any other reads."""
+        if self.penalty and tensors is not None:
+            shared = isinstance(self.penalty, Saf)
+            with self.accelerator.main_process_first():
+                if self.main or not shared:
+                    self.penalty.load(tensors)
 
     def _compare(self, before: dict[str, Any]) -> None:
         now = self._recipe()
@@ -304,6 +362,8 @@ class Session:
         }
         if self.main:
             self.checkpoints.finish(stage.modules.state_dict(), info)
+            if self.penalty:
+                self.penalty.close()
         self.accelerator.wait_for_everyone()
         if self.accelerator.num_processes > 1:
             self.accelerator.free_memory()

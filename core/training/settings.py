@@ -1,9 +1,10 @@
 """How to train, whatever the stage, and the learning rate's schedule."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import UsageError
+from .sharpness import Sharpness
 
 FLOOR = 0.05  # the cosine ends at this share of the learning rate
 
@@ -23,6 +24,7 @@ class FitSettings:
     checkpoint_seconds: float | None = 120.0
     evaluate_every: int | None = None  # steps; None: at the end only
     log_every: int = 20  # steps
+    sharpness: Sharpness = field(default_factory=Sharpness)
 
     def __post_init__(self) -> None:
         if self.precision not in ("bf16", "fp32"):

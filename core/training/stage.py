@@ -23,8 +23,11 @@ class Player:
     `objective(batch)` returns {"loss": scalar, mean over the local batch, ...scalars to log}, with
     the same names on every process.
     A parameter belongs to one player; the other players' parameters are frozen during its turn.
-    AdamW moves the parameters, save the matrices in `muon`: those Muon moves (Jordan et al. 2024),
-    at `muon_gain` times the learning rate.
+    "logits" among the results, a tuple of (B, ..., classes), one a head, are no statistic: SAF and
+    MESA compare them.
+    `optimizer`, adamw or sgd (with the first of `betas` as momentum), moves the parameters, save
+    the matrices in `muon`: those Muon moves (Jordan et al. 2024), at `muon_gain` times the
+    learning rate.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Player:
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.0
+    optimizer: str = "adamw"
     muon: list[nn.Parameter] = field(default_factory=list)
     muon_gain: float = 10.0
 
@@ -41,6 +45,8 @@ class Stage:
     """What `fit` trains. A subclass sets the attributes and overrides what it needs.
 
     `batch` is the global batch: samples a step over all processes and micro-batches.
+    `outputs`: logits a sample over all heads and positions, where the first player's loss starts
+    from such; None: it does not.
     `needs` names the earlier stages whose result it reads; None: all of them.
     `modules` holds every weight of the stage, trainable or not: it is what a checkpoint keeps.
     It is in training mode during the steps, in evaluation mode in `evaluate` and `finish`.
@@ -51,6 +57,7 @@ class Stage:
     batch: int
     players: list[Player]
     modules: nn.Module
+    outputs: int | None = None
     needs: tuple[str, ...] | None = None
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:

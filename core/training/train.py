@@ -27,6 +27,7 @@ from .options import (
 )
 from .pace import Pace
 from .run import Run
+from .sharpness import parse
 from .stage import Stage
 from .start import begin_from, joined_vocabulary, open_start
 from .state import Checkpoints
@@ -95,6 +96,8 @@ def _train(
     torch.manual_seed(seed)
     if start is None:
         config = resolve_config(module, str(options.preset), options.config)
+        if hasattr(module, "fitted"):
+            config = override(config, module.fitted(config, source))
         model = module.Model(config, Vocabulary(source.words()))
     else:
         config = override(start.model.config, options.config)
@@ -231,6 +234,7 @@ def adjust(stages: list[Stage], options: TrainOptions) -> None:
         stage.batch = options.batch or stage.batch
         for player in stage.players:
             player.learning_rate = options.lr or player.learning_rate
+            player.optimizer = options.optimizer or player.optimizer
 
 
 def _known(name: str, names: list[str]) -> None:
@@ -266,7 +270,8 @@ def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
 def _settings(options: TrainOptions) -> FitSettings:
     names = ("seed", "precision", "compile", "accumulate", "checkpoint_every", "evaluate_every")
     given = {name: getattr(options, name) for name in names}
-    return FitSettings(**{name: value for name, value in given.items() if value is not None})
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return FitSettings(**chosen, sharpness=parse(options.sharpness))
 
 
 def _package(

@@ -60,7 +60,7 @@ def test_a_damaged_card(dln, core, monkeypatch, tmp_path, header):
 
 def test_data_list(dln):
     assert "menagerie" in dln("data", "list").out
-    assert dln("data", "list", "-q").out == "menagerie\n"
+    assert dln("data", "list", "-q").out == "menagerie\ndigits\n"
     assert dln("data", "list", "--json").json["data"][0]["name"] == "menagerie"
 
 

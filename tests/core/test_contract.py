@@ -23,6 +23,8 @@ def build(name: str):
     torch.manual_seed(0)
     module = load(MODELS[name])
     config = module.PRESETS[MODELS[name].default_preset]
+    if hasattr(module, "fitted"):
+        config = dataclasses.replace(config, **module.fitted(config, SOURCE))
     return module, module.Model(config, Vocabulary(SOURCE.words()))
 
 

@@ -187,7 +187,9 @@ def test_evaluate_counts_each_head_in_three_ways(stage):
         metrics, clips = stage.evaluate()
     prefixes = ("", "degraded_", "frozen_")
     names = {f"{prefix}{head}_accuracy" for prefix in prefixes for head in HEADS}
-    assert set(metrics) == names - {"frozen_speed_accuracy"}
+    assert set(metrics) == names - {"frozen_speed_accuracy"} | {"accuracy"}
+    heads = [metrics[f"{head}_accuracy"] for head in HEADS]
+    assert metrics["accuracy"] == pytest.approx(sum(heads) / len(heads))
     assert all(0 <= value <= 1 for value in metrics.values())
     assert clips is None
 

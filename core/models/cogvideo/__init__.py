@@ -31,6 +31,11 @@ class Model(nn.Module):
         self.keyframes = Channel(config)
         self.interpolation = Channel(config)
 
+    @property
+    def outputs(self) -> int:
+        """Logits a sample of the key frames' stage, which has most."""
+        return (self.config.frames - 1) * self.config.grid**2 * self.config.codes
+
     def graphs(self) -> dict[str, Graph]:
         """The named functions that generation runs and export writes."""
         from .graphs import build_graphs

@@ -7,7 +7,7 @@ tokenizer's codes, and a channel trains beside a frozen backbone (2205.15868, se
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -43,7 +43,7 @@ class SequenceObjective(nn.Module):
         super().__init__()
         self.backbone, self.channel, self.mask = backbone, channel, mask
 
-    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
         """batch: text and seen (B, S), codes (B, F, N) -> mean nats per predicted code."""
         config, codes = self.backbone.config, batch["codes"].long()
         opening = codes.new_full((*codes.shape[:2], 1), config.symbol("<start_of_image>"))
@@ -56,10 +56,16 @@ class SequenceObjective(nn.Module):
             shifted,
             visibility(config, self.mask, codes.device),
         )
-        scored = {"sequential": slice(1, None), "interpolating": slice(1, None, 2)}
-        chosen = scored.get(self.mask or "", slice(None))
-        loss = F.cross_entropy(logits[:, chosen].flatten(0, 2).float(), codes[:, chosen].flatten())
-        return {"loss": loss}
+        chosen = scored(self.mask)
+        logits, codes = logits[:, chosen], codes[:, chosen]
+        loss = F.cross_entropy(logits.flatten(0, 2).float(), codes.flatten())
+        return {"loss": loss, "logits": (logits,)}
+
+
+def scored(mask: str | None) -> slice:
+    """The frames whose codes a stage learns to predict."""
+    frames = {"sequential": slice(1, None), "interpolating": slice(1, None, 2)}
+    return frames.get(mask or "", slice(None))
 
 
 def visibility(config: Config, mask: str | None, device: torch.device) -> masks.Visibility | None:
@@ -81,6 +87,8 @@ class SequenceStage(Stage):
         self.windows = cut_windows(source, model.config.durations)
         self.channel = self.own_channel()
         self.modules: nn.Module = self.channel or model.image
+        frames = len(range(model.config.frames if self.mask else 1)[scored(self.mask)])
+        self.outputs = frames * model.config.grid**2 * model.config.codes
         self.objective = SequenceObjective(model.image, self.channel, self.mask)
         self.players = [
             Player(

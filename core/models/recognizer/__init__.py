@@ -36,6 +36,11 @@ class Model(nn.Module):
         self.config, self.vocabulary = config, vocabulary
         self.network = Network(config)
 
+    @property
+    def outputs(self) -> int:
+        """Logits a sample, of all heads."""
+        return sum(map(len, self.config.names))
+
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """frames: (B, T, 3, H, W) in [0, 1] -> logits (B, classes) of actor, action, scene, speed.
 
@@ -43,16 +48,29 @@ class Model(nn.Module):
         """
         return self.network(frames)
 
-    @torch.inference_mode()
     def recognize(self, clips: list[Clip]) -> dict[str, list[str]]:
         """The names seen in each clip, one list for each head. Clips of any length and size."""
-        if not clips:
-            return {head: [] for head in HEADS}
+        return self.names(self.features(clips))
+
+    @torch.inference_mode()
+    def features(self, clips: list[Clip]) -> Tensor:
+        """What the heads read of each clip: (B, 3 width). Clips of any length and size."""
         device = next(self.parameters()).device
+        if not clips:
+            return torch.zeros(0, 3 * self.config.width, device=device)
         frames = torch.stack([moments(clip, self.config) for clip in clips])
-        found = self(frames.to(device))
-        classes = self.config.classes
+        return self.network.features(frames.to(device))
+
+    @torch.inference_mode()
+    def names(self, features: Tensor) -> dict[str, list[str]]:
+        """The likeliest name of each clip whose features (B, 3 width) are given, head by head."""
+        found, classes = self.network.read(features), self.config.classes
         return {h: [classes[h][i] for i in found[h].argmax(-1).tolist()] for h in HEADS}
+
+    @torch.inference_mode()
+    def log_probabilities(self, features: Tensor) -> dict[str, Tensor]:
+        """features: (B, 3 width) -> natural logarithms (B, classes) for each head's classes."""
+        return {head: x.log_softmax(-1) for head, x in self.network.read(features).items()}
 
     def graphs(self) -> dict[str, Graph]:
         """The one function of the model: "recognize"."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class RecognizerObjective(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
         """batch: frames uint8 (B, T, 3, H, W), labels int64 (B, 4) in the order of HEADS.
 
         A label may be UNKNOWN, though not those of a whole batch.
@@ -52,7 +52,11 @@ class RecognizerObjective(nn.Module):
             )
             hits = (scores.detach().argmax(-1) == target).sum()
             right[head] = hits / (target != UNKNOWN).sum().clamp(min=1)
-        return {"loss": torch.stack(losses).mean(), **right}
+        return {
+            "loss": torch.stack(losses).mean(),
+            "logits": tuple(logits[head] for head in HEADS),
+            **right,
+        }
 
 
 class RecognizerStage(Stage):
@@ -65,6 +69,7 @@ class RecognizerStage(Stage):
         self.source, self.fresh = sources(source, self.seed)
         self.modules = model
         self.steps, self.batch = 1500, 64
+        self.outputs = model.outputs
         objective = RecognizerObjective(model.network)
         own = list(model.network.parameters())
         self.players = [Player(self.name, objective, own, 2e-3, weight_decay=0.02)]
@@ -98,10 +103,13 @@ class RecognizerStage(Stage):
         return frames[[moment] * len(frames)], np.array([labels[0], still, labels[2], UNKNOWN])
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
-        """How often each head is right on clips that did not teach: clean, degraded, frozen."""
+        """How often each head is right on clips that did not teach: clean (and their mean),
+        degraded, frozen."""
         found = {}
         for kind in ("clean", "degraded", "frozen"):
             scores = self._measure(kind)
+            if kind == "clean":
+                found["accuracy"] = sum(scores.values()) / len(HEADS)
             prefix = "" if kind == "clean" else f"{kind}_"
             found |= {f"{prefix}{head}_accuracy": scores[head] for head in HEADS}
         del found["frozen_speed_accuracy"]

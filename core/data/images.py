@@ -1,0 +1,259 @@
+"""Labelled images as data sets: scikit-learn's handwritten digits, and a folder for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import MissingCapability, UsageError
+from .source import Source
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+EVERY = 5  # of the samples, one is held out where the data does not say which
+TRAIN, TEST = "train", "val"
+
+
+class Images(Protocol):
+    """A data set of images of one class each.
+
+    classes: their names. flips: whether a mirrored image is as good.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def flips(self) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int, size: int) -> np.ndarray:
+        """RGB uint8 (size, size, 3)."""
+        ...
+
+    def label(self, index: int) -> int: ...
+
+    def fingerprint(self) -> str: ...
+
+
+class Stills:
+    """What images lack to be a `Source`: clips that stand still."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    def duration(self, index: int) -> float:
+        return 1.0
+
+    def frames(self, index: int, times: np.ndarray, size: int) -> tuple[np.ndarray, None]:
+        """The same image at each time: RGB uint8 (T, size, size, 3)."""
+        return np.repeat(self.image(index, size)[None], len(times), axis=0), None
+
+    def caption(self, index: int, rng: np.random.Generator) -> str:
+        return self.classes[self.label(index)]
+
+    def words(self) -> list[str]:
+        from ..text.vocabulary import normalise
+
+        return sorted({word for name in self.classes for word in normalise(name)})
+
+    def labels(self, index: int) -> dict[str, str]:
+        return {"class": self.classes[self.label(index)]}
+
+    def image(self, index: int, size: int) -> np.ndarray:
+        raise NotImplementedError
+
+    def label(self, index: int) -> int:
+        raise NotImplementedError
+
+
+class Digits(Stills):
+    """1,797 real handwritten digits of 8 x 8 pixels (UCI; scikit-learn's `load_digits`).
+
+    held_out: False for the four fifths that teach, True for the fifth that does not, None for all.
+    noise: the share of the teaching labels that are wrong, each any other class alike, always the
+    same ones. MissingCapability where scikit-learn is not installed.
+    """
+
+    name = "digits"
+    classes = tuple("0123456789")
+    flips = False
+
+    def __init__(self, held_out: bool | None = False, noise: float = 0.0) -> None:
+        images, labels = _digits()
+        rows = _split(np.arange(len(images)), held_out)
+        self.noise = 0.0 if held_out else noise
+        self._images = np.round(images[rows] * (255 / 16)).astype(np.uint8)
+        self._labels = noisy(labels[rows], len(self.classes), self.noise)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def image(self, index: int, size: int) -> np.ndarray:
+        return resized(Image.fromarray(self._images[index]).convert("RGB"), size)
+
+    def label(self, index: int) -> int:
+        return int(self._labels[index])
+
+    def fingerprint(self) -> str:
+        return sha256(self._images.tobytes() + self._labels.tobytes()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise MissingCapability(
+            "digits come with scikit-learn, which is not installed", 'pip install "dln[data]"'
+        ) from error
+    found = load_digits()
+    return found.images, found.target.astype(np.int64)  # pyright: ignore
+
+
+class ImageFolder(Stills):
+    """A folder with a folder of images for each class, or with train/ and val/ that hold such.
+
+    Without val/ one image in five is held out. held_out and noise as in Digits. UsageError where
+    there are fewer than two classes, or an image cannot be read.
+    """
+
+    flips = True
+
+    def __init__(self, path: str, held_out: bool | None = False, noise: float = 0.0) -> None:
+        self.name = path
+        self.noise = 0.0 if held_out else noise
+        self.classes = tuple(_classes(Path(path)))
+        entries = _entries(Path(path), self.classes, held_out)
+        if not entries:
+            raise UsageError(f"{path} holds no images to {'measure' if held_out else 'learn'} with")
+        self._paths = [file for file, _ in entries]
+        truth = np.array([label for _, label in entries])
+        self._labels = noisy(truth, len(self.classes), self.noise)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def image(self, index: int, size: int) -> np.ndarray:
+        path = self._paths[index]
+        try:
+            with Image.open(path) as image:
+                return resized(image.convert("RGB"), size)
+        except (UnidentifiedImageError, OSError) as error:
+            raise UsageError(f"{path} cannot be read as an image", "remove it") from error
+
+    def label(self, index: int) -> int:
+        return int(self._labels[index])
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = sha256(repr((self.classes, self.noise)).encode())
+        for path in self._paths:
+            digest.update(f"{path.name} {path.stat().st_size}".encode())
+        return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+
+@dataclass(frozen=True)
+class Middles:
+    """One frame of each clip of a data set whose actors are known, with the actor for its class."""
+
+    source: Source
+    classes: tuple[str, ...]
+    flips: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def image(self, index: int, size: int) -> np.ndarray:
+        moment = np.array([self.source.duration(index) / 2])
+        return self.source.frames(index, moment, size)[0][0]
+
+    def label(self, index: int) -> int:
+        labels = self.source.labels(index) or {}
+        return self.classes.index(labels["actor"])
+
+    def fingerprint(self) -> str:
+        return self.source.fingerprint()
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether the folder holds folders of images and no listing of videos."""
+    names = _classes(path) if path.is_dir() else []
+    return bool(names) and any(_files(folder) for folder in _folders(path, names[0]))
+
+
+def resized(image: Image.Image, size: int) -> np.ndarray:
+    """The middle square, (size, size, 3) uint8."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    kind = Image.Resampling.BOX if side >= size else Image.Resampling.BICUBIC
+    return np.asarray(image.resize((size, size), kind, box=box))
+
+
+def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.ndarray:
+    """Symmetric label noise: each label is, with probability `share`, any of the others."""
+    if not 0 <= share < 1:
+        raise UsageError(f"noise is a share from 0 to below 1, not {share:g}")
+    rng = np.random.default_rng(seed)
+    wrong = rng.random(len(labels)) < share
+    shift = rng.integers(1, classes, len(labels))
+    return np.where(wrong, (labels + shift) % classes, labels)
+
+
+def _split(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
+    last = np.arange(len(rows)) % EVERY == EVERY - 1
+    return rows if held_out is None else rows[last == held_out]
+
+
+def _classes(path: Path) -> list[str]:
+    """The names of the class folders, of train/ where there is one."""
+    inner = path / TRAIN if (path / TRAIN).is_dir() else path
+    return sorted(entry.name for entry in inner.iterdir() if entry.is_dir())
+
+
+def _folders(path: Path, name: str) -> list[Path]:
+    places = [path / TRAIN, path / TEST] if (path / TRAIN).is_dir() else [path]
+    return [place / name for place in places if (place / name).is_dir()]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+
+
+def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[tuple[Path, int]]:
+    if len(classes) < 2:
+        raise UsageError(f"{path} has fewer than two folders of images: one for each class")
+    if (path / TEST).is_dir():
+        places = {False: [TRAIN], True: [TEST], None: [TRAIN, TEST]}[held_out]
+        found = [(path / place / name, label) for place in places
+                 for label, name in enumerate(classes)]  # fmt: skip
+        return [(file, label) for folder, label in found if folder.is_dir()
+                for file in _files(folder)]  # fmt: skip
+    return [
+        (file, label)
+        for label, name in enumerate(classes)
+        for file in _folder_split(path, name, held_out)
+    ]
+
+
+def _folder_split(path: Path, name: str, held_out: bool | None) -> list[Path]:
+    files = [file for folder in _folders(path, name) for file in _files(folder)]
+    return [files[row] for row in _split(np.arange(len(files)), held_out)]

@@ -1,0 +1,208 @@
+"""What image classifiers share: the model around a network, its graph, and its training."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...data import open_source
+from ...data.images import Images, Middles
+from ...data.menagerie import ACTORS
+from ...data.table import build_table
+from ...errors import UsageError
+from ...training.events import Note, OnEvent
+from ...training.stage import Player, Stage
+from ..graph import Graph, Range, Value
+
+if TYPE_CHECKING:
+    from ...clip import Clip
+    from ...data import Source
+    from ...text.vocabulary import Vocabulary
+    from ...training.options import TrainOptions
+
+FRESH = 2000  # clips that measure, where images are cut from clips
+SHIFT = 1 / 8  # of the image's side, that training moves it by
+
+
+class Classifier(nn.Module):
+    """Images to the logits of classes, with the sizes and names of its configuration.
+
+    config has classes (how many), names (of them, or ()), image_size and smoothing.
+    """
+
+    def __init__(self, network: nn.Module, config: Any, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.network, self.config, self.vocabulary = network, config, vocabulary
+
+    @property
+    def outputs(self) -> int:
+        """Logits a sample."""
+        return self.config.classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: (B, 3, H, W) in [0, 1] -> logits (B, classes)."""
+        return self.network((images - 0.5) * 4)
+
+    def graphs(self) -> dict[str, Graph]:
+        """The one function of the model: "classify"."""
+        graph = Graph("classify", _AsTuple(self), ("logits",), self._example,
+                      {"batch": Range(1, 8, 64)})  # fmt: skip
+        return {graph.name: graph}
+
+    def _example(self, batch: int) -> dict[str, Value]:
+        size = self.config.image_size
+        return {"images": torch.rand(batch, 3, size, size)}
+
+
+class _AsTuple(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.model(images),)
+
+
+def check_config(config: Any) -> None:
+    """UsageError for sizes that no classifier has."""
+    for name in ("image_size", "classes", "width"):
+        if getattr(config, name) < 1:
+            raise UsageError(f"{name} must be positive, not {getattr(config, name)}")
+    if config.names and len(config.names) != config.classes:
+        raise UsageError(f"{len(config.names)} names for {config.classes} classes")
+    if not 0 <= config.smoothing < 1:
+        raise UsageError(f"smoothing is from 0 to below 1, not {config.smoothing}")
+
+
+def fitted(config: Any, source: Source) -> dict[str, Any]:
+    """The fields of a configuration that the data decide: the classes."""
+    names = labelled(source).classes
+    return {"classes": len(names), "names": names}
+
+
+def labelled(source: Source) -> Images:
+    """The source as images of one class each. UsageError where it names none."""
+    if hasattr(source, "classes"):
+        return source  # pyright: ignore[reportReturnType]
+    if (source.labels(0) or {}).get("actor") is None:
+        raise UsageError(
+            f"{source.name} does not say what its images show",
+            "--data digits, menagerie, or a folder with a folder of images for each class",
+        )
+    return Middles(source, ACTORS)
+
+
+def measuring(source: Source, data: str, seed: int) -> Images:
+    """The images that never teach."""
+    if hasattr(source, "classes"):
+        return labelled(open_source(data, held_out=True))
+    return labelled(open_source(data, count=min(len(source), FRESH), seed=seed + 1))
+
+
+class ClassifierObjective(nn.Module):
+    """Cross-entropy of the class, and how often the largest logit is right."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
+        """batch: images uint8 (B, 3, H, W), labels (B,)."""
+        logits = self.model(batch["images"].float() / 255)
+        smoothing = self.model.config.smoothing if self.training else 0.0
+        loss = F.cross_entropy(logits.float(), batch["labels"], label_smoothing=smoothing)
+        hits = (logits.detach().argmax(-1) == batch["labels"]).float().mean()
+        return {"loss": loss, "logits": (logits,), "accuracy": hits}
+
+
+class ClassifierStage(Stage):
+    """Images to their classes, by SGD with momentum or as `player` says."""
+
+    name = "classifier"
+
+    def __init__(
+        self, model: Classifier, source: Source, options: TrainOptions, **player: Any
+    ) -> None:
+        self.model, self.modules, self.seed = model, model, options.seed or 0
+        self.options, self.source = options, labelled(source)
+        if len(self.source.classes) != model.config.classes:
+            raise UsageError(
+                f"{source.name} has {len(self.source.classes)} classes, the model "
+                f"{model.config.classes}",
+                "leave --set classes out: the data say how many there are",
+            )
+        self.fresh = measuring(source, options.data or "menagerie", self.seed)
+        self.steps, self.batch = 2000, 64
+        self.outputs = model.outputs
+        chosen = {"learning_rate": 0.05, "optimizer": "sgd", "weight_decay": 5e-4} | player
+        own = list(model.network.parameters())
+        self.players = [Player(self.name, ClassifierObjective(model), own, **chosen)]
+
+    def prepare(self, cache: Path, on_event: OnEvent) -> None:
+        on_event(Note(f"{len(self.source)} images to learn, {len(self.fresh)} to measure with"))
+        workers = self.options.workers or 0
+        self.table = images_table(self.source, self._size, cache / "images.bin", workers)
+        self.fresh_table = images_table(self.fresh, self._size, cache / "fresh.bin", workers)
+        self.labels = label_array(self.source)
+        self.fresh_labels = label_array(self.fresh)
+
+    @property
+    def _size(self) -> int:
+        return self.model.config.image_size
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        images = [
+            self._moved(self.table[index], np.random.default_rng([self.seed, epoch, int(index)]))
+            for index in indices
+        ]
+        labels = torch.from_numpy(self.labels[indices])
+        return {"images": torch.from_numpy(np.stack(images)), "labels": labels}
+
+    def _moved(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Shifted by up to an eighth of its side, and perhaps mirrored."""
+        most = round(self._size * SHIFT)
+        padded = np.pad(image, ((0, 0), (most, most), (most, most)), mode="edge")
+        top, left = rng.integers(0, 2 * most + 1, 2)
+        cut = padded[:, top : top + self._size, left : left + self._size]
+        return cut[:, :, ::-1].copy() if self.source.flips and rng.random() < 0.5 else cut
+
+    def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
+        """Accuracy and loss on the images that never teach."""
+        device = next(self.modules.parameters()).device
+        sums = {"accuracy": 0.0, "loss": 0.0}
+        for rows in np.array_split(np.arange(len(self.fresh)), -(-len(self.fresh) // 256)):
+            images = torch.from_numpy(self.fresh_table[rows]).to(device)
+            labels = torch.from_numpy(self.fresh_labels[rows]).to(device)
+            found = self.players[0].objective({"images": images, "labels": labels})
+            sums = {name: total + float(found[name]) * len(rows) for name, total in sums.items()}
+        return {name: total / len(self.fresh) for name, total in sums.items()}, None
+
+
+def images_table(source: Images, size: int, path: Path, workers: int) -> np.ndarray:
+    """Every image: uint8 (N, 3, size, size)."""
+    fill = partial(_row, source, size)
+    key = f"{source.fingerprint()} {size}"
+    return build_table(path, len(source), (3, size, size), np.uint8, fill, workers=workers, key=key)
+
+
+def _row(source: Images, size: int, index: int) -> np.ndarray:
+    return np.moveaxis(source.image(index, size), -1, 0)
+
+
+def label_array(source: Images) -> np.ndarray:
+    """The class of every image: int64 (N,)."""
+    return np.array([source.label(index) for index in range(len(source))], dtype=np.int64)
+
+
+def sample(engine: Any, model: Any, request: Any, on_progress: Any) -> Clip:
+    """A classifier makes no clips: UsageError."""
+    raise UsageError("a classifier makes no clips", hint="dln models list")
