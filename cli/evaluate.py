@@ -1,6 +1,7 @@
 """`dln evaluate`: how well a model's clips show what their prompts ask for."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,13 @@ def evaluate(
     precision: Annotated[
         Precision, typer.Option(help="Of --engine onnx and trt.")
     ] = Precision.fp32,
+    i3d: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="StyleGAN-V's i3d_torchscript.pt, for the Fréchet video distance on it too.",
+        ),
+    ] = None,
     seed: FixedSeed = 0,
     device: Device = "auto",
     json: Json = False,
@@ -39,10 +47,14 @@ def evaluate(
 ) -> Result:
     """Generate clips for drawn prompts and let the bundled recognizer judge them.
 
+    Says how often it sees what was asked for, and how far the clips are from real ones: Fréchet
+    and kernel distance on its features, which compare only at the same --count.
+
     \b
     Examples:
       dln evaluate cogvideo --count 100
       dln evaluate runs/mine --held-out --json
+      dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
     """
     from dln.core.metrics.alignment import evaluate as measure
     from dln.core.models.package import load_model
@@ -54,7 +66,7 @@ def evaluate(
     with progress() as report:
         metrics = measure(loaded, count=count, seed=seed, held_out=PAIRS[held_out],
                           on_progress=report, settings=settings, device=device,
-                          engine=runner)  # fmt: skip
+                          engine=runner, i3d=i3d)  # fmt: skip
     rows = list(lines(metrics))
     brief = [f"{name} {value}" for name, value in rows]
     data = {"model": model, "seed": seed, "engine": runner.name if runner else "torch",
@@ -63,17 +75,21 @@ def evaluate(
 
 
 def lines(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A row a metric, a share with its 95 % interval, and one a clip that shows something else."""
+    """A row a metric, with its 95 % interval if any, and one a clip that shows something else."""
     for name, value in metrics.items():
-        stem = name.removesuffix("_accuracy")
         label = name.replace("_", " ")
         if name.endswith(("_low", "_high")):
             continue
-        if metrics.get(f"{stem}_low") is not None:
-            low, high = (number(metrics[f"{stem}_{end}"]) for end in ("low", "high"))
-            yield label, f"{number(value)} (95 %: {low} to {high})"
-        elif name.endswith("confusions"):
+        if name.endswith("confusions"):
             for miss in value:
                 yield "seen otherwise", f"{miss['prompt']}: {miss['seen']}"
         else:
-            yield label, number(value)
+            yield label, number(value) + interval(name, metrics)
+
+
+def interval(name: str, metrics: Mapping[str, Any]) -> str:
+    """What follows a value: actor_accuracy has actor_low and actor_high, kernel_distance has
+    kernel_distance_low and kernel_distance_high, and most have none."""
+    stem = name.removesuffix("_accuracy")
+    low, high = (metrics.get(f"{stem}_{end}") for end in ("low", "high"))
+    return "" if low is None or high is None else f" (95 %: {number(low)} to {number(high)})"

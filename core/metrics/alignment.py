@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from ..clip import Clip
 from ..data.menagerie import caption, describe
 from ..data.menagerie.source import Menagerie
 from ..errors import UsageError
-from ..generate import Request, generate
+from ..generate import Request, generate, pick_device
 from ..models.graph import Engine
-from ..models.package import Loaded, load_model
+from ..models.package import Loaded
+from .judge import JUDGED, load_judge
+from .likeness import Likeness
 
 OnProgress = Callable[[int, int, str], None]
 
-JUDGED = ("actor", "action", "scene")
 PROMPT_SEED = 20_000  # the menagerie's seeds for prompts, for frames and for the judge's own test
 FRAME_SEED = 10_000
 REAL_SEED = 30_000
@@ -37,32 +38,37 @@ def evaluate(
     settings: dict[str, Any] | None = None,
     device: str = "auto",
     engine: Engine | None = None,
+    i3d: Path | None = None,
 ) -> dict[str, Any]:
     """Generate `count` clips for drawn prompts and count how many show what was asked for.
 
     Clip i is made from seed i. held_out: True for the pairs of actor and action that the
     menagerie keeps from training (every metric is then named held_out_...), False for the
     others, None for both. settings: those of a Request, such as guidance; engine: what runs the
-    graphs. Accuracies come with
-    95 % Wilson intervals and are None where no prompt names the thing. A model with a
-    tokenizer is measured on real frames too. UsageError for a model that takes no prompt,
+    graphs. Accuracies come with 95 % Wilson intervals and are None where no prompt names the
+    thing. How far the clips are from as many real ones is what `Likeness` finds, also on the
+    features of `i3d`, the TorchScript file of a detector. A model with a tokenizer is measured on
+    real frames too. UsageError for a model that takes no prompt or for a file that is no detector,
     MissingCapability where the recognizer's weights are not installed.
     """
     _require_text_to_video(loaded)
     report = on_progress or (lambda done, total, what: None)
-    recognizer, outcomes, seconds = _judge(), [], 0.0
+    recognizer, outcomes, seconds = load_judge(), [], 0.0
+    likeness = Likeness(i3d, pick_device(device) if i3d else "cpu")
     for number, prompt in enumerate(draw_prompts(count, seed, held_out)):
         began = time.perf_counter()
         request = Request(prompt, seed=number, **(settings or {}))
         clip = generate(loaded, request, engine=engine, device=device).clip
         seconds += time.perf_counter() - began
-        outcomes.append((prompt, describe(prompt), _single(judge([clip]))))
+        seen = recognizer.model.names(likeness.add(clip))  # pyright: ignore
+        outcomes.append((prompt, describe(prompt), _single(seen)))
         report(number + 1, count, "clips")
     found = score(outcomes) | {
         "count": count,
         "seconds_per_clip": seconds / count,
         "recognizer_sha256": recognizer.sha256,
     }
+    found |= likeness.against(Menagerie(count, FRAME_SEED + seed, held_out), report)
     if hasattr(loaded.model, "tokenizer"):
         found |= tokenizer_psnr(loaded, count, seed, held_out, on_progress)
     return {f"held_out_{key}": found[key] for key in found} if held_out else found
@@ -125,15 +131,10 @@ def judge(clips: list[Clip]) -> dict[str, list[str]]:
 
     Raises MissingCapability where its weights are not installed.
     """
-    model: Any = _judge().model
+    model: Any = load_judge().model
     parts = [model.recognize(clips[start : start + 64]) for start in range(0, len(clips), 64)]
     heads = model.config.classes
     return {head: [name for part in parts for name in part[head]] for head in heads}
-
-
-@lru_cache(maxsize=1)
-def _judge() -> Loaded:
-    return load_model("recognizer")
 
 
 def _single(found: dict[str, list[str]]) -> dict[str, str]:
@@ -146,7 +147,7 @@ def accuracy_on_real(count: int = 1000, held_out: bool | None = None) -> dict[st
     held_out: True for the pairs that generators never see, False for the others, None for all.
     """
     source = Menagerie(count, REAL_SEED, held_out)
-    clips = (clip for _, clip, _ in _real_clips(source, _judge().model.config.image_size))  # pyright: ignore
+    clips = (clip for _, clip, _ in _real_clips(source, load_judge().model.config.image_size))  # pyright: ignore
     seen = judge(list(clips))
     truth = [source.labels(index) for index in range(count)]
     return {

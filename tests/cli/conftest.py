@@ -145,11 +145,11 @@ class FakeCore:
         return run
 
     def evaluate(
-        self, loaded, *, count: int, seed: int, held_out, settings, device, engine, on_progress
+        self, loaded, *, count: int, seed: int, held_out, settings, device, engine, i3d, on_progress
     ) -> dict[str, Any]:
         self.engines.append(engine)
         asked = {"count": count, "seed": seed, "held_out": held_out, "settings": settings}
-        self.evaluations.append(asked)
+        self.evaluations.append(asked | {"i3d": i3d})
         on_progress(count, count, "clips")
         return self.metrics
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...training.stage import Stage
     from ...training.train import TrainOptions
 
-__all__ = ["HEADS", "PRESETS", "Config", "Model", "moments", "sample", "stages"]
+__all__ = ["HEADS", "PRESETS", "Config", "Model", "moment_places", "moments", "sample", "stages"]
 
 
 class Model(nn.Module):
@@ -97,10 +97,15 @@ class _InOrder(nn.Module):
 
 def moments(clip: Clip, config: Config) -> Tensor:
     """The frames shown at even moments, first and last included: (T, 3, H, W) in [0, 1]."""
-    places = torch.arange(config.frames) * (len(clip.frames) - 1) // max(1, config.frames - 1)
+    places = moment_places(len(clip.frames), config)
     pixels = torch.from_numpy(clip.frames[places.numpy()]).movedim(-1, -3).float() / 255
     size = (config.image_size, config.image_size)
     return pixels if pixels.shape[-2:] == size else F.interpolate(pixels, size, mode="area")
+
+
+def moment_places(frames: int, config: Config) -> Tensor:
+    """Which of a clip's `frames` frames are looked at: int64 (T,), ascending, maybe repeated."""
+    return torch.arange(config.frames) * (frames - 1) // max(1, config.frames - 1)
 
 
 def stages(model: Model, source: Source, options: TrainOptions) -> list[Stage]:

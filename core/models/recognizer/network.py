@@ -60,11 +60,23 @@ class Network(nn.Module):
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """frames: (B, T, 3, H, W) in [0, 1] -> logits (B, classes) of each head."""
+        return self.read(self.features(frames))
+
+    def features(self, frames: Tensor) -> Tensor:
+        """frames: (B, T, 3, H, W) in [0, 1] -> (B, 3 width), all that the heads read.
+
+        The mean over the frames; then mean and maximum after the frames have met.
+        """
         flat = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         seen = self.trunk(flat).unflatten(0, (-1, frames.shape[1]))
         x = seen.transpose(1, 2)
         x = x + F.relu(self.before(x))
         x = x + F.relu(self.after(x))
-        still, moving = seen.mean(dim=1), torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)
+        return torch.cat([seen.mean(dim=1), x.mean(dim=2), x.amax(dim=2)], dim=1)
+
+    def read(self, features: Tensor) -> dict[str, Tensor]:
+        """features: (B, 3 width) -> logits (B, classes) of each head."""
+        width = self.before.in_channels
+        still, moving = features[:, :width], features[:, width:]
         inputs = {"actor": still, "scene": still}
         return {head: self.heads[head](inputs.get(head, moving)) for head in HEADS}
