@@ -60,6 +60,10 @@ def generate(
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, help="Clips, with seeds one after the other.")
     ] = 1,
+    best_of: Annotated[
+        int,
+        typer.Option(min=1, help="Candidates for each clip; the recognizer keeps the best one."),
+    ] = 1,
     engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
     precision: Annotated[
         Precision, typer.Option(help="Of --engine onnx and trt.")
@@ -92,18 +96,20 @@ def generate(
       dln generate "lion drinking"
       dln generate "лев пьёт воду" --seed 7
       dln generate "cat dancing" --count 4 --out clips/ --frames 32
+      dln generate "chick drinking" --best-of 4
       dln generate "lion drinking" --model runs/mine --out lion.gif
       dln generate "lion drinking" --engine onnx
     """
     if engine is Engine.torch and (graphs or precision is not Precision.fp32):
         raise UsageError("--precision and --graphs are of exported graphs.", "--engine onnx")
     check_prompt(prompt, model)
+    check_rank(prompt, best_of)
     first = draw_seed() if seed is None else seed
     seeds = seeds_from(first, count)
     paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out)
     wish = dict(frames=frames, fps=fps, guidance=guidance, temperature=temperature, top_p=top_p)
     wanted = Runner(engine, precision, graphs, device)
-    job = Job(prompt, model, seeds, paths, wanted, given(wish), native, force)
+    job = Job(prompt, model, seeds, paths, wanted, given(wish), native, force, best_of)
     check_places(paths, force)
     if dry_run:
         return intention(job)
@@ -141,6 +147,7 @@ class Job:
     wish: dict[str, Any]
     native: bool
     force: bool
+    best_of: int = 1
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -148,7 +155,8 @@ class Job:
         runner = {"engine": self.runner.engine.value, "device": self.runner.device}
         if self.runner.engine is not Engine.torch:
             runner["precision"] = self.runner.precision.value
-        return named | runner | self.wish
+        ranked = {"best_of": self.best_of} if self.best_of > 1 else {}
+        return named | runner | ranked | self.wish
 
 
 def given(wish: dict[str, Any]) -> dict[str, Any]:
@@ -173,6 +181,14 @@ def check_fit(prompt: str, spec: "Spec") -> None:
         raise UsageError(f"{spec.name} needs a prompt.", 'dln generate "lion drinking"')
     if prompt.strip() and not spec.text:
         raise UsageError(f"{spec.name} reads no prompt.", f"dln generate --model {spec.name}")
+
+
+def check_rank(prompt: str, best_of: int) -> None:
+    """UsageError where there are candidates and the prompt names nothing to rank them by."""
+    if best_of > 1:
+        from dln.core.best import named
+
+        named(prompt)
 
 
 def draw_seed() -> int:
@@ -209,17 +225,31 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list["Made"]:
 
 def make(job: Job, loaded: Any, seed: int, engine: Any) -> "Made":
     from dln.core.generate import Request
-    from dln.core.generate import generate as compute
 
     request = Request(prompt=job.prompt, seed=seed, **job.wish)
     with progress() as report:
-        result = compute(loaded, request, engine=engine, device=job.runner.device,
-                         on_progress=report)  # fmt: skip
+        options: Any = dict(engine=engine, device=job.runner.device, on_progress=report)
+        result = computed(loaded, request, job.best_of, options)
     for remark in result.notes:
         screen.note(remark)
     seconds = ", ".join(f"{name} {value:.2f} s" for name, value in result.seconds.items())
     screen.detail(f"seed {seed}: {seconds}")
     return result
+
+
+def computed(loaded: Any, request: Any, best_of: int, options: Any) -> "Made":
+    """One clip, or the best of several; what each scored is said where details are asked for."""
+    if best_of == 1:
+        from dln.core.generate import generate as compute
+
+        return compute(loaded, request, **options)
+    from dln.core.best import generate_best
+
+    best = generate_best(loaded, request, best_of, **options)
+    for number, each in enumerate(best.candidates):
+        kept = ", kept" * (number == best.winner)
+        screen.detail(f"candidate {number}, seed {each.seed}: score {each.score:.3f}{kept}")
+    return best
 
 
 def write(result: "Made", path: Path, native: bool, force: bool) -> None:
@@ -271,8 +301,17 @@ def summary(job: Job, made: Sequence["Made"]) -> Result:
 
 
 def account(path: str, seed: int, result: "Made") -> dict[str, Any]:
-    """One clip's entry in the JSON object."""
+    """One clip's entry in the JSON object; of several candidates, the seed is the winner's."""
     frames, height, width = result.clip.frames.shape[:3]
     size = {"frames": frames, "height_px": height, "width_px": width, "fps": result.clip.fps}
     times = {f"{name}_s": round(value, 4) for name, value in result.seconds.items()}
-    return {"path": path, "seed": seed, **size, **times}
+    return {"path": path, "seed": seed, **size, **times, **ranking(result)}
+
+
+def ranking(result: Any) -> dict[str, Any]:
+    """Of the best of several: every candidate with its score, which one won, and its own seed."""
+    candidates = getattr(result, "candidates", [])
+    if not candidates:
+        return {}
+    told = [{"seed": each.seed, "score": each.score} for each in candidates]
+    return {"seed": told[result.winner]["seed"], "winner": result.winner, "candidates": told}

@@ -70,11 +70,12 @@ def log_probability(clip: Clip, asked: dict[str, str]) -> float:
     MissingCapability where its weights are not installed.
     """
     model: Any = load_judge().model
-    found = model.log_probabilities(model.features([clip]))
+    places = {}
     for head, name in asked.items():
-        if name not in model.config.classes[head]:
+        if name not in (classes := model.config.classes[head]):
             raise UsageError(f"the recognizer knows no {head} {name!r}")
-    places = {head: model.config.classes[head].index(name) for head, name in asked.items()}
+        places[head] = classes.index(name)
+    found = model.log_probabilities(model.features([clip]))
     return sum(float(found[head][0, place]) for head, place in places.items())
 
 
@@ -98,24 +99,25 @@ def generate_best(
     """
     if count < 1:
         raise UsageError(f"the best of {count} clips cannot be kept")
-    asked = {} if score else named(request.prompt)
-    rank = score or (lambda clip: log_probability(clip, asked))
+    score = score or scorer(request.prompt)
     kept, candidates, seconds = None, [], {"rank": 0.0}
     for number in range(count):
-        seed = candidate_seed(request.seed, number)
-        made = generate(loaded, replace(request, seed=seed), engine=engine, device=device,
-                        on_progress=on_progress)  # fmt: skip
+        candidate = replace(request, seed=candidate_seed(request.seed, number))
+        made = generate(loaded, candidate, engine=engine, device=device, on_progress=on_progress)
         began = time.perf_counter()
-        candidates.append(Candidate(seed, rank(made.clip)))
+        candidates.append(Candidate(candidate.seed, score(made.clip)))
         spent = made.seconds | {"rank": time.perf_counter() - began}
         seconds = {part: seconds.get(part, 0.0) + value for part, value in spent.items()}
         if kept is None or candidates[-1].score > candidates[kept[0]].score:
             kept = number, made
-        if on_progress:
-            on_progress(number + 1, count, "candidates")
     assert kept is not None
     winner, made = kept
-    told = {"candidates": count, "winner": winner, "seed": request.seed,
-            "score": candidates[winner].score}  # fmt: skip
-    receipt = made.receipt | {"best_of": told}
+    told = {"candidates": count, "winner": winner, "seed": request.seed}
+    receipt = made.receipt | {"best_of": told | {"score": candidates[winner].score}}
     return Best(made.clip, receipt, made.notes, seconds, candidates, winner)
+
+
+def scorer(prompt: str) -> Score:
+    """`log_probability` of what the prompt names. UsageError as for `named`."""
+    asked = named(prompt)
+    return lambda clip: log_probability(clip, asked)

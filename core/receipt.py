@@ -1,6 +1,7 @@
 """Receipts: what made a clip, kept as JSON in the metadata of its file.
 
-A receipt has the keys schema, prompt, seed, model, weights_sha256, engine, settings and versions.
+A receipt has the keys schema, prompt, seed, model, weights_sha256, engine, settings and versions;
+that of the best of several clips also best_of, while its seed alone makes the clip again.
 It lies in the tag `comment` of mp4 and webm, the comment of a gif, the text chunk of a png.
 """
 
