@@ -43,6 +43,22 @@ def bench(
     limit: Annotated[
         float, typer.Option(min=1.0, help="Seconds that one engine may take in all.")
     ] = 1800.0,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Train instead, by sgd,sam,saf,mesa, and compare."),
+    ] = None,
+    data: Annotated[
+        str, typer.Option(metavar="NAME|DIR", help="What --against trains on.")
+    ] = "menagerie",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings a method of --against.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each such training.")] = 40,
+    count: Annotated[
+        int | None, typer.Option(min=2, help="Samples of the menagerie for --against.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Of --against; default the model's.")] = None,
+    sharpness: Annotated[
+        str | None, typer.Option(metavar="KEY=VALUE,...", help="As in dln train, for --against.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Write a report with a chart there."),
@@ -62,7 +78,10 @@ def bench(
       dln bench
       dln bench runs/mine --engine onnx --engine trt --runs 20 --out report/
       dln bench --engine torch --threads 1 --json
+      dln bench resnet --against sgd,sam,saf,mesa --data digits,noise=0.2 --epochs 60
     """
+    if against is not None:
+        return trained(model, against, data, seeds, epochs, count, lr, sharpness, out, force)
     from dln.export.bench import BenchRequest
 
     if out is not None:
@@ -81,6 +100,37 @@ def bench(
     )
     found = measure(asked)
     return summary(found, [] if out is None else report(out, found))
+
+
+def trained(
+    model: str,
+    against: str,
+    data: str,
+    seeds: int,
+    epochs: int,
+    count: int | None,
+    lr: float | None,
+    sharpness: str | None,
+    out: Path | None,
+    force: bool,
+) -> Result:
+    """The study of methods for flat minima."""
+    from dln.core.training.sharpness import parse
+    from dln.core.training.study import Request, study
+    from dln.core.training.study_report import COLUMNS, NUMBERS, PAGE, PICTURE, about, cells, write
+
+    methods = tuple(filter(None, (word.strip() for word in against.split(","))))
+    settings = parse(f"none,{sharpness}" if sharpness else None)
+    asked = Request(model, data, methods, seeds, epochs, lr=lr, count=count, settings=settings)
+    if out:
+        check_places([out / PAGE, out / PICTURE, out / NUMBERS], force)
+    with progress() as report:
+        found = study(asked, report)
+    paths = [str(path) for path in write(out, found)] if out else []
+    rows = cells(found)
+    brief = [f"{row.method} {row.accuracy:.4f} {row.top_hessian_eigenvalue:.4g}"
+             for row in found.rows()]  # fmt: skip
+    return Result({**found.to_json(), "report": paths}, table(COLUMNS, rows, about(found)), brief)
 
 
 def check_report(folder: Path, force: bool) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,7 @@ from .options import (
 )
 from .pace import Pace
 from .run import Run
-from .sharpness import parse
+from .sharpness import Sharpness, parse
 from .stage import Stage
 from .start import begin_from, joined_vocabulary, open_start
 from .state import Checkpoints
@@ -121,8 +122,10 @@ def _train(
         if report is not None and report.problems:
             on_event(Note(report.summary()))
         on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
-        for stage in selected(stages, options.stage, run):
-            _train_stage(stage, _settings(options), run, accelerator, on_event, pace)
+        chosen = selected(stages, options.stage, run)
+        for stage in chosen:
+            settings = flattened(stage, chosen, _settings(options))
+            _train_stage(stage, settings, run, accelerator, on_event, pace)
         if accelerator.is_main_process:
             _package(model, stages, run, options, on_event)
         accelerator.wait_for_everyone()
@@ -272,6 +275,14 @@ def _settings(options: TrainOptions) -> FitSettings:
     given = {name: getattr(options, name) for name in names}
     chosen = {name: value for name, value in given.items() if value is not None}
     return FitSettings(**chosen, sharpness=parse(options.sharpness))
+
+
+def flattened(stage: Stage, chosen: list[Stage], settings: FitSettings) -> FitSettings:
+    """SAF and MESA go where the loss starts from logits; among such stages the others train
+    without. Where there is none, the stage itself says so."""
+    takes = stage.outputs is not None or all(other.outputs is None for other in chosen)
+    plain = settings.sharpness.tracks and not takes
+    return replace(settings, sharpness=Sharpness()) if plain else settings
 
 
 def _package(

@@ -17,12 +17,16 @@ sys.path.append(str(Path(__file__).parent))
 from toy_classes import SAF, Classes, settings
 from toy_training import QUICK, Toy, weights
 
+from dln.core.data import open_source
 from dln.core.errors import Interrupted, UsageError
+from dln.core.models.registry import MODELS, load
+from dln.core.text.vocabulary import Vocabulary
 from dln.core.training import history as history_module
 from dln.core.training.batches import Batches
 from dln.core.training.events import silent
-from dln.core.training.fit import fit
+from dln.core.training.fit import FitSettings, fit
 from dln.core.training.history import History
+from dln.core.training.options import TrainOptions
 from dln.core.training.run import Run
 from dln.core.training.sharpness import (
     Mesa,
@@ -33,6 +37,7 @@ from dln.core.training.sharpness import (
     parse,
     trajectory,
 )
+from dln.core.training.train import flattened
 
 SCRIPT = str(Path(__file__).with_name("toy_classes.py"))
 PLAIN = Sharpness()
@@ -292,3 +297,32 @@ def test_a_method_as_text(text: str):
 def test_what_is_no_method(text: str, message: str):
     with pytest.raises(UsageError, match=message):
         parse(text)
+
+
+def test_cogvideo_s_tokens_have_a_trajectory(tmp_path: Path):
+    """What the transformers' stages say of their outputs is what their objectives give."""
+    module = load(MODELS["cogvideo"])
+    source = open_source("menagerie", count=2)
+    model = module.Model(module.PRESETS["tiny"], Vocabulary(source.words()))
+    stages = module.stages(model, source, TrainOptions(data="menagerie", seed=0, precision="fp32"))
+    tokens = [stage for stage in stages if stage.outputs is not None]
+    assert [stage.name for stage in tokens] == ["image", "keyframes", "interpolation"]
+    for stage in tokens:
+        stage.prepare(tmp_path, silent)
+        batch = stage.collate(np.array([0]), 0)
+        objective = stage.players[0].objective
+        mesa = Mesa(Sharpness("mesa", start=0), objective)
+        logits = objective(batch)["logits"]
+        assert sum(part[0].numel() for part in logits) == stage.outputs
+        found = mesa({**batch, "epoch": torch.ones(1)}, logits)
+        assert found is not None
+        assert float(found.detach()) == pytest.approx(0, abs=1e-3)
+    assert model.outputs == max(stage.outputs or 0 for stage in tokens)
+
+
+def test_stages_without_logits_train_without():
+    chosen = FitSettings(sharpness=Sharpness("mesa"))
+    plain, tokens = Toy(), Classes()
+    assert flattened(tokens, [plain, tokens], chosen) == chosen
+    assert flattened(plain, [plain, tokens], chosen).sharpness == PLAIN
+    assert flattened(plain, [plain], chosen) == chosen

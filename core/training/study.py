@@ -1,0 +1,219 @@
+"""SGD, SAM, SAF and MESA side by side: the same data, the same first weights, the same order."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UsageError, closest
+from .events import Evaluated, Event, Stepped, silent
+from .fit import fit
+from .options import TrainOptions, override
+from .run import Run
+from .settings import FitSettings
+from .sharpness import METHODS, Sharpness
+from .stage import Stage
+
+BASE = "sgd"  # what `METHODS` call none
+PROBED = 512  # samples whose loss surface is looked at
+PIECE = 128
+HORIZON = 5.0  # epochs over which MESA averages, unless its decay is given
+
+OnProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compare: every method once for each seed.
+
+    count: samples of the data set, None for all. lr None: the stage's own.
+    """
+
+    model: str
+    data: str
+    methods: tuple[str, ...] = (BASE, "sam", "saf", "mesa")
+    seeds: int = 5
+    epochs: int = 40
+    batch: int = 64
+    lr: float | None = None
+    count: int | None = None
+    preset: str | None = None
+    settings: Sharpness = field(default_factory=Sharpness)
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
+            if method != BASE and method not in METHODS[1:]:
+                known = (BASE, *METHODS[1:])
+                raise UsageError(f"no method {method!r}.{closest(method, known)}",
+                                 f"of {', '.join(known)}")  # fmt: skip
+        if BASE not in self.methods:
+            raise UsageError(f"every ratio is to {BASE}: --against {BASE},...")
+        if min(self.seeds, self.epochs, self.batch) < 1:
+            raise UsageError("seeds, epochs and batch are at least 1")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training. step_ms: median; memory_mib: what the method holds beside plain training;
+    the rest of the training set's loss around the final weights."""
+
+    method: str
+    seed: int
+    accuracy: float
+    step_ms: float
+    memory_mib: float
+    train_loss: float
+    top_hessian_eigenvalue: float
+    sam_sharpness: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method over all seeds. flatter: seeds in which its eigenvalue is below SGD's; step_ratio:
+    the median of the seeds' step times over SGD's."""
+
+    method: str
+    accuracy: float
+    accuracy_deviation: float
+    top_hessian_eigenvalue: float
+    sam_sharpness: float
+    flatter: int
+    step_ratio: float
+    memory_mib: float
+
+
+@dataclass(frozen=True)
+class Study:
+    request: Request
+    arms: tuple[Arm, ...]
+
+    def rows(self) -> list[Row]:
+        return [self._row(method) for method in self.request.methods]
+
+    def _row(self, method: str) -> Row:
+        base = [arm for arm in self.arms if arm.method == BASE]
+        own = [arm for arm in self.arms if arm.method == method]
+        pairs = list(zip(own, base, strict=True))
+        accuracies = [arm.accuracy for arm in own]
+        return Row(
+            method,
+            statistics.fmean(accuracies),
+            statistics.stdev(accuracies) if len(own) > 1 else 0.0,
+            statistics.fmean(arm.top_hessian_eigenvalue for arm in own),
+            statistics.fmean(arm.sam_sharpness for arm in own),
+            sum(a.top_hessian_eigenvalue < b.top_hessian_eigenvalue for a, b in pairs),
+            statistics.median(a.step_ms / b.step_ms for a, b in pairs),
+            own[0].memory_mib,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "request": asdict(self.request),
+            "rows": [asdict(row) for row in self.rows()],
+            "arms": [asdict(arm) for arm in self.arms],
+        }
+
+
+def study(request: Request, on_progress: OnProgress | None = None) -> Study:
+    """Train every method with every seed, one after the other.
+
+    Gradients are not clipped and the weights not averaged: what flattens is the method alone.
+    """
+    from accelerate import Accelerator
+
+    from ..data import open_source
+    from .allocator import keep_freed_memory
+
+    keep_freed_memory()
+    report = on_progress or (lambda done, total, what: None)
+    source = open_source(request.data, count=request.count)
+    accelerator, arms = Accelerator(mixed_precision="no"), []
+    total = request.seeds * len(request.methods)
+    with TemporaryDirectory(prefix="dln-study-") as folder:
+        for seed in range(request.seeds):
+            for method in request.methods:
+                report(len(arms), total, f"{method}, seed {seed}")
+                arms.append(_arm(request, source, method, seed, Path(folder), accelerator))
+    report(total, total, "trainings")
+    return Study(request, tuple(arms))
+
+
+def _arm(
+    request: Request, source: Any, method: str, seed: int, folder: Path, accelerator: Any
+) -> Arm:
+    stage = _stage(request, source, seed)
+    stage.prepare(folder / "cache", silent)
+    steps_an_epoch = math.ceil(len(stage) / request.batch)
+    stage.steps, stage.batch = request.epochs * steps_an_epoch, request.batch
+    player = stage.players[0]
+    player.optimizer, player.betas = "sgd", (0.9, 0.95)
+    player.learning_rate = request.lr or player.learning_rate
+    chosen = replace(request.settings, method="none" if method == BASE else method)
+    if chosen.decay == Sharpness.decay:
+        chosen = replace(chosen, decay=1 - 1 / (HORIZON * steps_an_epoch))
+    heard: list[Event] = []
+    settings = FitSettings(seed=seed, ema_decay=0.0, clip_norm=None, checkpoint_seconds=None,
+                           log_every=steps_an_epoch, sharpness=chosen)  # fmt: skip
+    run = Run.create(folder / f"{method}-{seed}", {"model": request.model})
+    fit(stage, settings, run, accelerator, heard.append)
+    rates = [event.rate for event in heard if isinstance(event, Stepped)]
+    (found,) = [event.metrics for event in heard if isinstance(event, Evaluated)]
+    parameters = sum(p.numel() for p in player.parameters)
+    return Arm(
+        method,
+        seed,
+        found["accuracy"],
+        1000 * request.batch / statistics.median(rates),
+        chosen.memory_mib(len(stage), stage.outputs or 0, parameters),
+        **surface_of(stage, accelerator.device),
+    )
+
+
+def _stage(request: Request, source: Any, seed: int) -> Stage:
+    """The model's one stage from the seed's weights. UsageError where it has several, or no
+    accuracy to compare."""
+    from ..models.registry import find, load
+    from ..text.vocabulary import Vocabulary
+
+    spec = find(request.model)
+    module = load(spec)
+    config = module.PRESETS[request.preset or spec.default_preset]
+    if hasattr(module, "fitted"):
+        config = override(config, module.fitted(config, source))
+    torch.manual_seed(seed)
+    model = module.Model(config, Vocabulary(source.words()))
+    options = TrainOptions(data=request.data, seed=seed, precision="fp32")
+    stages = module.stages(model, source, options)
+    if spec.generates or len(stages) != 1:
+        raise UsageError(f"{spec.name} is no classifier: there is no accuracy to compare",
+                         "dln bench recognizer --against sgd,sam,saf,mesa")  # fmt: skip
+    return stages[0]
+
+
+def surface_of(stage: Stage, device: torch.device | str = "cpu") -> dict[str, float]:
+    """Loss, largest eigenvalue and SAM's sharpness on the first samples of the training set."""
+    from ..metrics.sharpness import Surface, sam_sharpness, top_eigenvalues
+
+    player = stage.players[0]
+    surface = Surface(player.objective, player.parameters, probe(stage, device))
+    return {
+        "train_loss": surface.loss(),
+        "top_hessian_eigenvalue": top_eigenvalues(surface)[0],
+        "sam_sharpness": sam_sharpness(surface),
+    }
+
+
+def probe(stage: Stage, device: torch.device | str = "cpu") -> list[dict[str, Tensor]]:
+    """The first samples as the first epoch shows them."""
+    rows = np.arange(min(PROBED, len(stage)))
+    parts = np.array_split(rows, max(1, -(-len(rows) // PIECE)))
+    return [{k: v.to(device) for k, v in stage.collate(part, 0).items()} for part in parts]
