@@ -81,7 +81,8 @@ def bench(
       dln bench resnet --against sgd,sam,saf,mesa --data digits,noise=0.2 --epochs 60
     """
     if against is not None:
-        return trained(model, against, data, seeds, epochs, count, lr, sharpness, out, force)
+        wanted = {"seeds": seeds, "epochs": epochs, "count": count, "lr": lr}
+        return trained(model, data, against, wanted, sharpness, out, force)
     from dln.export.bench import BenchRequest
 
     if out is not None:
@@ -104,12 +105,9 @@ def bench(
 
 def trained(
     model: str,
-    against: str,
     data: str,
-    seeds: int,
-    epochs: int,
-    count: int | None,
-    lr: float | None,
+    against: str,
+    wanted: dict[str, Any],
     sharpness: str | None,
     out: Path | None,
     force: bool,
@@ -121,7 +119,7 @@ def trained(
 
     methods = tuple(filter(None, (word.strip() for word in against.split(","))))
     settings = parse(f"none,{sharpness}" if sharpness else None)
-    asked = Request(model, data, methods, seeds, epochs, lr=lr, count=count, settings=settings)
+    asked = Request(model, data, methods, settings=settings, **wanted)
     if out:
         check_places([out / PAGE, out / PICTURE, out / NUMBERS], force)
     with progress() as report:

@@ -1,32 +1,48 @@
-"""`dln evaluate`: how well a model's clips show what their prompts ask for."""
+"""`dln evaluate`: how well a model's clips show what their prompts ask for, or how sharp the
+minimum is that its training found."""
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .generate import Engine, Runner
-from .options import ConfigFile, Device, FixedSeed, Json, Precision, Quiet, Verbose
+from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
+from .places import check_places
 from .progress import progress
 from .show import Result, number, table
 
-PAIRS = {True: True, False: None, None: False}  # the flag -> what core calls held_out
+PAIRS = {True: (True,), False: (False,), None: (False, True)}  # the flag -> which are held out
+
+
+class Metrics(StrEnum):
+    """What is measured."""
+
+    clips = "clips"
+    sharpness = "sharpness"
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="NAME|RUN|FILE", help="What to judge.")],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Clips to judge.")] = 200,
+    metrics: Annotated[
+        Metrics, typer.Option(help="Of its clips, or how sharp the minimum of its loss is.")
+    ] = Metrics.clips,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Clips to judge, or samples of the loss.")
+    ] = 200,
     held_out: Annotated[
         bool | None,
         typer.Option(
-            "--held-out/--all",
-            help="Only pairs of actor and action that training never saw, or every pair; "
-            "where left out, those that it saw.",
+            "--held-out/--seen",
+            help="Only pairs of actor and action that training never saw, or only those that it "
+            "saw; one after the other where left out, so many clips of each.",
         ),
     ] = None,
     guidance: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
+    best_of: Annotated[int, typer.Option(min=1, help="As in dln generate.")] = 1,
     engine: Annotated[Engine, typer.Option(help="As in dln generate.")] = Engine.torch,
     precision: Annotated[
         Precision, typer.Option(help="Of --engine onnx and trt.")
@@ -38,8 +54,18 @@ def evaluate(
             help="StyleGAN-V's i3d_torchscript.pt, for the Fréchet video distance on it too.",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE.png",
+            help="Draw a slice of the loss (--metrics sharpness).",
+        ),
+    ] = None,
     seed: FixedSeed = 0,
     device: Device = "auto",
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -53,9 +79,12 @@ def evaluate(
     \b
     Examples:
       dln evaluate cogvideo --count 100
-      dln evaluate runs/mine --held-out --json
+      dln evaluate runs/mine --held-out --best-of 4 --json
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
+      dln evaluate runs/resnet --metrics sharpness --out slice.png
     """
+    if metrics is Metrics.sharpness:
+        return minimum(model, count, seed, device, out, force)
     from dln.core.metrics.alignment import evaluate as measure
     from dln.core.models.package import load_model
 
@@ -63,14 +92,40 @@ def evaluate(
     settings = {name: value for name, value in wish.items() if value is not None}
     loaded = load_model(model)
     runner = Runner(engine, precision, None, device).open(loaded)
+    found: dict[str, Any] = {}
+    for pairs in PAIRS[held_out]:
+        with progress() as report:
+            found |= measure(loaded, count=count, seed=seed, held_out=pairs, on_progress=report,
+                             settings=settings, device=device, engine=runner, i3d=i3d,
+                             best_of=best_of)  # fmt: skip
+    asked = {"seed": seed, "engine": runner.name if runner else "torch", "settings": settings}
+    return summary(model, asked, found)
+
+
+def minimum(
+    model: str, count: int, seed: int, device: str, out: Path | None, force: bool
+) -> Result:
+    """The sharpness of the minimum, on the data that the weights learned from."""
+    from dln.core.generate import pick_device
+    from dln.core.metrics.minimum import evaluate as measure
+    from dln.core.metrics.sharpness import plot_slice
+    from dln.core.models.package import load_model
+
+    if out is not None:
+        check_places([out], force)
     with progress() as report:
-        metrics = measure(loaded, count=count, seed=seed, held_out=PAIRS[held_out],
-                          on_progress=report, settings=settings, device=device,
-                          engine=runner, i3d=i3d)  # fmt: skip
+        found, slices = measure(load_model(model), count, seed, pick_device(device), report)
+    asked: dict[str, Any] = {"seed": seed, "count": count}
+    if out is not None:
+        plot_slice(out, slices)
+        asked["slice"] = str(out)
+    return summary(model, asked, found)
+
+
+def summary(model: str, asked: Mapping[str, Any], metrics: Mapping[str, Any]) -> Result:
     rows = list(lines(metrics))
     brief = [f"{name} {value}" for name, value in rows]
-    data = {"model": model, "seed": seed, "engine": runner.name if runner else "torch",
-            "settings": settings, "metrics": metrics}  # fmt: skip
+    data = {"model": model, **asked, "metrics": metrics}
     return Result(data, table(("metric", "value"), rows, title=model), brief)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..best import generate_best
 from ..clip import Clip
 from ..data.menagerie import caption, describe
 from ..data.menagerie.source import Menagerie
@@ -39,10 +40,12 @@ def evaluate(
     device: str = "auto",
     engine: Engine | None = None,
     i3d: Path | None = None,
+    best_of: int = 1,
 ) -> dict[str, Any]:
     """Generate `count` clips for drawn prompts and count how many show what was asked for.
 
-    Clip i is made from seed i. held_out: True for the pairs of actor and action that the
+    Clip i is made from seed i, or is the best of `best_of` that begin there; the recognizer then
+    both ranks and judges. held_out: True for the pairs of actor and action that the
     menagerie keeps from training (every metric is then named held_out_...), False for the
     others, None for both. settings: those of a Request, such as guidance; engine: what runs the
     graphs. Accuracies come with 95 % Wilson intervals and are None where no prompt names the
@@ -58,13 +61,18 @@ def evaluate(
     for number, prompt in enumerate(draw_prompts(count, seed, held_out)):
         began = time.perf_counter()
         request = Request(prompt, seed=number, **(settings or {}))
-        clip = generate(loaded, request, engine=engine, device=device).clip
+        options: Any = {"engine": engine, "device": device}
+        if best_of > 1:
+            clip = generate_best(loaded, request, best_of, **options).clip
+        else:
+            clip = generate(loaded, request, **options).clip
         seconds += time.perf_counter() - began
         seen = recognizer.model.names(likeness.add(clip))  # pyright: ignore
         outcomes.append((prompt, describe(prompt), _single(seen)))
         report(number + 1, count, "clips")
     found = score(outcomes) | {
         "count": count,
+        "best_of": best_of,
         "seconds_per_clip": seconds / count,
         "recognizer_sha256": recognizer.sha256,
     }

@@ -102,7 +102,7 @@ def _distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def _compact(x: np.ndarray) -> np.ndarray:
     """At most D rows with the same X'X, so that many samples cost no more than D."""
-    return np.linalg.qr(x, mode="r") if len(x) > x.shape[1] else x
+    return np.asarray(np.linalg.qr(x, mode="r")) if len(x) > x.shape[1] else x
 
 
 def few_samples(samples: int, dimensions: int) -> str | None:

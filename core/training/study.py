@@ -10,9 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from ..errors import UsageError, closest
 from .events import Evaluated, Event, Stepped, silent
@@ -25,7 +23,6 @@ from .stage import Stage
 
 BASE = "sgd"  # what `METHODS` call none
 PROBED = 512  # samples whose loss surface is looked at
-PIECE = 128
 HORIZON = 5.0  # epochs over which MESA averages, unless its decay is given
 
 OnProgress = Callable[[int, int, str], None]
@@ -174,7 +171,7 @@ def _arm(
         found["accuracy"],
         1000 * request.batch / statistics.median(rates),
         chosen.memory_mib(len(stage), stage.outputs or 0, parameters),
-        **surface_of(stage, accelerator.device),
+        **surface_metrics(stage, accelerator.device),
     )
 
 
@@ -199,21 +196,14 @@ def _stage(request: Request, source: Any, seed: int) -> Stage:
     return stages[0]
 
 
-def surface_of(stage: Stage, device: torch.device | str = "cpu") -> dict[str, float]:
+def surface_metrics(stage: Stage, device: torch.device | str = "cpu") -> dict[str, float]:
     """Loss, largest eigenvalue and SAM's sharpness on the first samples of the training set."""
-    from ..metrics.sharpness import Surface, sam_sharpness, top_eigenvalues
+    from ..metrics.minimum import surface_of
+    from ..metrics.sharpness import sam_sharpness, top_eigenvalues
 
-    player = stage.players[0]
-    surface = Surface(player.objective, player.parameters, probe(stage, device))
+    surface = surface_of(stage, PROBED, device)
     return {
         "train_loss": surface.loss(),
         "top_hessian_eigenvalue": top_eigenvalues(surface)[0],
         "sam_sharpness": sam_sharpness(surface),
     }
-
-
-def probe(stage: Stage, device: torch.device | str = "cpu") -> list[dict[str, Tensor]]:
-    """The first samples as the first epoch shows them."""
-    rows = np.arange(min(PROBED, len(stage)))
-    parts = np.array_split(rows, max(1, -(-len(rows) // PIECE)))
-    return [{k: v.to(device) for k, v in stage.collate(part, 0).items()} for part in parts]

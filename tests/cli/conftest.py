@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -115,6 +115,13 @@ class FakeCore:
         seconds = {"load": 0.1, "sample": 0.2, "decode": 0.05}
         return SimpleNamespace(clip=clip, receipt=receipt, notes=self.notes, seconds=seconds)
 
+    def generate_best(self, loaded, request: Request, count: int, **options: Any) -> Any:
+        """Candidate i has the seed of the request and i more; the second one wins."""
+        made = [self.generate(loaded, replace(request, seed=request.seed + number), **options)
+                for number in range(count)]  # fmt: skip
+        told = [SimpleNamespace(seed=request.seed + i, score=-abs(i - 1)) for i in range(count)]
+        return SimpleNamespace(**vars(made[1]), candidates=told, winner=1)
+
     def open_engine(self, name: str, *asked: Any, on_note, folder) -> Any:
         raise MissingCapability(f"the engine {name} is not here.", "pip install it")
 
@@ -145,11 +152,12 @@ class FakeCore:
         return run
 
     def evaluate(
-        self, loaded, *, count: int, seed: int, held_out, settings, device, engine, i3d, on_progress
-    ) -> dict[str, Any]:
+        self, loaded, *, count: int, seed: int, held_out, settings, device, engine, i3d, best_of,
+        on_progress,
+    ) -> dict[str, Any]:  # fmt: skip
         self.engines.append(engine)
         asked = {"count": count, "seed": seed, "held_out": held_out, "settings": settings}
-        self.evaluations.append(asked | {"i3d": i3d})
+        self.evaluations.append(asked | {"i3d": i3d, "best_of": best_of})
         on_progress(count, count, "clips")
         return self.metrics
 
@@ -165,7 +173,8 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
 
     stand_in("dln.core.models.registry", MODELS=MODELS, find=fake.find)
     stand_in("dln.core.models.package", load_model=fake.load_model)
-    stand_in("dln.core.generate", Request=Request, generate=fake.generate)
+    stand_in("dln.core.generate", Request=Request, generate=fake.generate, pick_device=str)
+    stand_in("dln.core.best", generate_best=fake.generate_best, named=str)
     stand_in("dln.export.open", open_engine=fake.open_engine)
     stand_in("dln.core.metrics.alignment", evaluate=fake.evaluate)
     return fake

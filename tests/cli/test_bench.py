@@ -131,3 +131,39 @@ def test_mistakes(dln, wrong):
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("error: ")
     assert REQUESTS == []
+
+
+def test_methods_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
+    """The study's request is what was asked; its numbers come back as table, object and lines."""
+    from dln.core.training import study
+
+    asked = []
+
+    def compare(request: study.Request, on_progress) -> study.Study:
+        asked.append(request)
+        arms = [
+            study.Arm(method, seed, 0.9, 10.0, 0.0, 0.1, 40.0 - 10 * place, 1.0)
+            for seed in range(request.seeds)
+            for place, method in enumerate(request.methods)
+        ]
+        return study.Study(request, tuple(arms))  # fmt: skip
+
+    monkeypatch.setattr(study, "study", compare)
+    flags = ["resnet", "--against", "sgd, saf", "--data", "digits", "--seeds", "2", "--epochs", "3",
+             "--lr", "0.1", "--sharpness", "start=2"]  # fmt: skip
+    found = dln("bench", *flags, "--out", "study", "--json").json
+    request = asked[0]
+    assert (request.model, request.data, request.methods) == ("resnet", "digits", ("sgd", "saf"))
+    assert (request.seeds, request.epochs, request.lr) == (2, 3, 0.1)
+    assert request.settings.start == 2
+    assert [row["flatter"] for row in found["rows"]] == [0, 2]
+    assert found["report"] == ["study/study.md", "study/study.png", "study/study.json"]
+    assert dln("bench", *flags, "--out", "study").code == 2
+    assert dln("bench", *flags, "-q").out == "sgd 0.9000 40\nsaf 0.9000 30\n"
+    assert "2 of 2" in dln("bench", *flags).out
+
+
+def test_a_method_that_there_is_not(dln):
+    outcome = dln("bench", "resnet", "--against", "sgd,saff")
+    assert outcome.code == 2
+    assert "no method 'saff'" in outcome.err

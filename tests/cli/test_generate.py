@@ -55,6 +55,18 @@ def test_settings_reach_the_model_and_only_those_given(dln, core):
     assert (request.fps, request.top_p) == (None, None)
 
 
+def test_best_of(dln, core):
+    """The winner's clip is written; its own seed is in the receipt and in the object."""
+    outcome = dln("generate", "lion", "-s", "5", "--best-of", "3", "--json", "-v")
+    (clip,) = outcome.json["clips"]
+    assert (clip["path"], clip["seed"], clip["winner"]) == ("lion-5.mp4", 6, 1)
+    assert [each["seed"] for each in clip["candidates"]] == [5, 6, 7]
+    assert read_receipt("lion-5.mp4")["seed"] == 6
+    assert "candidate 1, seed 6: score 0.000, kept" in outcome.err
+    assert dln("generate", "lion", "--best-of", "1", "-s", "1").code == 0
+    assert dln("generate", "lion", "--best-of", "0").code == 2
+
+
 def test_native_keeps_the_pixels(dln, core):
     from dln.core.clip import read_clip
 

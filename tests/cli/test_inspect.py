@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 def test_models_list(dln, core):
@@ -191,6 +193,28 @@ def test_evaluate(dln, core):
     assert dln("evaluate", "cogvideo", "--count", "0").code == 2
 
 
+def test_evaluate_the_minimum(dln, core, monkeypatch: pytest.MonkeyPatch):
+    """The slice is drawn where --out says, and never over what is there."""
+    from dln.core.metrics import minimum
+
+    asked = []
+
+    def measure(loaded, count, seed, device, on_progress):
+        asked.append((loaded.spec.name, count, seed, device))
+        line = np.linspace(-1, 1, 5)
+        return {"top_hessian_eigenvalue": 12.5}, {"classifier": (line, line**2)}
+
+    monkeypatch.setattr(minimum, "evaluate", measure)
+    flags = ("recognizer", "--metrics", "sharpness", "-n", "7", "-s", "3")
+    found = dln("evaluate", *flags, "--out", "slice.png", "--json").json
+    assert found["metrics"] == {"top_hessian_eigenvalue": 12.5}
+    assert (found["slice"], found["count"], asked[0][:3]) == ("slice.png", 7, ("recognizer", 7, 3))
+    with Image.open("slice.png") as picture:
+        assert picture.format == "PNG"
+    assert dln("evaluate", *flags, "--out", "slice.png").code == 2
+    assert "hessian eigenvalue" in dln("evaluate", *flags).out
+
+
 def test_json_has_no_nan(dln, core):
     core.metrics = {"loss": float("nan"), "deep": [{"rate": float("inf")}], "fine": 1.5}
     metrics = dln("evaluate", "cogvideo", "--json").json["metrics"]
@@ -198,10 +222,12 @@ def test_json_has_no_nan(dln, core):
 
 
 @pytest.mark.parametrize(
-    ("flags", "held_out"), [([], False), (["--held-out"], True), (["--all"], None)]
+    ("flags", "held_out"),
+    [([], [False, True]), (["--held-out"], [True]), (["--seen"], [False])],
 )
 def test_evaluate_on_which_pairs(dln, core, flags, held_out):
-    dln("evaluate", "cogvideo", *flags, "--guidance", "2", "-s", "5", "-n", "7")
-    asked = core.evaluations[0]
-    assert asked["held_out"] is held_out
+    dln("evaluate", "cogvideo", *flags, "--guidance", "2", "-s", "5", "-n", "7", "--best-of", "3")
+    assert [asked["held_out"] for asked in core.evaluations] == held_out
+    asked = core.evaluations[-1]
+    assert asked["best_of"] == 3
     assert (asked["settings"], asked["seed"], asked["count"]) == ({"guidance": 2.0}, 5, 7)

@@ -37,6 +37,7 @@ def export(out: Path, *graphs, model=None, tell=lambda stage: None, **options) -
 @pytest.fixture(autouse=True)
 def traced_once(monkeypatch) -> None:
     """The same graph gives the same bytes (test_onnx): what was traced before is copied here."""
+    exported()  # by the real write, before it is replaced
     write = onnx.write_onnx
 
     def again(made, path, *rest):
