@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -66,24 +67,48 @@ def root(
 
 @cache
 def tree() -> Any:
-    """The commands as Typer builds them, with every plain flag off by default.
-
-    Typer leaves its own flags (--help, --install-completion) at None, which it converts with
-    pydantic: a third of the time that a light command takes.
-    """
+    """The commands as Typer builds them, with every plain flag off by default."""
     built: Any = typer.main.get_command(app)
     settle(built)
     return built
 
 
 def settle(command: Any) -> None:
-    """Turn None into False for flags without a --no form, here and below."""
+    """Turn None into False for flags without a --no form, and convert no value in vain, here and
+    below."""
     for parameter in command.get_params(typer.Context(command, **SETTINGS)):
         plain_flag = getattr(parameter, "is_flag", False) and not parameter.secondary_opts
         if plain_flag and parameter.default is None:
             parameter.default = False
+        if hasattr(parameter, "get_runtime_param"):
+            parameter.get_runtime_param = partial(Lazily, parameter.get_runtime_param)
     for child in getattr(command, "commands", {}).values():
         settle(child)
+
+
+@dataclass(frozen=True)
+class Lazily:
+    """Converts a parameter's value where it is not yet what it should be.
+
+    Typer converts with pydantic, whose import takes a third of the time of a light command.
+    """
+
+    convert: Callable[[], Any]
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        several = param.multiple or param.nargs != 1
+        if not several and (value is None or fits(value, param)):
+            return value
+        return self.convert().coerce(value, param=param, ctx=ctx)
+
+
+def fits(value: Any, param: Any) -> bool:
+    """Whether it is of the parameter's type and in its range, as defaults are."""
+    wanted = param.type_descriptor.annotation
+    if not (isinstance(wanted, type) and isinstance(value, wanted)):
+        return False
+    least, most = getattr(param, "min", None), getattr(param, "max", None)
+    return (least is None or value >= least) and (most is None or value <= most)
 
 
 def run(args: Sequence[str] | None = None) -> int:

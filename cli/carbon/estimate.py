@@ -37,7 +37,7 @@ def estimate(
     ] = None,
     times: Annotated[
         float, typer.Option(help="So many such runs: 10 for ten times its steps.")
-    ] = 1,
+    ] = 1.0,
     pue: Annotated[float, typer.Option(help="Facility over machine energy: 1.1 to 1.6.")] = 1.0,
     paper: Annotated[
         bool, typer.Option("--paper", help="The experiments of Dodge et al. 2022, recomputed.")
@@ -167,12 +167,13 @@ def cleaner(place: "Region", intensity: "Intensity") -> dict[str, float]:
 
 def clean_hours(place: "Region") -> list[int] | None:
     """The three hours of the day (UTC) with the lowest mean over the year."""
-    from dln.core.carbon.embedded import typical
+    from dln.core.carbon.embedded import months
 
-    profile = typical(place)
-    if profile is None:
+    means = months(place)
+    if means is None:
         return None
-    return sorted(profile.mean.mean(axis=0).argsort(kind="stable")[:3].tolist())
+    by_hour = [sum(hour) for hour in zip(*means, strict=True)]
+    return sorted(sorted(range(len(by_hour)), key=by_hour.__getitem__)[:3])
 
 
 def published() -> Result:

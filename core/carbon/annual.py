@@ -7,11 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import UsageError
-from .embedded import typical
-from .profiles import Profile
+from .embedded import LABEL, months
 from .regions import Region
 from .values import Intensity, Label, Spread
 
@@ -58,9 +55,9 @@ def _published(value: float, year: int, origin: str) -> Intensity:
 def annual(region: Region) -> Intensity:
     """The year's mean; low and high are the 5th and 95th percentile of the typical hours, or the
     median zone's swing where no hours are known. UsageError where there is no figure."""
-    profile = typical(region)
-    if profile:
-        return _of_hours(profile)
+    means = months(region)
+    if means:
+        return _of_hours(means)
     if region.country == "USA" and region.subdivision:
         return _state(region.subdivision)
     if region.country == "CAN" and region.kind == "state":
@@ -72,9 +69,17 @@ def annual(region: Region) -> Intensity:
     return _published(row["carbon_intensity"], row["year"], "Our World in Data")
 
 
-def _of_hours(profile: Profile) -> Intensity:
-    low, high = np.percentile(profile.mean, [5, 95])
-    return Intensity(Spread(float(low), float(profile.mean.mean()), float(high)), profile.label)
+def _of_hours(means: list[list[float]]) -> Intensity:
+    values = sorted(value for month in means for value in month)
+    expected = sum(values) / len(values)
+    return Intensity(Spread(quantile(values, 0.05), expected, quantile(values, 0.95)), LABEL)
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Of ascending values, between two of them in proportion."""
+    place = share * (len(values) - 1)
+    below = min(int(place), len(values) - 2)
+    return values[below] + (place - below) * (values[below + 1] - values[below])
 
 
 def _state(letters: str) -> Intensity:

@@ -1,36 +1,52 @@
 """The tables of typical hours that come with the package; profiles.md is their card."""
 
+from __future__ import annotations
+
 import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .profiles import HOURS, Profile
-from .regions import Region
-from .schedule import Mode
 from .values import Label
+
+if TYPE_CHECKING:
+    from .profiles import Profile
+    from .regions import Region
+    from .schedule import Mode
 
 LABEL = Label("average", "life-cycle", "2022", "Electricity Maps by month and hour", "typical")
 
 
 @cache
-def _rows() -> dict[str, list[list[float]]]:
+def _rows() -> dict[str, list[list[str]]]:
     """By zone, a row for each month: the deviation, then the means of the hours."""
     text = files("dln.core.carbon").joinpath("profiles.csv").read_text(encoding="utf-8")
-    found: dict[str, list[list[float]]] = {}
+    found: dict[str, list[list[str]]] = {}
     for zone, _, *values in list(csv.reader(text.splitlines()))[1:]:
-        found.setdefault(zone, []).append([float(value) for value in values])
+        found.setdefault(zone, []).append(values)
     return found
+
+
+def months(region: Region) -> list[list[float]] | None:
+    """Mean g/kWh of the region's zone by month and UTC hour, 12 rows of 24; None where no hours
+    are known."""
+    if region.zone is None:
+        return None
+    return [[float(value) for value in values] for _, *values in _rows()[region.zone]]
 
 
 def typical(region: Region) -> Profile | None:
     """What is typical for the region's zone; None where no hours are known."""
-    if region.zone is None:
+    import numpy as np
+
+    from .profiles import HOURS, Profile
+
+    means = months(region)
+    if region.zone is None or means is None:
         return None
-    table = np.array(_rows()[region.zone])
-    return Profile(region.zone, table[:, 1:], table[:, :1].repeat(HOURS, axis=1), LABEL)
+    std = np.array([[float(row[0])] * HOURS for row in _rows()[region.zone]])
+    return Profile(region.zone, np.array(means), std, LABEL)
 
 
 @dataclass(frozen=True)

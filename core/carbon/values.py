@@ -1,7 +1,8 @@
 """What a carbon figure is made of: a range of numbers, a series in time, and what they mean.
 
 Units are in the names: g_per_kwh is grams of CO2-equivalent for each kWh of electricity, kwh is
-energy, kg and g are masses of CO2-equivalent. Times are aware datetimes in UTC.
+energy, kg and g are masses of CO2-equivalent. Times are aware datetimes in UTC. An estimate does
+without numpy, so only what computes with series imports it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil, floor
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Signal = Literal["average", "marginal"]
 Factors = Literal["life-cycle", "direct", "unknown"]
@@ -112,6 +114,8 @@ class Series:
 
     def mean(self, start: datetime, end: datetime) -> float:
         """The mean over [start, end), weighted by time; beyond the series its nearest value."""
+        import numpy as np
+
         first, last = (start - self.start) / self.step, (end - self.start) / self.step
         top = len(self.g_per_kwh) - 1
         if last - first < 1e-9:
@@ -137,6 +141,8 @@ class Series:
 
     @classmethod
     def from_json(cls, table: dict[str, Any]) -> Series:
+        import numpy as np
+
         values = np.array(table["g_per_kwh"], dtype=np.float64)
         start, step = (
             datetime.fromisoformat(table["start"]),

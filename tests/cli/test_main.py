@@ -200,6 +200,12 @@ def test_light_commands_load_no_torch():
     assert "Traceback" not in done.stderr
 
 
+def test_an_estimate_needs_neither_numpy_nor_pydantic():
+    heavy = {"numpy", "pydantic", "codecarbon"}
+    done = python(f"run({LIGHT[8]})\nassert not {heavy} & {{*sys.modules}}")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_closed_pipe_is_quiet():
     reader, writer = os.pipe()
     os.close(reader)

@@ -86,6 +86,14 @@ def test_the_table_is_the_mean_of_2022():
         assert profile.mean[month - 1, hour] == pytest.approx(np.mean(found), abs=0.6)
 
 
+def test_the_range_is_numpys_percentiles():
+    for code in ("DE", "US-CAL-CISO", "ZA"):
+        profile, found = typical(find(code)), annual(find(code)).g_per_kwh
+        assert profile
+        assert (found.low, found.high) == pytest.approx(np.percentile(profile.mean, [5, 95]))
+        assert found.expected == pytest.approx(profile.mean.mean())
+
+
 def year_of(values: np.ndarray) -> Series:
     return Series(datetime(2022, 1, 1, tzinfo=UTC), HOUR, values, LABEL)
 
