@@ -96,8 +96,9 @@ class Lazily:
     convert: Callable[[], Any]
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        several = param.multiple or param.nargs != 1
-        if not several and (value is None or fits(value, param)):
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        if fits(value, param):
             return value
         return self.convert().coerce(value, param=param, ctx=ctx)
 

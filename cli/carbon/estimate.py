@@ -9,12 +9,14 @@ from dln.core.errors import UsageError
 
 from ..options import Json, Quiet, Verbose
 from ..show import Result, table
+from .energy import Asked, Used
 from .region import RegionOption
 from .regions import regions
+from .words import alike, figure, words
 
 if TYPE_CHECKING:
     from dln.core.carbon.regions import Region
-    from dln.core.carbon.values import Intensity, Spread
+    from dln.core.carbon.values import Intensity
 
 NEAR = 3  # cleaner regions shown
 
@@ -31,6 +33,14 @@ def estimate(
     utilisation: Annotated[
         float | None, typer.Option(help="Share of the rated power; default 0.4 to 1.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A training of it, by its operations.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Size of the model.")] = None,
+    steps: Annotated[
+        list[str] | None, typer.Option(metavar="N|STAGE=N", help="Of each stage, or of one.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Samples a step.")] = None,
     from_run: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="What a metered run used: its folder, or emissions.json."),
@@ -39,6 +49,12 @@ def estimate(
         float, typer.Option(help="So many such runs: 10 for ten times its steps.")
     ] = 1.0,
     pue: Annotated[float, typer.Option(help="Facility over machine energy: 1.1 to 1.6.")] = 1.0,
+    month: Annotated[
+        int | None, typer.Option(min=1, max=12, help="Of that month, not of the year.")
+    ] = None,
+    hour: Annotated[
+        int | None, typer.Option(min=0, max=23, help="Of that hour of the day, UTC.")
+    ] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="The experiments of Dodge et al. 2022, recomputed.")
     ] = False,
@@ -46,22 +62,27 @@ def estimate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """Estimate a run's energy and CO2e, with a range, and where it would be less.
+    """Estimate a run's energy and CO2e, with a range, and where and when it would be less.
 
-    Without an energy it is for 1 kWh. Every figure is low, expected, high.
+    Without an energy it is for 1 kWh. Every figure is low, expected, high. --model loads torch, to
+    count the operations of a training; where no --gpu is named the range is that of H100 to V100.
 
     \b
     Examples:
       dln carbon estimate --region norway
       dln carbon estimate --region us-cal-ciso --gpu H100 --gpus 8 --hours 36 --pue 1.1
       dln carbon estimate --region aws:eu-north-1 --kwh 37.3 --json
+      dln carbon estimate --region de --model cogvideo --preset paper --steps 1000 --gpu A100
       dln carbon estimate --region norway --from-run runs/cogvideo --times 10
+      dln carbon estimate --region us-cal-ciso --month 6 --hour 18
       dln carbon estimate --paper
     """
-    from dln.core.carbon.annual import annual
+    from dln.core.carbon.annual import annual, usual
     from dln.core.carbon.regions import find
 
     if paper:
+        from .paper import published
+
         return published()
     if region == "":
         return regions()
@@ -69,55 +90,31 @@ def estimate(
         raise UsageError("there is no region by default.", "dln carbon estimate --region")
     if not pue >= 1:
         raise UsageError(f"PUE is at least 1, not {pue:g}.")
-    place = find(region)
     if not times > 0:
         raise UsageError(f"--times is above 0, not {times:g}.")
-    one = energy(kwh, gpu, gpus, hours, machine, utilisation, from_run)
-    return costs(place, annual(place), one * (times * pue), pue)
+    place = find(region)
+    yearly = month is None and hour is None
+    intensity = annual(place) if yearly else usual(place, month, hour)
+    asked = Asked(kwh, gpu, gpus, hours, machine, utilisation, model, preset, steps or (), batch,
+                  from_run)  # fmt: skip
+    return costs(place, intensity, asked.used(), times, pue)
 
 
-def energy(
-    kwh: float | None,
-    gpu: str | None,
-    gpus: int,
-    hours: float | None,
-    machine: bool,
-    utilisation: float | None,
-    from_run: Path | None,
-) -> "Spread":
-    """kWh before PUE, from what was given."""
-    from dln.core.carbon.energy import UTILISATION, of_devices
-    from dln.core.carbon.values import Spread
-
-    if sum(given is not None for given in (kwh, gpu, from_run)) > 1:
-        raise UsageError("--kwh, --gpu and --from-run each say how much energy: give one.")
-    if (gpu is None) != (hours is None):
-        raise UsageError("--gpu and --hours belong together.", "--gpu H100 --gpus 8 --hours 36")
-    if gpu and hours is not None:
-        share = UTILISATION if utilisation is None else Spread.exact(utilisation)
-        return of_devices(gpu, gpus, hours, machine, share)
-    if from_run:
-        from dln.core.carbon.emissions import Emissions
-
-        run = Emissions.load(from_run)
-        return Spread.exact(run.kwh / run.pue)
-    if kwh is not None and not kwh > 0:
-        raise UsageError(f"--kwh is above 0, not {kwh:g}.")
-    return Spread.exact(1.0 if kwh is None else kwh)
-
-
-def costs(place: "Region", intensity: "Intensity", used: "Spread", pue: float) -> Result:
+def costs(place: "Region", intensity: "Intensity", used: Used, times: float, pue: float) -> Result:
     """Energy times intensity, what that equals, and what is cleaner."""
     from dln.core.carbon.energy import equivalents
 
-    emitted = (used * intensity.g_per_kwh) * 1e-3
+    energy = used.kwh * (times * pue)
+    emitted = (energy * intensity.g_per_kwh) * 1e-3
     others, hours = cleaner(place, intensity), clean_hours(place)
     data: dict[str, Any] = {
         "region": place.code,
         "name": place.name,
-        **used.to_json("energy_kwh"),
+        **energy.to_json("energy_kwh"),
         **intensity.g_per_kwh.to_json("intensity_g_per_kwh"),
         **emitted.to_json("emissions_kg"),
+        "energy_origin": used.how,
+        **used.more,
         "pue": pue,
         "label": intensity.label.to_json(),
         "equivalents": equivalents(emitted.expected),
@@ -126,11 +123,12 @@ def costs(place: "Region", intensity: "Intensity", used: "Spread", pue: float) -
     }
     rows = [
         ("region", f"{place.name} ({place.code})"),
-        ("energy", f"{words(used)} kWh, estimated, PUE {pue:g}"),
+        ("energy", f"{words(energy)} kWh, PUE {pue:g}"),
+        ("", used.how),
         ("intensity", f"{words(intensity.g_per_kwh)} g/kWh"),
         ("emissions", f"{words(emitted)} kg CO2e"),
         ("as much as", alike(data["equivalents"])),
-        ("cleaner", ", ".join(f"{code} {g:.0f}" for code, g in others.items()) or None),
+        ("cleaner", ", ".join(f"{code} {figure(g)}" for code, g in others.items()) or None),
         ("cleaner hours", hours and f"{', '.join(map(str, hours))} o'clock UTC"),
         ("signal", str(intensity.label)),
         ("counted", "operation, location-based; not what making the machines emitted"),
@@ -138,31 +136,21 @@ def costs(place: "Region", intensity: "Intensity", used: "Spread", pue: float) -
     return Result(data, table(("", "low / expected / high"), rows), [f"{emitted.expected:.6g}"])
 
 
-def words(spread: "Spread") -> str:
-    if spread.low == spread.high:
-        return f"{spread.expected:.4g}"
-    return f"{spread.low:.3g} / {spread.expected:.3g} / {spread.high:.3g}"
-
-
-def alike(counts: dict[str, float]) -> str:
-    """The largest thing that is emitted at least once, else phone charges."""
-    whole = [name for name, count in counts.items() if count >= 1] or ["phone_charges"]
-    return f"{counts[whole[-1]]:.3g} {whole[-1].replace('_', ' ')}"
-
-
 def cleaner(place: "Region", intensity: "Intensity") -> dict[str, float]:
-    """The cleanest regions of the same kind, of a cloud its own; 0 is a gap in a statistic."""
+    """The cleanest regions where machines are for hire: of a cloud its own, else of any, one a
+    grid."""
     from dln.core.carbon.annual import annual
     from dln.core.carbon.regions import regions as every
 
     cloud = place.code.partition(":")[0] if place.kind == "cloud" else ""
-    alike = [r for r in every() if r.kind == place.kind and r.code.startswith(cloud)]
-    found = sorted((annual(region).g_per_kwh.expected, region.code) for region in alike)
-    return {
-        code: g
-        for g, code in [pair for pair in found if pair[0]][:NEAR]
-        if g < intensity.g_per_kwh.expected
-    }
+    alike = [r for r in every() if r.kind == "cloud" and r.code.startswith(cloud)]
+    found: dict[str, tuple[float, str]] = {}
+    for region in alike:
+        found.setdefault(
+            region.zone or region.name, (annual(region).g_per_kwh.expected, region.code)
+        )
+    best = sorted(found.values())[:NEAR]
+    return {code: g for g, code in best if g < intensity.g_per_kwh.expected}
 
 
 def clean_hours(place: "Region") -> list[int] | None:
@@ -174,34 +162,3 @@ def clean_hours(place: "Region") -> list[int] | None:
         return None
     by_hour = [sum(hour) for hour in zip(*means, strict=True)]
     return sorted(sorted(range(len(by_hour)), key=by_hour.__getitem__)[:3])
-
-
-def published() -> Result:
-    """The paper's energies at its best and worst region."""
-    from rich.console import Group
-
-    from dln.core.carbon.energy import PAPER, PAPER_G_PER_KWH, equivalents, later_start_percent
-
-    rows = [
-        {
-            "experiment": name,
-            "gpus": gpus,
-            "hours": hours,
-            "energy_kwh": kwh,
-            "kwh_per_gpu_hour": kwh / gpus / hours,
-            "emissions_kg_low": kwh * PAPER_G_PER_KWH[0] / 1000,
-            "emissions_kg_high": kwh * PAPER_G_PER_KWH[1] / 1000,
-            "home_years_high": equivalents(kwh * PAPER_G_PER_KWH[1] / 1000)["home_years"],
-        }
-        for name, (gpus, hours, kwh) in PAPER.items()
-    ]
-    columns = ("experiment", "GPUs", "hours", "kWh", "kWh per GPU-hour", "kg at 200 g/kWh",
-               "kg at 755 g/kWh", "home-years")  # fmt: skip
-    title = "Dodge et al. 2022: GPU energy, marginal intensity of 2020 (published)"
-    later = later_start_percent()
-    drawn = Group(
-        table(columns, [list(row.values()) for row in rows], title),
-        f"BERT finetune in the central US: {later:.1f} % more at midnight than at six (table 3)",
-    )
-    data = {"experiments": rows, "later_start_percent": later}
-    return Result(data, drawn, [f"{row['emissions_kg_high']:.6g}" for row in rows])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .embedded import LABEL, months
+from .embedded import LABEL, month_deviations, months
 from .regions import Region
 from .values import Intensity, Label, Spread
 
@@ -23,6 +23,16 @@ _SOURCES = {
     "petroleum": "petroleum",
     "solar": "solar",
     "tidal": "hydroelectricity",
+    "wind": "wind",
+}
+_PLANTS = {
+    "biofuel": "biomass",
+    "coal": "coal",
+    "gas": "natural_gas",
+    "hydroelectricity": "hydroelectricity",
+    "nuclear": "nuclear",
+    "oil": "petroleum",
+    "solar": "solar",
     "wind": "wind",
 }
 # The hours of a year lie about so far from its mean, in the median of the 123 zones of the table.
@@ -66,13 +76,31 @@ def annual(region: Region) -> Intensity:
     if region.country not in countries:
         raise UsageError(f"no intensity is known for {region.name}", "--source csv:FILE")
     row = countries[region.country]
-    return _published(row["carbon_intensity"], row["year"], "Our World in Data")
+    # A 0 is a gap: no power plant has none.
+    grams = row["carbon_intensity"] or _mixed({s: row[f"{s}_TWh"] for s in _PLANTS}, _PLANTS)
+    return _published(grams, row["year"], "Our World in Data")
 
 
 def _of_hours(means: list[list[float]]) -> Intensity:
     values = sorted(value for month in means for value in month)
     expected = sum(values) / len(values)
     return Intensity(Spread(quantile(values, 0.05), expected, quantile(values, 0.95)), LABEL)
+
+
+def usual(region: Region, month: int | None, hour: int | None) -> Intensity:
+    """The mean in a month (1 to 12), an hour of the day (UTC, 0 to 23) or both; low and high are a
+    standard deviation of a month's hours away. UsageError where no hours are known."""
+    means, deviations = months(region), month_deviations(region)
+    if means is None or deviations is None:
+        raise UsageError(f"the hours of {region.name} are not known",
+                         f"a zone of it: dln carbon regions {region.code}")  # fmt: skip
+    rows = [month - 1] if month else range(len(means))
+    found = [
+        value for row in rows for value in (means[row] if hour is None else [means[row][hour]])
+    ]
+    mean = sum(found) / len(found)
+    apart = sum(deviations[row] for row in rows) / len(rows)
+    return Intensity(Spread(max(0.0, mean - apart), mean, mean + apart), LABEL)
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -94,8 +122,12 @@ def _state(letters: str) -> Intensity:
 
 def _province(name: str) -> Intensity:
     """A Canadian province's mix in percent, each source with codecarbon's life-cycle factor."""
-    factors = _data("carbon_intensity_per_source.json")
     mix = dict(_data("2023/canada_energy_mix.json")[name.lower()])
-    total = mix.pop("total")
-    grams = sum(share * factors[_SOURCES[source]] for source, share in mix.items()) / total
-    return _published(grams, 2023, "mix of the province")
+    del mix["total"]
+    return _published(_mixed(mix, _SOURCES), 2023, "mix of the province")
+
+
+def _mixed(mix: dict[str, float], called: dict[str, str]) -> float:
+    """g/kWh of a mix; `called`: what its sources are named in codecarbon's table of factors."""
+    factors = _data("carbon_intensity_per_source.json")
+    return sum(part * factors[called[source]] for source, part in mix.items()) / sum(mix.values())

@@ -36,16 +36,21 @@ def months(region: Region) -> list[list[float]] | None:
     return [[float(value) for value in values] for _, *values in _rows()[region.zone]]
 
 
+def month_deviations(region: Region) -> list[float] | None:
+    """The standard deviation over the hours of each month; None where no hours are known."""
+    return None if region.zone is None else [float(row[0]) for row in _rows()[region.zone]]
+
+
 def typical(region: Region) -> Profile | None:
     """What is typical for the region's zone; None where no hours are known."""
     import numpy as np
 
     from .profiles import HOURS, Profile
 
-    means = months(region)
-    if region.zone is None or means is None:
+    means, deviations = months(region), month_deviations(region)
+    if region.zone is None or means is None or deviations is None:
         return None
-    std = np.array([[float(row[0])] * HOURS for row in _rows()[region.zone]])
+    std = np.array([[deviation] * HOURS for deviation in deviations])
     return Profile(region.zone, np.array(means), std, LABEL)
 
 

@@ -1,6 +1,7 @@
 """Energy of a run before it is run, and what a mass of CO2e equals."""
 
 import csv
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -10,6 +11,10 @@ from .values import Spread
 # Share of the rated power: the paper's 8 V100s drew 43 % of theirs, its 256 A100s 70 %
 # (Dodge et al. 2022, table 2: 0.13 and 0.28 kWh per GPU-hour of 0.3 and 0.4 kW).
 UTILISATION = Spread(0.4, 0.7, 1.0)
+# Share of the rated FLOP/s that trainings of large models reached: GPT-3 21 %, MT-NLG 30 %,
+# Gopher 33 %, PaLM 46 % (Chowdhery et al. 2022, table 3).
+REACHED = Spread(0.21, 0.33, 0.46)
+UNNAMED = ("H100", "A100", "V100")  # where nobody said on what: least, expected, most kWh a FLOP
 GPU_SHARE = 0.74  # of a machine's power (Dodge et al. 2022, table 1)
 
 # Tonnes of CO2 of each, as EPA gives them (quoted by Dodge et al. 2022).
@@ -47,19 +52,31 @@ PAPER_STARTS_G = (
 PAPER_G_PER_KWH = (200.0, 755.0)  # marginal, the best and the worst of 16 regions, 2020
 
 
+@dataclass(frozen=True)
+class Device:
+    """watts: rated power; tflops: 1e12 FLOP/s of dense matrix products that its maker states, of
+    16-bit numbers where it has units for them; None where none is stated."""
+
+    name: str
+    watts: float
+    tflops: float | None
+
+
 @cache
-def hardware() -> dict[str, float]:
-    """Rated power in W by folded name."""
+def hardware() -> dict[str, Device]:
+    """By folded name."""
     text = files("dln.core.carbon").joinpath("hardware.csv").read_text(encoding="utf-8")
-    found: dict[str, float] = {}
+    found: dict[str, Device] = {}
     for row in csv.DictReader(text.splitlines()):
+        rate = float(row["tflops"]) if row["tflops"] else None
+        device = Device(row["name"], float(row["watts"]), rate)
         for name in (row["name"], *row["aliases"].split()):
-            found[name.lower()] = float(row["watts"])
+            found[name.lower()] = device
     return found
 
 
-def watts(name: str) -> float:
-    """The rated power of a device. UsageError with the nearest names."""
+def device(name: str) -> Device:
+    """The device of that name. UsageError with the nearest names."""
     wanted = name.lower().replace(" ", "-").removeprefix("nvidia-")
     found = hardware().get(wanted)
     if found is None:
@@ -86,7 +103,30 @@ def of_devices(
     if not 0 < utilisation.low <= utilisation.high <= 1:
         raise UsageError("--utilisation is above 0 and at most 1")
     share = GPU_SHARE if whole_machine else 1.0
-    return utilisation * (watts(name) * count * hours / 1000 / share)
+    return utilisation * (device(name).watts * count * hours / 1000 / share)
+
+
+def hours_of(flop: float, name: str) -> Spread:
+    """Device-hours that `flop` floating-point operations take, by the share of its rate that a
+    training reaches. UsageError where the device's rate is not known."""
+    found = device(name)
+    if found.tflops is None:
+        raise UsageError(f"how fast {found.name} computes is not known", "--gpu NAME --hours H")
+    rated = flop / (found.tflops * 1e12) / 3600
+    return Spread(rated / REACHED.high, rated / REACHED.expected, rated / REACHED.low)
+
+
+def of_work(
+    flop: float,
+    name: str | None,
+    whole_machine: bool = False,
+    utilisation: Spread = UTILISATION,
+) -> Spread:
+    """kWh that `flop` take on a device; name None: those of UNNAMED."""
+    share = GPU_SHARE if whole_machine else 1.0
+    names = UNNAMED if name is None else (name, name, name)
+    spent = [hours_of(flop, n) * (device(n).watts / 1000 / share) for n in names]
+    return utilisation * Spread(spent[0].low, spent[1].expected, spent[2].high)
 
 
 def equivalents(kg: float) -> dict[str, float]:

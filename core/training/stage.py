@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from .events import OnEvent
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class Stage:
         index) alone, never on a global random state or on what training changes.
         """
         raise NotImplementedError
+
+    def example(self, count: int) -> dict[str, Tensor]:
+        """A batch of `count` samples in names, shapes and types, whatever its values; from the
+        configuration alone. UsageError where that cannot be told."""
+        raise UsageError(f"the work of the stage {self.name!r} cannot be counted")
 
     def after_step(self, step: int, reduce: Callable[[Tensor], Tensor]) -> None:
         """After every step (`step` counts the finished ones); reduce(x) sums over processes.

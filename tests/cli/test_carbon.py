@@ -145,6 +145,44 @@ def test_energy_of_devices(dln):
     assert whole["energy_kwh"] == pytest.approx(0.7 * 2.4 / 0.74)
 
 
+def test_energy_of_a_model_by_hand(dln):
+    """FLOP over what a device reaches of its rate, times the power that it draws."""
+    model = ("--model", "recognizer", "--steps", "100", "--batch", "16")
+    asked = ("carbon", "estimate", "--region", "de", "--json", *model)
+    found = dln(*asked, "--gpu", "A100", "--gpus", "4").json
+    (stage,) = found["stages"]
+    assert (stage["steps"], stage["batch"], stage["flop"]) == (100, 16, found["flop"])
+    seconds = found["flop"] / 312e12
+    assert found["energy_kwh"] == pytest.approx(seconds / 0.33 * 0.7 * 400 / 3.6e6)
+    assert found["energy_kwh_high"] == pytest.approx(seconds / 0.21 * 400 / 3.6e6)
+    assert found["hours_low"] == pytest.approx(seconds / 0.46 / 3600 / 4)
+    anywhere = dln(*asked).json
+    assert "no --gpu" in anywhere["energy_origin"]
+    assert anywhere["energy_kwh_low"] < found["energy_kwh_low"]
+    assert anywhere["energy_kwh_high"] > found["energy_kwh_high"]
+
+
+def test_an_hour_of_a_month(dln):
+    asked = ("carbon", "estimate", "--region", "us-cal-ciso", "--json")
+    hours = [dln(*asked, "--month", "6", "--hour", str(hour)).json for hour in range(24)]
+    grams = [found["intensity_g_per_kwh"] for found in hours]
+    assert max(grams) > 1.5 * min(grams)
+    month = dln(*asked, "--month", "6").json
+    assert month["intensity_g_per_kwh"] == pytest.approx(sum(grams) / 24)
+    refused = dln("carbon", "estimate", "--region", "norway", "--hour", "3")
+    assert (refused.code, "hours of Norway are not known" in refused.err) == (2, True)
+
+
+def test_what_an_energy_rests_on(dln, tmp_path: Path):
+    asked = ("carbon", "estimate", "--region", "de", "--json")
+    assert dln(*asked, "--kwh", "3").json["energy_origin"] == "as given"
+    assert "rated power" in dln(*asked, "--gpu", "T4", "--hours", "1").json["energy_origin"]
+    half = Interval(JUNE, 60, 0.25, 0, 0.25)
+    Emissions("x", JUNE, (half,), {"cpu": "measured (RAPL)"}).save(tmp_path / "x.json")
+    found = dln(*asked, "--from-run", "x.json", "--times", "4").json
+    assert (found["energy_kwh"], found["energy_origin"]) == (2.0, "cpu measured (RAPL)")
+
+
 def test_a_bare_region_lists_them(dln):
     listed = dln("carbon", "estimate", "--region")
     assert listed.code == 0
@@ -160,7 +198,14 @@ def test_a_bare_region_lists_them(dln):
         (["estimate", "--region", "norwya"], "Did you mean 'norway'"),
         (["estimate", "--region", "de", "--kwh", "0"], "--kwh is above 0"),
         (["estimate", "--region", "de", "--pue", "0.9"], "PUE is at least 1"),
-        (["estimate", "--region", "de", "--gpu", "A100"], "belong together"),
+        (["estimate", "--region", "de", "--gpu", "A100"], "--gpu needs --hours or a --model"),
+        (["estimate", "--region", "de", "--hours", "3"], "--hours belong to a --gpu"),
+        (["estimate", "--region", "de", "--steps", "3"], "belong to a --model"),
+        (["estimate", "--region", "de", "--model", "cogvido"], "Did you mean 'cogvideo'"),
+        (
+            ["estimate", "--region", "de", "--model", "recognizer", "--gpu", "EPYC-7742"],
+            "how fast EPYC-7742 computes is not known",
+        ),
         (["estimate", "--region", "de", "--gpu", "A10O", "--hours", "1"], "Did you mean 'a10'"),
         (["compare", "--kwh", "1", "--regions", "ibm:*"], "no cloud 'ibm:*'"),
         (["schedule"], "no region by default"),

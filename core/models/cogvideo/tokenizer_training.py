@@ -98,6 +98,10 @@ class TokenizerStage(Stage):
         clips, places = np.divmod(indices, FRAMES_PER_CLIP)
         return {"frames": torch.from_numpy(self.table[clips, places])}
 
+    def example(self, count: int) -> dict[str, Tensor]:
+        size = self.model.config.image_size
+        return {"frames": torch.zeros(count, size, size, 4, dtype=torch.uint8)}
+
     def after_step(self, step: int, reduce) -> None:
         self.model.tokenizer.codebook.update(reduce)
 

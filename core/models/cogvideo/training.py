@@ -144,6 +144,12 @@ class SequenceStage(Stage):
         # uint16 is no index type in torch; int32 is half the size of int64.
         return {"text": text, "seen": seen, "codes": torch.from_numpy(np.int32(np.stack(codes)))}
 
+    def example(self, count: int) -> dict[str, Tensor]:
+        config = self.model.config
+        text, seen = encode_texts(config, self.model.vocabulary, [("<still>", None)] * count)
+        shape = count, config.frames if self.mask else 1, config.frame_length
+        return {"text": text, "seen": seen, "codes": torch.zeros(shape, dtype=torch.int32)}
+
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on the windows that did not teach, and clips of a few prompts."""
         rows = np.arange(len(self), len(self) + self.held)[:128]

@@ -167,6 +167,10 @@ class ClassifierStage(Stage):
         labels = torch.from_numpy(self.labels[indices])
         return {"images": torch.from_numpy(np.stack(images)), "labels": labels}
 
+    def example(self, count: int) -> dict[str, Tensor]:
+        images = torch.zeros(count, 3, self._size, self._size, dtype=torch.uint8)
+        return {"images": images, "labels": torch.zeros(count, dtype=torch.int64)}
+
     def _moved(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Shifted by up to an eighth of its side, and perhaps mirrored."""
         most = round(self._size * SHIFT)

@@ -94,6 +94,11 @@ class RecognizerStage(Stage):
             lessons.append((augment(frames, rng), labels))
         return to_batch(lessons)
 
+    def example(self, count: int) -> dict[str, Tensor]:
+        size = self.model.config.image_size
+        frames = torch.zeros(count, self.model.config.frames, 3, size, size, dtype=torch.uint8)
+        return {"frames": frames, "labels": torch.zeros(count, len(HEADS), dtype=torch.int64)}
+
     def freeze(
         self, frames: np.ndarray, labels: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -67,6 +67,8 @@ def test_annual_figures_by_hand():
     state = annual(find("california"))
     assert state.g_per_kwh.expected == pytest.approx(lb * 453.59237 / 1000)
     assert state.label.factors == "direct"
+    assert mix["CAF"]["carbon_intensity"] == 0  # all of its 0.15 TWh from hydropower
+    assert annual(find("Central African Republic")).g_per_kwh.expected == 26
     # British Columbia 2023: 86.8 hydro, 6.7 biomass, 2.9 wind, 2.8 gas, 0.6 solar, 0.1 petroleum
     grams = 86.8 * 26 + 6.7 * 230 + 2.9 * 26 + 2.8 * 743 + 0.6 * 48 + 0.1 * 816
     assert annual(find("british columbia")).g_per_kwh.expected == pytest.approx(grams / 99.9)

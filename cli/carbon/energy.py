@@ -1,0 +1,116 @@
+"""How much energy `dln carbon estimate` is asked about, and what that number rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dln.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from dln.core.carbon.values import Spread
+
+
+@dataclass(frozen=True)
+class Used:
+    """kWh before PUE, how they came to be, and what else there is to say of them, for --json."""
+
+    kwh: "Spread"
+    how: str
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options as given."""
+
+    kwh: float | None = None
+    gpu: str | None = None
+    gpus: int = 1
+    hours: float | None = None
+    machine: bool = False
+    utilisation: float | None = None
+    model: str | None = None
+    preset: str | None = None
+    steps: Sequence[str] = ()
+    batch: int | None = None
+    from_run: Path | None = None
+
+    def used(self) -> Used:
+        """UsageError where the options say too much or too little."""
+        ways = {"--kwh": self.kwh, "--hours": self.hours, "--model": self.model,
+                "--from-run": self.from_run}  # fmt: skip
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} each say how much energy: give one.")
+        if self.model is None and (self.preset or self.steps or self.batch):
+            raise UsageError("--preset, --steps and --batch belong to a --model.")
+        if self.gpu and self.hours is None and self.model is None:
+            raise UsageError("--gpu needs --hours or a --model.", "--gpu H100 --gpus 8 --hours 36")
+        if self.hours is not None and self.gpu is None:
+            raise UsageError("--hours belong to a --gpu.", "--gpu H100 --gpus 8 --hours 36")
+        if self.model is not None:
+            return self._of_model(self.model)
+        if self.gpu and self.hours is not None:
+            return self._of_devices(self.gpu, self.hours)
+        return _of_run(self.from_run) if self.from_run else self._given()
+
+    def _given(self) -> Used:
+        from dln.core.carbon.values import Spread
+
+        if self.kwh is not None and not self.kwh > 0:
+            raise UsageError(f"--kwh is above 0, not {self.kwh:g}.")
+        if self.kwh is None:
+            return Used(Spread.exact(1.0), "of one kWh, as none are given")
+        return Used(Spread.exact(self.kwh), "as given")
+
+    @property
+    def _load(self) -> "Spread":
+        from dln.core.carbon.energy import UTILISATION
+        from dln.core.carbon.values import Spread
+
+        return UTILISATION if self.utilisation is None else Spread.exact(self.utilisation)
+
+    @property
+    def _share(self) -> str:
+        load = self._load
+        most = f"{load.high:.0%}"
+        share = most if load.low == load.high else f"{load.low:.0%} to {most}"
+        return share.replace("%", " %") + " of the rated power"
+
+    def _of_devices(self, gpu: str, hours: float) -> Used:
+        from dln.core.carbon.energy import of_devices
+
+        kwh = of_devices(gpu, self.gpus, hours, self.machine, self._load)
+        return Used(kwh, f"estimated ({self._share})")
+
+    def _of_model(self, model: str) -> Used:
+        """The floating-point operations of a training over those that a device reaches."""
+        from dln.core.carbon.energy import REACHED, UNNAMED, hours_of, of_work
+        from dln.core.training.options import TrainOptions
+        from dln.core.training.work import work
+
+        from ..train import parse_steps
+
+        steps = parse_steps(self.steps)
+        found = work(model, TrainOptions(preset=self.preset, steps=steps, batch=self.batch))
+        flop = sum(stage.flop for stage in found)
+        stages = [{"stage": w.stage, "steps": w.steps, "batch": w.batch, "flop": w.flop}
+                  for w in found]  # fmt: skip
+        more: dict[str, Any] = {"flop": flop, "stages": stages}
+        if self.gpu:
+            more |= (hours_of(flop, self.gpu) * (1 / self.gpus)).to_json("hours")
+        devices = self.gpu or f"{UNNAMED[0]} to {UNNAMED[-1]}, as no --gpu is given"
+        reached = f"{REACHED.low:.0%} to {REACHED.high:.0%}".replace("%", " %")
+        how = f"estimated ({flop:.3g} FLOP at {reached} of the rate and {self._share}: {devices})"
+        return Used(of_work(flop, self.gpu, self.machine, self._load), how, more)
+
+
+def _of_run(path: Path) -> Used:
+    """What a finished run's meter said, or guessed."""
+    from dln.core.carbon.emissions import Emissions
+    from dln.core.carbon.values import Spread
+
+    run = Emissions.load(path)
+    parts = [f"{part} {how}" for part, how in run.power.items() if how != "none"]
+    return Used(Spread.exact(run.kwh / run.pue), ", ".join(parts) or "not metered")

@@ -1,0 +1,41 @@
+"""`dln carbon estimate --paper`: the tables of Dodge et al. 2022, from its published energies."""
+
+from dln.core.carbon.energy import PAPER, PAPER_G_PER_KWH, equivalents, later_start_percent
+
+from ..show import Result, table
+from .words import alike, mass
+
+
+def published() -> Result:
+    """The paper's energies at its best and worst region, and its eight percent."""
+    from rich.console import Group
+
+    rows = [
+        {
+            "experiment": name,
+            "gpus": gpus,
+            "hours": hours,
+            "energy_kwh": kwh,
+            "kwh_per_gpu_hour": kwh / gpus / hours,
+            "emissions_kg_low": kwh * PAPER_G_PER_KWH[0] / 1000,
+            "emissions_kg_high": kwh * PAPER_G_PER_KWH[1] / 1000,
+            "home_years_high": equivalents(kwh * PAPER_G_PER_KWH[1] / 1000)["home_years"],
+        }
+        for name, (gpus, hours, kwh) in PAPER.items()
+    ]
+    columns = ("experiment", "GPUs", "hours", "kWh", "kWh per GPU-hour", "at 200 g/kWh",
+               "at 755 g/kWh", "which is as much as")  # fmt: skip
+    shown = [
+        [row["experiment"], row["gpus"], row["hours"], f"{row['energy_kwh']:,}",
+         f"{row['kwh_per_gpu_hour']:.2f}", mass(row["emissions_kg_low"]),
+         mass(row["emissions_kg_high"]), alike(equivalents(row["emissions_kg_high"]), 1)]
+        for row in rows
+    ]  # fmt: skip
+    title = "Dodge et al. 2022, table 2: GPU energy, marginal intensity of 2020 (published)"
+    later = later_start_percent()
+    drawn = Group(
+        table(columns, shown, title),
+        f"BERT finetune in the central US: {later:.1f} % more at midnight than at six (table 3)",
+    )
+    data = {"experiments": rows, "later_start_percent": later}
+    return Result(data, drawn, [f"{row['emissions_kg_high']:.6g}" for row in rows])

@@ -1,0 +1,69 @@
+"""The floating-point operations of a training, counted without its weights and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..data import open_source
+from ..models.registry import find, load
+from ..text.vocabulary import Vocabulary
+from .options import TrainOptions, override, resolve_config, with_defaults
+from .stage import Stage, turn
+from .train import adjust
+
+
+@dataclass(frozen=True)
+class Work:
+    """A stage's work. flop_per_sample: of the matrix products and convolutions, forward and
+    backward, of all its players; what the optimiser adds is left out."""
+
+    stage: str
+    steps: int
+    batch: int
+    flop_per_sample: float
+
+    @property
+    def flop(self) -> float:
+        return self.steps * self.batch * self.flop_per_sample
+
+
+def work(name: str, options: TrainOptions) -> list[Work]:
+    """Of every stage that `options` would train. The model is built on the meta device, so that
+    no size is too large. UsageError for an unknown preset or stage, or one that cannot be counted.
+    """
+    spec = find(name)
+    module, options = load(spec), with_defaults(options, spec.default_preset, "fp32")
+    source = open_source(str(options.data))
+    config = resolve_config(module, str(options.preset), options.config)
+    if hasattr(module, "fitted"):
+        config = override(config, module.fitted(config, source))
+    with torch.device("meta"):
+        model = module.Model(config, Vocabulary(source.words()))
+    stages = module.stages(model, source, options)
+    adjust(stages, options)
+    return [Work(s.name, s.steps, s.batch, flop_per_sample(s)) for s in stages]
+
+
+def flop_per_sample(stage: Stage) -> float:
+    """Of one sample of the stage's batch, whose modules are on the meta device."""
+    stage.modules.train()
+    for player in stage.players:
+        count_up(player.objective)
+    batch = {name: value.to("meta") for name, value in stage.example(1).items()}
+    counter = FlopCounterMode(display=False)
+    for player in stage.players:
+        with turn(player, stage), counter:
+            player.objective(batch)["loss"].backward()
+    return float(counter.get_total_flops())
+
+
+def count_up(module: nn.Module) -> None:
+    """Numbers that decide where a forward pass goes are real: those of a training's begin."""
+    for part in module.modules():
+        for name, buffer in part.named_buffers(recurse=False):
+            if buffer.dim() == 0:
+                setattr(part, name, torch.zeros((), dtype=buffer.dtype))
