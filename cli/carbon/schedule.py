@@ -1,7 +1,7 @@
 """`dln carbon schedule`: when to run, and whether waiting is worth it."""
 
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from dln.core.carbon.embedded import Skill
-    from dln.core.carbon.plan import Plan
+    from dln.core.carbon.plan import Job, Plan
+    from dln.core.carbon.regions import Region
+    from dln.core.carbon.sources import Source
     from dln.core.carbon.values import Series
 
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -57,8 +59,9 @@ def schedule(
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write the plan: plan.json.")
     ] = None,
     command: Annotated[
-        str, typer.Option(help="What the lines for cron, at and Slurm start.")
-    ] = "dln train cogvideo",
+        str | None,
+        typer.Option(help="What the lines for cron, at and Slurm start; default: dln train."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -71,7 +74,6 @@ def schedule(
       dln carbon schedule --region de --duration 36h --slack 36h -o plan.json
       dln carbon schedule --region gb --source csv:year.csv --start 2022-06-01T00:00Z
     """
-    from dln.core.carbon.embedded import skill
     from dln.core.carbon.plan import Job, make_plan
     from dln.core.carbon.regions import find
     from dln.core.carbon.series import parse_duration
@@ -91,21 +93,47 @@ def schedule(
         parse_duration(pause_cost),
         parse_duration(min_block),
     )
-    begin = moment_of(start) or datetime.now(UTC)
-    plan, series = make_plan(job, place, open_source(source, place), begin)
+    begin, opened = moment_of(start) or soon(datetime.now(UTC)), open_source(source, place)
+    tested = skill_of(opened, place, begin, job)
+    plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
     if out:
         plan.save(out)
-    lines = plan.lines(command)
-    tested = skill(place, mode.value) if source == "typical" else None
+    lines = plan.lines(command or training(out))
     data = {**plan.to_json(), "path": out and str(out), "lines": lines, **figures(tested)}
-    drawing = drawn(plan, series, lines, out, tested)
+    drawing = drawn(plan, series, lines, tested)
     return Result(data, drawing, [str(out)] if out else brief(plan))
 
 
+def soon(moment: datetime) -> datetime:
+    """The next whole five minutes: what starts then can still be told to."""
+    step = timedelta(minutes=5)
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + -(-(moment - midnight) // step) * step
+
+
+def training(out: Path | None) -> str:
+    """A training, which follows the plan where it is kept."""
+    return "dln train cogvideo" + (f" --carbon-plan {shlex.quote(str(out))}" if out else "")
+
+
+def skill_of(source: "Source", place: "Region", begin: datetime, job: "Job") -> "Skill | None":
+    """How good such plans were: of the zone's typical hours, or of the file's last days before."""
+    from dln.core.carbon.backtest import skill_so_far
+    from dln.core.carbon.embedded import skill
+    from dln.core.carbon.sources import Recent
+
+    if source.name == "typical":
+        return skill(place, job.mode)
+    if isinstance(source, Recent):
+        return skill_so_far(source.data, begin, job.duration, job.slack, job.mode)
+    return None
+
+
 def figures(tested: "Skill | None") -> dict[str, float | None]:
-    """What a back-test of the zone says about such plans."""
+    """What a back-test says about such plans."""
     return {
         "skill": tested and tested.share,
+        "backtest_promised_percent": tested and tested.promised,
         "backtest_saving_percent": tested and tested.saving,
         "oracle_saving_percent": tested and tested.oracle,
     }
@@ -118,11 +146,7 @@ def brief(plan: "Plan") -> list[str]:
 
 
 def drawn(
-    plan: "Plan",
-    series: "Series",
-    lines: dict[str, str],
-    out: Path | None,
-    tested: "Skill | None",
+    plan: "Plan", series: "Series", lines: dict[str, str], tested: "Skill | None"
 ) -> "RenderableType":
     """Blocks, hours, what is saved and what that is worth."""
     from rich.console import Group
@@ -139,9 +163,8 @@ def drawn(
     ]
     if plan.label.signal == "average":
         parts.append("average intensity: an attributional change, not emissions avoided")
-    if out:
-        parts.append(f"dln train ... --carbon-plan {shlex.quote(str(out))} follows it")
-    return Group(*parts, lines["at"])
+    starts = [(name, line.replace("\n", "; ")) for name, line in lines.items()]
+    return Group(*parts, "", table(("start it with", ""), starts))
 
 
 def hours(plan: "Plan", series: "Series") -> list[str]:
@@ -150,7 +173,9 @@ def hours(plan: "Plan", series: "Series") -> list[str]:
     low, high = float(values.min()), float(values.max())
     scaled = (values - low) / max(high - low, 1e-9) * (len(LEVELS) - 1)
     top = "".join(LEVELS[round(level)] for level in scaled.tolist())
-    runs = [any(a <= series.time(i) < b for a, b in plan.blocks) for i in range(len(values))]
+    half = series.step / 2
+    middles = [series.time(i) + half for i in range(len(values))]
+    runs = [any(a < time < b for a, b in plan.blocks) for time in middles]
     below = "".join("━" if run else " " for run in runs)
     lines = [f"{low:.0f} to {high:.0f} g/kWh from {series.start:%d %b %H:%M} UTC"]
     for first in range(0, len(values), WIDTH):
@@ -166,15 +191,21 @@ def verdict(plan: "Plan", tested: "Skill | None") -> list[str]:
     ]
     if plan.foresight:
         lines.append("with the future known: the most that can be had")
+    elif tested is None:
+        lines.append(f"as the source '{plan.source}' has it; no back-test says how good that is")
     else:
-        lines.append(f"as the source '{plan.source}' has it; what comes will differ")
-    if tested:
-        lines.append(
-            f"back-test of the zone, 8 h within 24 h more: such plans saved {tested.saving:.1f} %, "
-            f"with the future known {tested.oracle:.1f} % (skill {tested.share:.2f})"
-        )
-    elif plan.source == "typical":
-        lines.append("no back-test of this zone is known: dln carbon backtest makes one")
+        lines += judged(plan, tested)
     if not plan.worth_it:
         lines.append("not worth waiting: below 3 %")
     return lines
+
+
+def judged(plan: "Plan", tested: "Skill") -> list[str]:
+    job = "the zone, 8 h within 24 h more" if plan.source == "typical" else "the file's last months"
+    return [
+        f"as the source '{plan.source}' has it; to be expected are "
+        f"{plan.expected_saving_percent:.1f} %",
+        f"back-test of {job}: such plans promised {tested.promised:.1f} % and saved "
+        f"{tested.saving:.1f} %; with the future known {tested.oracle:.1f} % "
+        f"(skill {tested.share:.2f})",
+    ]

@@ -3,20 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .profiles import Profile, recent
-from .schedule import Mode, flexible_start, mean_of, pause_and_resume, savings
+from .embedded import Skill
+from .profiles import HOUR, Profile, recent
+from .schedule import Array, Blocks, Mode, flexible_start, mean_of, pause_and_resume, savings
 from .values import Series, iso
 
 Planner = Literal["typical", "recent28"]
 Guess = Callable[[datetime, datetime], Series]
 EVERY = 7  # steps between two starts: all hours of the day and days of the week come up
-_RECENT = timedelta(days=28)
+_RECENT, _SEASON = timedelta(days=28), timedelta(days=91)
+_FEW = 10  # runs; the mean of fewer says nothing
 MOVED = 5.0  # percentage points between expected and realised that deserve a warning
 
 
@@ -68,11 +70,13 @@ def backtest(
         raise UsageError("what to expect is found by fitting one year and scoring another",
                          "--fit takes two years or more")  # fmt: skip
     length, room = round(duration / series.step), round(slack / series.step)
-    seen = [
-        _scored(series, y, _guess(series, [f for f in fit if f != y], planner), length, room, mode)
-        for y in fit
-    ]
-    unseen = _scored(series, score, _guess(series, fit, planner), length, room, mode)
+
+    def scored(year: int, known: Sequence[int]) -> Array:
+        told = _year(series, year).between(series.start + _RECENT, series.end)
+        return _scored(told, _guess(series, known, planner), length, room, mode)[1]
+
+    seen = [scored(year, [y for y in fit if y != year]) for year in fit]
+    unseen = scored(score, fit)
     fitted = float(np.concatenate(seen).mean())
     best = savings(_year(series, score).g_per_kwh, length, room, mode)
     return Backtest(
@@ -107,25 +111,46 @@ def _guess(series: Series, years: Sequence[int], planner: Planner) -> Guess:
 
 
 def _scored(
-    series: Series, year: int, guess: Guess, duration: int, slack: int, mode: Mode
-) -> NDArray[np.float64]:
-    """The saving of every start in `year`, planned on the guess and paid by what came."""
-    truth = _year(series, year)
+    truth: Series, guess: Guess, duration: int, slack: int, mode: Mode, every: int = EVERY
+) -> tuple[Array, Array]:
+    """The saving of every start, planned on the guess: as promised, and as paid by what came."""
     plan = flexible_start if mode == "start" else pause_and_resume
     found = []
-    for first in range(0, len(truth.g_per_kwh) - duration - slack + 1, EVERY):
+    for first in range(0, len(truth.g_per_kwh) - duration - slack + 1, every):
         start = truth.time(first)
-        if start - _RECENT < series.start:
-            continue
         taken = guess(start, truth.time(first + duration + slack)).g_per_kwh
         real = truth.g_per_kwh[first : first + duration + slack]
-        now = float(real[:duration].mean())
         blocks = plan(taken, duration, slack)
-        found.append(100 * (1 - mean_of(real, blocks) / now) if now else 0.0)
-    return np.array(found)
+        found.append([_saving(values, blocks, duration) for values in (taken, real)])
+    promised, paid = np.array(found).reshape(-1, 2).T
+    return promised, paid
 
 
-def _expected(found: NDArray[np.float64], before: float, window: int, lag: int) -> float:
+def _saving(values: Array, blocks: Blocks, duration: int) -> float:
+    now = float(values[:duration].mean())
+    return 100 * (1 - mean_of(values, blocks) / now) if now else 0.0
+
+
+def skill_so_far(
+    data: Series, before: datetime, duration: timedelta, slack: timedelta, mode: Mode
+) -> Skill | None:
+    """Of the mean day of 28 days, over the runs of the data's last three months before a moment;
+    None where there are not ten."""
+    truth = data.between(max(data.start + _RECENT, before - _SEASON), before)
+    length, room = ceil(duration / data.step), slack // data.step
+    if len(truth.g_per_kwh) < length + room:
+        return None
+    every = max(1, round(EVERY * HOUR / data.step))
+    promised, paid = _scored(
+        truth, lambda start, end: recent(data, start, end), length, room, mode, every
+    )
+    if len(paid) < _FEW:
+        return None
+    best = savings(truth.g_per_kwh, length, room, mode)[::every]
+    return Skill(float(promised.mean()), float(paid.mean()), float(best.mean()))
+
+
+def _expected(found: Array, before: float, window: int, lag: int) -> float:
     """The mean over the starts of the mean of the `window` runs before it that had ended, which
     the last `lag` had not; `before` where there are none."""
     told = [

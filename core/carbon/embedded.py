@@ -57,15 +57,21 @@ def typical(region: Region) -> Profile | None:
 @dataclass(frozen=True)
 class Skill:
     """Mean savings in percent in a back-test on hours that the planner had not seen: 8-hour jobs
-    with 24 hours of slack. oracle: with the future known."""
+    with 24 hours of slack. promised: what the plans said; oracle: with the future known."""
 
+    promised: float
     saving: float
     oracle: float
 
     @property
     def share(self) -> float:
         """Of what could be had."""
-        return self.saving / self.oracle
+        return self.saving / self.oracle if self.oracle else 0.0
+
+    @property
+    def kept(self) -> float:
+        """The share of their promise that the plans kept: at most all, at least nothing."""
+        return min(1.0, max(0.0, self.saving / self.promised)) if self.promised else 0.0
 
 
 @cache
@@ -77,4 +83,5 @@ def _skills() -> dict[str, dict[str, str]]:
 def skill(region: Region, mode: Mode) -> Skill | None:
     """Of the typical hours in the region's zone; None where no back-test is known."""
     row = _skills().get(region.zone or "")
-    return Skill(float(row[mode]), float(row[f"{mode}_oracle"])) if row else None
+    columns = (f"{mode}_promised", mode, f"{mode}_oracle")
+    return Skill(*(float(row[name]) for name in columns)) if row else None

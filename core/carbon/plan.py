@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from .values import Label, Series, iso
 
 SCHEMA = 1
 WORTH = 3.0  # percent; below it a plan's gain drowns in what the source does not know
+STEP = timedelta(minutes=5)  # between two starts of Flexible Start (Dodge et al. 2022)
 Span = tuple[datetime, datetime]
 
 
@@ -28,7 +31,8 @@ class Plan:
     """When a run goes: `blocks` in UTC, in order, ends exclusive.
 
     g_per_kwh: mean intensity while it runs; at_once: of a run begun when submitted. foresight:
-    whether the intensities are those that came to be.
+    whether the intensities are those that came to be. kept: the share of their promise that such
+    plans kept in a back-test; 1 where the future is known, or no back-test is.
     """
 
     region: str
@@ -40,15 +44,21 @@ class Plan:
     at_once: float
     foresight: bool
     label: Label
+    kept: float = 1.0
 
     @property
     def saving_percent(self) -> float:
-        """Against starting at once."""
+        """Against starting at once, by the source's intensities."""
         return 100 * (1 - self.g_per_kwh / self.at_once) if self.at_once else 0.0
 
     @property
+    def expected_saving_percent(self) -> float:
+        """What of it is to be expected, by the source's skill."""
+        return self.kept * self.saving_percent
+
+    @property
     def worth_it(self) -> bool:
-        return self.saving_percent >= WORTH
+        return self.expected_saving_percent >= WORTH
 
     def running(self, moment: datetime) -> bool:
         """Whether the run goes at `moment`; after the last block it may go on to its end."""
@@ -63,11 +73,13 @@ class Plan:
 
     def lines(self, command: str) -> dict[str, str]:
         """What starts `command` with the first block: cron, at and Slurm, times in UTC."""
-        first = self.blocks[0][0]
+        first, quoted = self.blocks[0][0], shlex.quote(command)
+        # A % ends the command in a crontab.
+        spelt = command.replace("%", r"\%")
         return {
-            "cron": f"CRON_TZ=UTC\n{first:%M %H %d %m} * {command}",
-            "at": f"echo '{command}' | TZ=UTC at -t {first:%Y%m%d%H%M}",
-            "slurm": f"TZ=UTC sbatch --begin={first:%Y-%m-%dT%H:%M:%S} --wrap='{command}'",
+            "cron": f"CRON_TZ=UTC\n{first:%M %H %d %m} * {spelt}",
+            "at": f"echo {quoted} | TZ=UTC at -t {first:%Y%m%d%H%M}",
+            "slurm": f"TZ=UTC sbatch --begin={first:%Y-%m-%dT%H:%M:%S} --wrap={quoted}",
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +93,8 @@ class Plan:
             "intensity_g_per_kwh": self.g_per_kwh,
             "at_once_g_per_kwh": self.at_once,
             "saving_percent": self.saving_percent,
+            "expected_saving_percent": self.expected_saving_percent,
+            "kept": self.kept,
             "worth_it": self.worth_it,
             "foresight": self.foresight,
             "label": self.label.to_json(),
@@ -108,6 +122,7 @@ class Plan:
                 at_once=table["at_once_g_per_kwh"],
                 foresight=table["foresight"],
                 label=Label.from_json(table["label"]),
+                kept=table.get("kept", 1.0),
             )
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
@@ -134,18 +149,20 @@ class Job:
     min_block: timedelta = timedelta()
 
 
-def make_plan(job: Job, region: Region, source: Source, submitted: datetime) -> tuple[Plan, Series]:
+def make_plan(
+    job: Job, region: Region, source: Source, submitted: datetime, kept: float = 1.0
+) -> tuple[Plan, Series]:
     """The plan, and the intensities that it was made from.
 
     UsageError where the source does not reach to the job's end, with its slack.
     """
     if job.duration <= timedelta() or job.slack < timedelta():
         raise UsageError("--duration is above 0 and --slack not below", "--duration 8h --slack 24h")
-    series = source.series(submitted, submitted + job.duration + job.slack)
-    duration = max(1, ceil(job.duration / series.step))
+    known = source.series(submitted, submitted + job.duration + job.slack)
+    series = in_steps(known, submitted, job)
+    duration = ceil(job.duration / series.step)
     values = series.g_per_kwh
-    slack = min(ceil(job.slack / series.step), max(0, len(values) - duration))
-    blocks = _blocks(job, values, duration, slack, series.step)
+    blocks = _blocks(job, values, duration, len(values) - duration, series.step)
     plan = Plan(
         region=region.code,
         source=source.name,
@@ -156,8 +173,23 @@ def make_plan(job: Job, region: Region, source: Source, submitted: datetime) -> 
         at_once=mean_of(values, ((0, duration),)),
         foresight=source.foresight,
         label=series.label,
+        kept=1.0 if source.foresight else kept,
     )
-    return plan, series
+    return plan, known
+
+
+def in_steps(known: Series, submitted: datetime, job: Job) -> Series:
+    """The job's window in steps that begin with it: the source's own where submission, duration
+    and slack fall on them, else of at most five minutes, as the paper's."""
+    end = submitted + job.duration + job.slack
+    edges = (submitted - known.start, job.duration, job.slack)
+    if not any(edge % known.step for edge in edges):
+        return known.between(submitted, end)
+    step = min(STEP, known.step)
+    count = ceil(job.duration / step) + job.slack // step
+    times = [submitted + i * step for i in range(count + 1)]
+    values = [known.mean(*pair) for pair in pairwise(times)]
+    return Series(submitted, step, np.array(values), known.label)
 
 
 def _blocks(job: Job, values: np.ndarray, duration: int, slack: int, step: timedelta) -> Blocks:

@@ -4,6 +4,7 @@ All of them take intensities per step, (N,), the mean of each; durations and sla
 Ties go to the earliest.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
@@ -67,23 +68,25 @@ def best_plan(
     window = _window(values, duration, slack)
     least, steps = min(max(min_block, 1), duration), len(window)
     sums = np.concatenate([[0.0], np.cumsum(window)])
-    # idle[t, d]: least cost with d steps run before t and the machine at rest; busy: running.
-    idle = np.full((steps + 1, duration + 1), np.inf)
-    busy = np.full((steps + 1, duration + 1), np.inf)
-    idle[0, 0] = 0.0
+    # idle[-1][d]: least cost with d steps run before t and the machine at rest, idle[0] the same
+    # `least` steps ago; busy[d]: running.
+    first, busy = np.full((2, duration + 1), np.inf)
+    first[0] = 0.0
+    idle = deque([first], maxlen=least)
     begun = np.zeros((steps + 1, duration + 1), dtype=bool)  # the last block began `least` ago
     rested = np.zeros((steps + 1, duration + 1), dtype=bool)  # at rest before, too
     price = np.full(duration + 1, pause_cost)
     price[0] = 0.0
     for t in range(1, steps + 1):
         longer = np.full(duration + 1, np.inf)
-        longer[1:] = busy[t - 1, :-1] + window[t - 1]
+        longer[1:] = busy[:-1] + window[t - 1]
         fresh = np.full(duration + 1, np.inf)
         if t >= least:
             block = sums[t] - sums[t - least]
-            fresh[least:] = (idle[t - least] + price)[: duration + 1 - least] + block
-        busy[t], begun[t] = np.minimum(longer, fresh), fresh < longer
-        idle[t], rested[t] = np.minimum(idle[t - 1], busy[t]), idle[t - 1] <= busy[t]
+            fresh[least:] = (idle[0] + price)[: duration + 1 - least] + block
+        busy, begun[t] = np.minimum(longer, fresh), fresh < longer
+        rested[t] = idle[-1] <= busy
+        idle.append(np.minimum(idle[-1], busy))
     return _traced(begun, rested, least, duration)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil, floor
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -116,11 +116,11 @@ class Series:
         """The mean over [start, end), weighted by time; beyond the series its nearest value."""
         import numpy as np
 
+        top, within = len(self.g_per_kwh) - 1, self.index(start)
+        if end <= self.time(within + 1):
+            return float(self.g_per_kwh[min(max(within, 0), top)])
         first, last = (start - self.start) / self.step, (end - self.start) / self.step
-        top = len(self.g_per_kwh) - 1
-        if last - first < 1e-9:
-            return float(self.g_per_kwh[min(max(floor(first), 0), top)])
-        places = np.arange(floor(first), ceil(last))
+        places = np.arange(within, ceil(last))
         shares = np.minimum(places + 1, last) - np.maximum(places, first)
         return float(self.g_per_kwh[places.clip(0, top)] @ shares / shares.sum())
 

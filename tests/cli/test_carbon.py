@@ -134,6 +134,25 @@ def test_a_plan_says_what_a_back_test_found(dln):
     assert found["skill"] == pytest.approx(0.95, abs=0.03)
     assert found["backtest_saving_percent"] < found["oracle_saving_percent"]
     assert dln(*asked, "AT").json["skill"] is None
+    ireland = dln(*asked, "IE").json
+    kept = ireland["backtest_saving_percent"] / ireland["backtest_promised_percent"]
+    assert ireland["expected_saving_percent"] == pytest.approx(kept * ireland["saving_percent"])
+    assert ireland["blocks"][0]["start"] >= ireland["submitted"]
+
+
+def test_the_mean_of_four_weeks_and_its_skill(dln, tmp_path: Path):
+    lines = ["timestamp_utc,gco2_per_kwh"]
+    for hour in range(90 * 24):
+        value = 100 if 3 <= hour % 24 < 6 else 400
+        lines.append(f"{(JUNE + timedelta(hours=hour)).isoformat()},{value}")
+    (tmp_path / "days.csv").write_text("\n".join(lines))
+    asked = ("carbon", "schedule", "--region", "de", "--source", "recent28:days.csv", "--json")
+    found = dln(*asked, "--start", "2022-08-10T00:00Z", "--duration", "3h").json
+    assert found["blocks"] == [{"start": "2022-08-10T03:00Z", "end": "2022-08-10T06:00Z"}]
+    assert found["skill"] == pytest.approx(1)
+    assert not found["foresight"]
+    early = dln(*asked, "--start", "2022-06-29T00:00Z", "--duration", "3h").json
+    assert early["skill"] is None
 
 
 def test_energy_of_devices(dln):
@@ -256,6 +275,8 @@ def test_a_schedule_from_a_file(dln, tmp_path: Path):
     assert "not emissions avoided" in shown.out
     whole = dln(*asked, *times, "--mode", "start", "--json").json
     assert len(whole["blocks"]) == 1
+    assert "at -t 202206020300" in shown.out
+    assert "sbatch --begin=2022-06-02T03:00:00" in shown.out
     nothing = dln(*asked, *times[:2], "--duration", "6h", "--slack", "0h")
     assert "not worth waiting" in nothing.out
 

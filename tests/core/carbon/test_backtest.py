@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.backtest import backtest
+from dln.core.carbon.backtest import backtest, skill_so_far
 from dln.core.carbon.embedded import skill
 from dln.core.carbon.regions import find
 from dln.core.carbon.series import read_csv
@@ -54,6 +54,21 @@ def test_what_cannot_be_scored():
             backtest(grid, fit, score, 8 * HOUR, 24 * HOUR, "start", "typical")
 
 
+@pytest.mark.parametrize("mode", ["start", "pause"])
+def test_the_skill_of_four_weeks_so_far(mode):
+    """On a steady grid every promise is kept; after its hours have moved none is, for a while."""
+    steady, moved = three_years(False), three_years(True)
+    before = datetime(2022, 9, 1, tzinfo=UTC)
+    found = skill_so_far(steady, before, 8 * HOUR, 24 * HOUR, mode)
+    assert found
+    assert found.promised == pytest.approx(found.saving) == pytest.approx(found.oracle)
+    assert found.kept == pytest.approx(1)
+    fresh = skill_so_far(moved, datetime(2023, 1, 14, tzinfo=UTC), 8 * HOUR, 24 * HOUR, mode)
+    assert fresh
+    assert fresh.kept < 0.9
+    assert skill_so_far(steady, steady.start + 30 * 24 * HOUR, 8 * HOUR, 24 * HOUR, mode) is None
+
+
 @pytest.mark.skipif(not YEARS.exists(), reason="the shared series are not here")
 @pytest.mark.parametrize("zone", ["NO", "ES", "BR", "US-CAL-CISO"])
 @pytest.mark.parametrize("mode", ["start", "pause"])
@@ -71,7 +86,7 @@ def test_the_embedded_skill(zone: str):
     """Means of one half of each month against the starts in the other half, by a plain loop."""
     year = read_csv(HOURLY, zone=zone)
     times = [year.time(hour) for hour in range(len(year.g_per_kwh))]
-    saved, best = [], []
+    said, saved, best = [], [], []
     for late in (False, True):
         cells: dict[tuple[int, int], list[float]] = {}
         for time, value in zip(times, year.g_per_kwh, strict=True):
@@ -83,9 +98,13 @@ def test_the_embedded_skill(zone: str):
                 continue
             real, guess = year.g_per_kwh[first : first + 32], usual[first : first + 32]
             means = [real[hour : hour + 8].mean() for hour in range(25)]
-            start = int(np.argmin([guess[hour : hour + 8].mean() for hour in range(25)]))
+            guesses = [guess[hour : hour + 8].mean() for hour in range(25)]
+            start = int(np.argmin(guesses))
+            said.append(100 * (1 - guesses[start] / guesses[0]))
             saved.append(100 * (1 - means[start] / means[0]))
             best.append(100 * (1 - min(means) / means[0]))
     found = skill(find(zone), "start")
     assert found
-    assert (found.saving, found.oracle) == pytest.approx((np.mean(saved), np.mean(best)), abs=0.1)
+    assert (found.promised, found.saving, found.oracle) == pytest.approx(
+        (np.mean(said), np.mean(saved), np.mean(best)), abs=0.1
+    )

@@ -1,6 +1,7 @@
 """Plans: what they hold, that they come back from their file, when they let a run go."""
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from dln.core.carbon.plan import Job, Plan, make_plan
+from dln.core.carbon.profiles import Profile
 from dln.core.carbon.regions import find
-from dln.core.carbon.sources import Recorded
+from dln.core.carbon.sources import Recorded, Typical
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 
@@ -61,6 +63,47 @@ def test_lines_that_start_it():
     assert lines["cron"] == "CRON_TZ=UTC\n00 13 01 06 * dln train cogvideo"
     assert lines["at"] == "echo 'dln train cogvideo' | TZ=UTC at -t 202406011300"
     assert "--begin=2024-06-01T13:00:00" in lines["slurm"]
+    awkward = plan(Job(HOUR, 4 * HOUR, "start")).lines("sh -c 'date +%s'")
+    assert awkward["cron"].endswith(r"* sh -c 'date +\%s'")
+    assert shlex.split(awkward["at"])[:2] == ["echo", "sh -c 'date +%s'"]
+    assert shlex.split(awkward["slurm"])[-1] == "--wrap=sh -c 'date +%s'"
+
+
+def test_a_job_beside_the_hours():
+    """Submitted at half past, an hour and a half long: five-minute steps from that moment on."""
+    job = Job(1.5 * HOUR, 3 * HOUR, "start")
+    made = make_plan(job, find("DE"), source(VALUES), START + HOUR / 2)[0]
+    every = [START + HOUR / 2 + i * timedelta(minutes=5) for i in range(37)]
+    series = source(VALUES).data
+    means = [series.mean(first, first + job.duration) for first in every]
+    best = every[int(np.argmin(np.round(means, 9)))]
+    assert made.blocks == ((best, best + job.duration),)
+    assert made.g_per_kwh == pytest.approx(min(means))
+    assert made.at_once == pytest.approx((0.5 * 300 + 100) / 1.5)
+    pause = make_plan(Job(1.5 * HOUR, 3 * HOUR), find("DE"), source(VALUES), START + HOUR / 2)[0]
+    assert pause.blocks == (
+        (START + HOUR, START + 2 * HOUR), (START + 3 * HOUR, START + 3.5 * HOUR),
+    )  # fmt: skip
+    assert pause.blocks[-1][1] <= START + 5 * HOUR
+
+
+def test_a_promise_is_worth_what_was_kept_of_it():
+    guess = Typical(Profile.fit(year(), "DE"))
+    job = Job(8 * HOUR, 24 * HOUR)
+    whole, doubted = (make_plan(job, find("DE"), guess, START, kept)[0] for kept in (1.0, 0.1))
+    assert whole.worth_it
+    assert doubted.saving_percent == whole.saving_percent > 3
+    assert doubted.expected_saving_percent == pytest.approx(0.1 * whole.saving_percent)
+    assert not doubted.worth_it
+    known = make_plan(Job(2 * HOUR, 4 * HOUR), find("DE"), source(VALUES), START, 0.1)[0]
+    assert known.kept == 1.0
+
+
+def year() -> Series:
+    """Eight clean hours a day."""
+    values = np.where(np.arange(365 * 24) % 24 < 8, 270.0, 300.0)
+    label = Label("average", "life-cycle", "2022", "a test", "measured")
+    return Series(datetime(2022, 1, 1, tzinfo=UTC), HOUR, values, label)
 
 
 def test_a_plan_that_ends_past_the_data():
