@@ -11,6 +11,10 @@ import pytest
 
 from dln.core.carbon import meter as module
 from dln.core.carbon.meter import Energy, Meter
+from dln.core.carbon.recorder import Place, Recorder
+from dln.core.carbon.regions import find
+from dln.core.carbon.sources import Annual
+from dln.core.carbon.values import Label
 
 
 class Tracker:
@@ -109,3 +113,29 @@ def test_this_machine(tmp_path, monkeypatch):
     assert energy.cpu + energy.gpu + energy.ram < 1e-3
     assert all(how.startswith(("measured", "estimated", "none")) for how in meter.power.values())
     assert os.listdir() == []
+
+
+def test_codecarbons_own_figure(tmp_path, monkeypatch):
+    """On a grid of constant intensity the tracker's own kg are ours, with and without a pause."""
+    codecarbon = pytest.importorskip("codecarbon")
+    made: list[Any] = []
+
+    def tracker(**asked: Any) -> Any:
+        forced = asked | {"force_carbon_intensity_g_co2e_kwh": 321.0}
+        made.append(original(**forced))
+        return made[-1]
+
+    original = codecarbon.OfflineEmissionsTracker
+    monkeypatch.setattr(codecarbon, "OfflineEmissionsTracker", tracker)
+    label = Label("average", "life-cycle", "2024", "a test", "measured")
+    place = Place(find("norway"), Annual(321.0, label))
+    kept = Recorder(tmp_path / "emissions.json", "a run", place)
+    for running in (True, False, True):
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            sum(range(1000))
+        kept.mark(running)
+    found = kept.close()
+    assert found.kg == pytest.approx(made[0].final_emissions, rel=0.01)
+    assert found.kg == pytest.approx(found.kwh * 0.321)
+    assert found.paused_seconds == pytest.approx(1, abs=0.5)
