@@ -121,21 +121,38 @@ def paragraph(run: dict[str, Any], made_with: str) -> str:
     """What a model card says about the run."""
     used = (
         f"{run['what']} used {run['energy_kwh']:.3g} kWh (PUE {run['pue']:g}; "
-        f"{power_words(run)}) in {run['running_seconds'] / 3600:.3g} hours"
+        f"{power_words(run)}) in {lasting(run['running_seconds'])}"
     )
     if run["paused_seconds"]:
-        used += f", and paused for {run['paused_seconds'] / 3600:.3g} hours"
+        used += f", and paused for {lasting(run['paused_seconds'])}"
     if run["emissions_kg"] is None:
         return f"{used}. Recorded with {made_with}."
-    change = run["saving_percent"] or 0.0
-    compared = f"{abs(change):.1f} % {'less' if change >= 0 else 'more'} than"
     return (
         f"{used}, in {run['region_name']} ({run['region']}). At a mean of "
         f"{run['intensity_g_per_kwh'] or 0:.0f} g CO2e/kWh ({label_words(run)}) that is "
-        f"{run['emissions_kg']:.3g} kg CO2e (operation, location-based), {compared} had it started "
-        f"at once without a pause ({run['at_once_emissions_kg']:.3g} kg). "
+        f"{run['emissions_kg']:.3g} kg CO2e (operation, location-based){compared(run)}. "
         f"Recorded with {made_with}."
     )
+
+
+def compared(run: dict[str, Any]) -> str:
+    """To a run without a pause; nothing where it was one."""
+    change = run["saving_percent"] or 0.0
+    if not run["paused_seconds"] and abs(change) < 0.05:
+        return ""
+    less = "less" if change >= 0 else "more"
+    return (
+        f", {abs(change):.1f} % {less} than had it started at once without a pause "
+        f"({run['at_once_emissions_kg']:.3g} kg)"
+    )
+
+
+def lasting(seconds: float) -> str:
+    """In hours, or minutes or seconds where these are few."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} seconds"
 
 
 def latex(runs: Sequence[dict[str, Any]]) -> str:

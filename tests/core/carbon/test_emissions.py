@@ -182,6 +182,14 @@ def test_a_report_follows_from_its_numbers():
     assert table["totals"]["energy_kwh"] == pytest.approx(2.5 * 7.2)
     assert "41.3 % less" in paragraph(first, "dln")
     assert "estimated" in paragraph(first, "dln")
+    assert "in 2 hours, and paused for 60 minutes, in Germany" in paragraph(first, "dln")
+
+
+def test_a_run_that_never_paused_is_compared_with_nothing():
+    short = replace(RUN, intervals=(Interval(at(0), 90, 1, 0, 0),))
+    said = paragraph(report([("a", short)], [])["runs"][0], "dln")
+    assert "in 90 seconds, in Germany" in said
+    assert "at once" not in said
 
 
 @pytest.mark.parametrize(
