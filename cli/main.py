@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from io import TextIOWrapper
@@ -98,9 +99,18 @@ class Lazily:
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
-        if fits(value, param):
-            return value
+        if fits(plain := numeral(value, param), param):
+            return plain
         return self.convert().coerce(value, param=param, ctx=ctx)
+
+
+def numeral(value: Any, param: Any) -> Any:
+    """Text that is to be a number, as one; what is none is left for Typer to refuse."""
+    wanted = param.type_descriptor.annotation
+    if wanted in (int, float) and isinstance(value, str):
+        with suppress(ValueError):
+            return wanted(value)
+    return value
 
 
 def fits(value: Any, param: Any) -> bool:

@@ -202,8 +202,25 @@ def test_light_commands_load_no_torch():
 
 def test_an_estimate_needs_neither_numpy_nor_pydantic():
     heavy = {"numpy", "pydantic", "codecarbon"}
-    done = python(f"run({LIGHT[8]})\nassert not {heavy} & {{*sys.modules}}")
+    asked = [*LIGHT[8], "--kwh", "37.3", "--gpus", "2"]
+    done = python(f"assert run({asked}) == 0\nassert not {heavy} & {{*sys.modules}}")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--kwh", "much"], "unable to parse string as a number"),
+        (["--gpus", "1.5"], "unable to parse string as an integer"),
+        (["--gpus", "0"], "greater than or equal to 1"),
+        (["--hour", "24"], "less than or equal to 23"),
+    ],
+)
+def test_numbers_are_refused_by_name(dln, words, sentence):
+    outcome = dln("carbon", "estimate", "--region", "norway", *words)
+    assert outcome.code == 2
+    assert words[0] in outcome.err
+    assert sentence in outcome.err
 
 
 def test_a_closed_pipe_is_quiet():
