@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def test_annual_figures_by_hand():
     data = Path(spec.origin).parent / "data" / "private_infra"
     mix = json.loads((data / "global_energy_mix.json").read_text())
     assert annual(find("norway")).g_per_kwh.expected == mix["NOR"]["carbon_intensity"]
+    assert annual(find("norway")).label.origin.startswith(f"codecarbon {version('codecarbon')}:")
     lb = json.loads((data / "2023/usa_emissions.json").read_text())["california"]["emissions"]
     state = annual(find("california"))
     assert state.g_per_kwh.expected == pytest.approx(lb * 453.59237 / 1000)
