@@ -1,6 +1,7 @@
 """Drawing tokens from scores, with numbers from the host's generator alone.
 
-Plain numpy: a pool of threads that wakes for each small operation costs more than it computes.
+Plain numpy, row by row: a pool of threads that wakes for each small operation costs more than it
+computes, and so does filling rows of different lengths up to a batch.
 """
 
 from dataclasses import dataclass, field
@@ -38,11 +39,9 @@ class Draw:
     sampling: Sampling
     rng: np.random.Generator
     _labels: np.ndarray = field(init=False)
-    _many: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._labels = self.labels.cpu().numpy()
-        self._many = int(self._labels.max()) + 1
 
     def __call__(self, logits: Tensor, guidance: float, top: int) -> Tensor:
         """logits: (B, K), or (2 B, K) under guidance, the second half without the text
@@ -56,53 +55,38 @@ class Draw:
             return torch.from_numpy(scores.argmax(-1))
         scores = scores - scores.max(-1, keepdims=True)
         scores *= np.float32(1 / self.sampling.temperature)
-        codes, shares = likeliest(np.exp(scores, out=scores), self.sampling.top_p)
-        return torch.from_numpy(self._pick(codes, shares, u, top))
+        shares = np.exp(scores, out=scores)
+        return torch.tensor([self._pick(*row, top) for row in zip(shares, *u, strict=True)])
 
-    def _pick(self, codes: np.ndarray, shares: np.ndarray, u: np.ndarray, top: int) -> np.ndarray:
-        """codes, shares: (B, M), best first -> (B,): u[0] draws the cluster, u[1] a code in it."""
-        labels, rows = self._labels[codes], np.arange(len(codes))
-        many = int(self._labels.max()) + 1
-        flat = np.bincount(
-            (labels + many * rows[:, None]).ravel(), shares.ravel(), many * len(rows)
-        )
-        groups = flat.reshape(len(rows), many)
-        best = np.argsort(-groups, axis=1, kind="stable")[:, :top]
-        drawn = best[rows, _inverse(np.take_along_axis(groups, best, 1), u[0])]
-        inside = np.where(labels == drawn[:, None], shares, 0.0) ** (1 / self.sampling.sharpen)
-        return codes[rows, _inverse(inside, u[1])]
+    def _pick(self, shares: np.ndarray, first: float, second: float, top: int) -> int:
+        """shares: (K,), the best 1; `first` draws the cluster, `second` a code in it."""
+        codes, shares = likeliest(shares, self.sampling.top_p)
+        labels = self._labels[codes]
+        groups = np.bincount(labels, shares)
+        best = (-groups).argsort(kind="stable")[:top]
+        inside = labels == best[_inverse(groups[best], first)]
+        codes, shares = codes[inside], shares[inside] ** (1 / self.sampling.sharpen)
+        return int(codes[_inverse(shares, second)])
 
 
 def likeliest(shares: np.ndarray, top_p: float) -> tuple[np.ndarray, np.ndarray]:
-    """shares: (B, K), the best 1 -> the codes that hold `top_p` of each row's sum, best first,
-    and their shares; 0 for what is no part of it. Both (B, M)."""
-    limits = top_p * shares.sum(-1)
-    codes, found = _rows_of(shares >= WORTH, shares)
-    if (found.sum(-1) < limits).any():
-        codes, found = np.broadcast_to(np.arange(shares.shape[1]), shares.shape), shares
-    if found.shape[1] > MOST_CODES:
-        best = np.argpartition(-found, MOST_CODES, axis=1)[:, :MOST_CODES]
-        codes, found = np.take_along_axis(codes, best, 1), np.take_along_axis(found, best, 1)
-    order = np.argsort(-found, axis=1, kind="stable")
-    codes = np.take_along_axis(codes, order, 1)
-    found = np.take_along_axis(found, order, 1).astype(np.float64)
-    before = np.cumsum(found, axis=1) - found
-    return codes, np.where(before < limits[:, None], found, 0.0)
+    """shares: (K,), the best 1 -> the codes that hold `top_p` of the sum, best first, and their
+    shares."""
+    limit = top_p * shares.sum()
+    codes = (shares >= WORTH).nonzero()[0]
+    if shares[codes].sum() < limit:
+        codes = np.arange(len(shares))
+    if len(codes) > MOST_CODES:
+        codes = codes[(-shares[codes]).argpartition(MOST_CODES)[:MOST_CODES]]
+    found = shares[codes].astype(np.float64)
+    order = (-found).argsort(kind="stable")
+    found = found[order]
+    steps = found.cumsum()
+    count = (steps - found).searchsorted(limit)
+    return codes[order[:count]], found[:count]
 
 
-def _rows_of(chosen: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The columns chosen in each row and their values, as rows of one length filled up with 0."""
-    rows, columns = np.nonzero(chosen)
-    counts = chosen.sum(-1)
-    places = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
-    shape = len(chosen), int(counts.max())
-    where, found = np.zeros(shape, np.int64), np.zeros(shape)
-    where[rows, places], found[rows, places] = columns, values[rows, columns]
-    return where, found
-
-
-def _inverse(shares: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """shares: (B, M), u: (B,) -> the column at which the cumulative shares pass u of their sum."""
-    steps = np.cumsum(shares, axis=1)
-    passed = (steps <= u[:, None] * steps[:, -1:]).sum(-1)
-    return np.minimum(passed, shares.shape[1] - 1)
+def _inverse(shares: np.ndarray, u: float) -> int:
+    """shares: (M,) -> the place at which the cumulative shares pass u of their sum."""
+    steps = shares.cumsum()
+    return min(int(steps.searchsorted(u * steps[-1], side="right")), len(shares) - 1)
