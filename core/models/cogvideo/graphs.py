@@ -33,7 +33,8 @@ def _attend(q: Tensor, past: Pair, new: Pair, mask: Tensor) -> Tensor:
     scores = torch.cat([q @ past[0].transpose(-1, -2), q @ new[0].transpose(-1, -2)], dim=-1)
     weights = (scores + mask).softmax(-1, dtype=torch.float32).to(scores.dtype)
     cached, own = weights.split([past[0].shape[2], q.shape[-2]], dim=-1)
-    return (cached @ past[1] + own @ new[1]).transpose(-2, -3).flatten(1, 2).flatten(-2)[0]
+    out = cached @ past[1] + own @ new[1]
+    return out.transpose(-2, -3).reshape(-1, out.shape[2] * out.shape[4])
 
 
 class TextGraph(nn.Module):
