@@ -183,14 +183,16 @@ class _Bound:
         self._outputs = [_slot(o) for o in session.get_outputs()]
         self._held: dict[str, Tensor] = {}
         self._sizes: dict[str, int] = {}  # of the named dimensions
+        # Of inputs and outputs; None where it is known only after the run.
+        self._shapes: dict[str, tuple[int, ...] | None] = {o.name: None for o in self._outputs}
         self._nothing = torch.zeros(1, device=device)  # an empty tensor has no address of its own
 
     def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         import torch
 
-        unknown = sorted(set(self._inputs) ^ set(inputs))
-        if unknown:
-            raise DlnError(f"graph '{self._graph}' and its inputs differ: {', '.join(unknown)}")
+        if inputs.keys() != self._inputs.keys():
+            unknown = ", ".join(sorted(inputs.keys() ^ self._inputs.keys()))
+            raise DlnError(f"graph '{self._graph}' and its inputs differ: {unknown}")
         for name, tensor in inputs.items():
             if self._held.get(name) is not tensor:
                 self._bind_input(self._inputs[name], tensor)
@@ -206,23 +208,29 @@ class _Bound:
     def _bind_input(self, slot: _Slot, tensor: Tensor) -> None:
         tensor = tensor.to(self._device, slot.dtype).contiguous()
         self._held[slot.name] = tensor
-        self._sizes |= {
-            rule: size
-            for rule, size in zip(slot.shape, tensor.shape, strict=True)
-            if isinstance(rule, str)
-        }
+        shape = tuple(tensor.shape)
+        if shape != self._shapes.get(slot.name):
+            self._shapes[slot.name] = shape
+            self._size(slot.shape, shape)
         self._binding.bind_input(
-            slot.name, self._kind, self._number, slot.element, tensor.shape, self._address(tensor)
+            slot.name, self._kind, self._number, slot.element, shape, self._address(tensor)
         )
+
+    def _size(self, rules: list[int | str], shape: tuple[int, ...]) -> None:
+        """Learn from an input's shape how large named dimensions are, and the outputs with them."""
+        self._sizes |= {r: n for r, n in zip(rules, shape, strict=True) if isinstance(r, str)}
+        for slot in self._outputs:
+            found = tuple(self._sizes.get(n, -1) if isinstance(n, str) else n for n in slot.shape)
+            self._shapes[slot.name] = None if -1 in found else found
 
     def _bind_output(self, slot: _Slot) -> Tensor | None:
         """Memory for an output; None where its size is known only after the run."""
         import torch
 
-        if any(isinstance(n, str) and n not in self._sizes for n in slot.shape):
+        shape = self._shapes[slot.name]
+        if shape is None:
             self._binding.bind_output(slot.name, self._kind, self._number)
             return None
-        shape = [self._sizes[n] if isinstance(n, str) else n for n in slot.shape]
         tensor = torch.empty(shape, dtype=slot.dtype, device=self._device)
         self._binding.bind_output(
             slot.name, self._kind, self._number, slot.element, shape, self._address(tensor)
