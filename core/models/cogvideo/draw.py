@@ -56,7 +56,8 @@ class Draw:
         scores = scores - scores.max(-1, keepdims=True)
         scores *= np.float32(1 / self.sampling.temperature)
         shares = np.exp(scores, out=scores)
-        return torch.tensor([self._pick(*row, top) for row in zip(shares, *u, strict=True)])
+        rows = zip(shares, u[0], u[1], strict=True)
+        return torch.tensor([self._pick(*row, top=top) for row in rows])
 
     def _pick(self, shares: np.ndarray, first: float, second: float, top: int) -> int:
         """shares: (K,), the best 1; `first` draws the cluster, `second` a code in it."""
