@@ -40,6 +40,14 @@ MODELS = {
             bundled="cogvideo-tiny.safetensors",
         ),
         Spec(
+            name="video-diffusion",
+            module="video_diffusion",
+            title="Video Diffusion: text to video by a cascade of space-time U-Nets",
+            task="text-to-video",
+            paper="arXiv:2204.03458",
+            presets=("tiny",),
+        ),
+        Spec(
             name="recognizer",
             module="recognizer",
             title="Recognizer: who does what, where, in a clip",

@@ -57,13 +57,13 @@ def _eating(phase: float) -> Pose:
     )
 
 
-def _walking(phase: float, progress: float, reach: float) -> Pose:
-    stride, swing = math.cos(TAU * phase), math.sin(TAU * phase)
+def _walking(phase: float, progress: float, reach: float, heading: float) -> Pose:
+    stride, swing = heading * math.cos(TAU * phase), math.sin(TAU * phase)
     return Pose(
         x=reach * (progress - 0.5),
         lift=1.2 * swing * swing,
-        lean=0.05,
-        look=(3.2, 0.0),
+        lean=0.05 * heading,
+        look=(3.2 * heading, 0.0),
         hand_left=(-8.0 + 6.0 * stride, -9.0 - 2.0 * abs(stride)),
         hand_right=(8.0 - 6.0 * stride, -9.0 - 2.0 * abs(stride)),
         foot_left=(-1.5 - 7.0 * stride, -2.2 - 3.5 * max(swing, 0.0)),
@@ -191,7 +191,8 @@ def pose_of(story: Story, time: float) -> Pose:
     """The actor's pose after `time` seconds."""
     phase, slow = story.phase(time), story.speed == "slow"
     if story.action == "walking":
-        return _walking(phase, story.progress(time), 20.0 if slow else 27.0)
+        heading = -1.0 if story.returning(time) else 1.0
+        return _walking(phase, story.progress(time), 20.0 if slow else 27.0, heading)
     if story.action == "sleeping":
         return _sleeping(phase, (0.1, 0.3) if slow else (0.03, 0.16))
     return _PLAIN[story.action](phase)

@@ -16,19 +16,25 @@ class Menagerie:
     """`count` stories drawn from `seed`; nothing is stored.
 
     held_out: False leaves out the pairs of actor and action kept for evaluation, True draws
-    only those, None draws from all. Raises UsageError for a count below 1.
+    only those, None draws from all. seconds: how long each story is told. Raises UsageError for
+    a count below 1.
     """
 
     name = "menagerie"
 
     def __init__(
-        self, count: int = DEFAULT_COUNT, seed: int = 0, held_out: bool | None = False
+        self,
+        count: int = DEFAULT_COUNT,
+        seed: int = 0,
+        held_out: bool | None = False,
+        seconds: float = CLIP_SECONDS,
     ) -> None:
         if count < 1:
             raise UsageError(f"count must be at least 1, got {count}.")
         self.count = count
         self.seed = seed
         self.held_out = held_out
+        self.seconds = seconds
 
     def __len__(self) -> int:
         return self.count
@@ -46,11 +52,19 @@ class Menagerie:
 
     def duration(self, index: int) -> float:
         """Length of every clip in seconds."""
-        return CLIP_SECONDS
+        return self.seconds
+
+    def told_for(self, seconds: float) -> "Menagerie":
+        """The same stories, told longer or shorter: an action repeats, a walker turns round."""
+        return Menagerie(self.count, self.seed, self.held_out, seconds)
 
     def frames(self, index: int, times: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
         """times: (T,) seconds -> RGB uint8 (T, size, size, 3), foreground mask (T, size, size)."""
-        return render(self.story(index), np.clip(times, 0, CLIP_SECONDS).tolist(), size)
+        story, times = self.story(index), np.clip(times, 0, self.seconds)
+        places = np.round(times % story.repeats, 6)  # each moment of a cycle is drawn once
+        _, first, again = np.unique(places, return_index=True, return_inverse=True)
+        frames, mask = render(story, times[first].tolist(), size)
+        return frames[again], mask[again]
 
     def caption(self, index: int, rng: np.random.Generator) -> str:
         """One of the many captions of clip `index`, drawn from `rng`."""
@@ -71,7 +85,7 @@ class Menagerie:
 
     @cached_property
     def _fingerprint(self) -> str:
-        settings = (self.count, self.seed, self.held_out, CLIP_SECONDS, self.words())
+        settings = (self.count, self.seed, self.held_out, self.seconds, self.words())
         digest = sha256(repr(settings).encode())
         for index in range(min(PROBES, self.count)):
             frames, mask = self.frames(index, np.array([index / PROBES * CLIP_SECONDS]), 32)

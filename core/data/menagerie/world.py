@@ -108,8 +108,18 @@ class Story:
         return time / self.period % 1.0
 
     def progress(self, time: float) -> float:
-        """Part of the clip that has gone by, in [0, 1]: a walker crosses the frame once."""
-        return min(max(time / CLIP_SECONDS, 0.0), 1.0)
+        """How far a walker has come, in [0, 1]: across the frame in one clip, then back again."""
+        rounds = max(time, 0.0) / CLIP_SECONDS % 2.0
+        return min(rounds, 2.0 - rounds)
+
+    @property
+    def repeats(self) -> float:
+        """Seconds after which the same pictures come again: a walker has to come back first."""
+        return 2 * CLIP_SECONDS if self.action == "walking" else self.period
+
+    def returning(self, time: float) -> bool:
+        """Whether a walker is on the way back."""
+        return time > CLIP_SECONDS and time / CLIP_SECONDS % 2.0 > 1.0
 
 
 def draw_story(seed: int, *, held_out: bool | None = False, **fixed: str) -> Story:

@@ -19,12 +19,12 @@ from ...clip import Clip
 from ...errors import UsageError
 from ...generate import Request
 from ..graph import Engine, TorchEngine
+from ..layers.pixels import to_frames
 from . import masks
 from .cache import Windows
 from .config import Config
 from .draw import Draw, Sampling
 from .prompt import encode_texts
-from .windows import to_frames
 
 if TYPE_CHECKING:
     from . import Model

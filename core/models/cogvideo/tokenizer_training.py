@@ -13,9 +13,10 @@ from ...clip import Clip
 from ...data import Source
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
+from ..layers.pixels import to_frames
 from .clustering import cluster_codes
 from .tokenizer import ImageTokenizer
-from .windows import FRAMES_PER_CLIP, frames_table, to_frames
+from .windows import FRAMES_PER_CLIP, frames_table
 
 if TYPE_CHECKING:
     from ...training.train import TrainOptions

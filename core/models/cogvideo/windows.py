@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...data import Source
 from ...data.table import build_table
 from ...errors import UsageError
-from ...training.events import Note, OnEvent
+from ...training.events import OnEvent
+from ..layers.pixels import teller, to_pixels
 from .config import DURATIONS
 from .tokenizer import ImageTokenizer
 
@@ -67,7 +67,7 @@ def frames_table(source: Source, size: int, cache: Path, workers: int, on_event:
         np.uint8,
         partial(_some_frames, source, size),
         workers=workers,
-        on_progress=_teller("frames", on_event),
+        on_progress=teller("frames", on_event),
         key=f"{source.fingerprint()} {size}",
     )
 
@@ -104,7 +104,7 @@ def codes_table(
         np.uint16,
         fill,
         workers=workers,
-        on_progress=_teller("codes", on_event),
+        on_progress=teller("codes", on_event),
         key=f"{source.fingerprint()} {size} {key}",
     )
 
@@ -124,26 +124,3 @@ def _codes(
     pixels = to_pixels(frames).to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
         return tokenizer.encode(pixels).cpu().numpy().astype(np.uint16)
-
-
-def to_pixels(frames: np.ndarray) -> Tensor:
-    """uint8 (..., H, W, 3) -> float (..., 3, H, W) in [0, 1]."""
-    return torch.from_numpy(frames).movedim(-1, -3).float() / 255
-
-
-def to_frames(pixels: Tensor) -> np.ndarray:
-    """float (..., 3, H, W) in [0, 1] -> uint8 (..., H, W, 3)."""
-    return (pixels.movedim(-3, -1) * 255).round().clamp(0, 255).byte().cpu().numpy()
-
-
-def _teller(what: str, on_event: OnEvent):
-    """A progress callback that makes a note every tenth of the way."""
-    told = 0
-
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if done * 10 // total > told:
-            told = done * 10 // total
-            on_event(Note(f"{what}: {done} of {total}"))
-
-    return tell

@@ -1,0 +1,84 @@
+"""Sizes of Video Diffusion: a U-Net for each step of the cascade, and its presets."""
+
+from dataclasses import dataclass, field
+
+from ...errors import UsageError
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """One factorised space-time U-Net. Sides in pixels of what each level sees.
+
+    A frame's blocks of patch x patch pixels become channels first, so the first level has
+    image_size / patch places a side; each further one half of that.
+    """
+
+    image_size: int = 32
+    patch: int = 2
+    widths: tuple[int, ...] = (48, 96, 144)  # channels of each level
+    blocks: int = 1  # residual blocks a level
+    spatial: tuple[int, ...] = (8, 4)  # sides at which a frame attends to itself
+    temporal: tuple[int, ...] = (8, 4)  # sides at which a place attends over the frames
+    head: int = 24  # channels of an attention head
+    condition: int = 192  # width of the vector that every block reads
+    condition_layers: int = 2
+    dropout: float = 0.0
+    target: str = "v"  # what it predicts: v or eps
+    shift: float = 0.0  # of the schedule's log-SNR
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1 or self.patch < 1 or self.blocks < 1 or self.head < 1:
+            raise UsageError("image_size, patch, blocks and head must be positive")
+        smallest = self.patch * 2 ** (len(self.widths) - 1)
+        if self.image_size % smallest:
+            raise UsageError(f"image_size must be a multiple of {smallest}, not {self.image_size}")
+        for width in self.widths:
+            if width < 1 or width % self.head:
+                raise UsageError(f"width {width} is not divisible by heads of {self.head}")
+        if self.target not in ("v", "eps"):
+            raise UsageError(f"target is v or eps, not {self.target!r}")
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Places along one side of each level."""
+        return tuple(self.image_size // self.patch // 2**n for n in range(len(self.widths)))
+
+
+@dataclass(frozen=True)
+class Upsampler(UNetConfig):
+    """The second U-Net of the cascade: the same frames at more pixels."""
+
+    image_size: int = 64
+    patch: int = 4
+    widths: tuple[int, ...] = (64, 96)
+    head: int = 32
+    spatial: tuple[int, ...] = ()
+    temporal: tuple[int, ...] = (8,)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Video Diffusion (2204.03458). `images` independent frames are appended in training."""
+
+    frames: int = 16
+    fps: float = 4.0
+    images: int = 4
+    text_length: int = 16
+    text_width: int = 128
+    base: UNetConfig = field(default_factory=UNetConfig)
+    upsample: Upsampler = field(default_factory=Upsampler)
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "text_length", "text_width"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.images < 0:
+            raise UsageError(f"images must not be negative, not {self.images}")
+        if self.upsample.image_size % self.base.image_size:
+            raise UsageError(
+                f"upsample.image_size {self.upsample.image_size} is no multiple of "
+                f"base.image_size {self.base.image_size}"
+            )
+
+
+PRESETS = {"tiny": Config(base=UNetConfig(shift=-1.0))}

@@ -1,0 +1,101 @@
+"""Video Diffusion as pure tensor functions: captions, a guided step of the base, a step of the
+super-resolution. B batch, F frames, S words, C text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ..graph import Graph, Range, Value
+from .schedule import spread, x_from_eps, x_from_v
+
+if TYPE_CHECKING:
+    from . import Denoiser, Model
+
+
+class TextGraph(nn.Module):
+    """Captions to the vectors that the base and the super-resolution read."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.base, self.upsample = model.base.text, model.upsample.text
+
+    def forward(self, words: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """words, seen: (B, S) -> (B, C) twice."""
+        return self.base(words, seen), self.upsample(words, seen)
+
+
+class StepGraph(nn.Module):
+    """Noisy frames to the clean ones, under classifier-free guidance: both halves in one batch."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, z: Tensor, log_snr: Tensor, text: Tensor, guidance: Tensor) -> tuple[Tensor]:
+        """z: (B, F, 3, H, W), log_snr, guidance: (B,), text: (B, C) -> x like z, in [-1, 1]."""
+        both = torch.cat([text, torch.zeros_like(text)])[:, None]
+        seen = self.denoiser.unet(torch.cat([z, z]), torch.cat([log_snr, log_snr]), both)
+        with_text, without = seen.chunk(2)
+        weight = spread(guidance, z)
+        seen = without + weight * (with_text - without)
+        return (clean(self.denoiser, z, seen, log_snr),)
+
+
+class UpsampleGraph(nn.Module):
+    """One step of the super-resolution; the text is read, guidance has shown no use here."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(
+        self, z: Tensor, log_snr: Tensor, text: Tensor, given: Tensor, given_log_snr: Tensor
+    ) -> tuple[Tensor]:
+        """z: (B, F, 3, H, W), given: (B, F, 3, h, w), log_snr, given_log_snr: (B,),
+        text: (B, C) -> x like z, in [-1, 1]."""
+        seen = self.denoiser.unet(z, log_snr, text[:, None], given, given_log_snr)
+        return (clean(self.denoiser, z, seen, log_snr),)
+
+
+def clean(denoiser: Denoiser, z: Tensor, seen: Tensor, log_snr: Tensor) -> Tensor:
+    """The clean frames that a prediction (v or eps) means, within the range of pixels."""
+    convert = x_from_v if denoiser.config.target == "v" else x_from_eps
+    return convert(z, seen, spread(log_snr, z)).clamp(-1, 1)
+
+
+def build_graphs(model: Model) -> dict[str, Graph]:
+    """The graphs of a Video Diffusion `Model`."""
+    config: Any = model.config
+    words, many = max(1, len(model.vocabulary)), {"batch": Range(1, 1, 4)}
+
+    def texts(batch: int) -> dict[str, Value]:
+        shape = batch, config.text_length
+        return {"words": torch.randint(words, shape), "seen": torch.randint(2, shape)}
+
+    def noisy(batch: int, size: int) -> dict[str, Value]:
+        return {
+            "z": torch.randn(batch, config.frames, 3, size, size),
+            "log_snr": torch.randn(batch),
+            "text": torch.randn(batch, config.text_width),
+        }
+
+    def step(batch: int) -> dict[str, Value]:
+        return noisy(batch, config.base.image_size) | {"guidance": 1 + torch.rand(batch)}
+
+    def finer(batch: int) -> dict[str, Value]:
+        size = config.base.image_size
+        given = torch.randn(batch, config.frames, 3, size, size)
+        return noisy(batch, config.upsample.image_size) | {
+            "given": given,
+            "given_log_snr": torch.randn(batch),
+        }
+
+    found = [
+        Graph("text", TextGraph(model), ("base_text", "upsample_text"), texts, many),
+        Graph("base", StepGraph(model.base), ("x",), step, many),
+        Graph("upsample", UpsampleGraph(model.upsample), ("x",), finer, many),
+    ]
+    return {graph.name: graph for graph in found}

@@ -1,0 +1,54 @@
+"""Samplers, all of one signature: (denoise, z, log_snrs, noise) -> x.
+
+denoise(z, log_snr) gives the clean x that it sees in z; z: noise at log_snrs[0], the largest
+noise; log_snrs rise from there, and x is what is seen at the last one; noise() draws standard
+normals like z.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from .schedule import cosine_log_snr
+
+Denoise = Callable[[Tensor, float], Tensor]
+Noise = Callable[[], Tensor]
+Sampler = Callable[[Denoise, Tensor, Sequence[float], Noise], Tensor]
+
+
+def log_snrs(steps: int, shift: float, first: float = 1.0, last: float = 0.0) -> list[float]:
+    """The schedule's log-SNR at steps + 1 times from `first` down to `last`, evenly."""
+    times = torch.linspace(first, last, steps + 1, dtype=torch.float64)
+    return cosine_log_snr(times, shift).tolist()
+
+
+def alpha_sigma(log_snr: float) -> tuple[float, float]:
+    """alpha and sigma of one log-SNR."""
+    return (1 + math.exp(-log_snr)) ** -0.5, (1 + math.exp(log_snr)) ** -0.5
+
+
+def ddim(denoise: Denoise, z: Tensor, log_snrs: Sequence[float], noise: Noise) -> Tensor:
+    """DDIM (2010.02502), the probability flow's first-order solver; no noise is drawn."""
+    for now, then in pairwise(log_snrs[:-1]):
+        (a, s), (a_then, s_then) = alpha_sigma(now), alpha_sigma(then)
+        x = denoise(z, now)
+        z = a_then * x + s_then / s * (z - a * x)
+    return denoise(z, log_snrs[-2])
+
+
+def dpm_solver(denoise: Denoise, z: Tensor, log_snrs: Sequence[float], noise: Noise) -> Tensor:
+    """DPM-Solver++ (2M) (2211.01095, algorithm 2): second order, from the last two views of x."""
+    before: tuple[Tensor, float] | None = None
+    for now, then in pairwise(log_snrs[:-1]):
+        (_, s), (a_then, s_then) = alpha_sigma(now), alpha_sigma(then)
+        x, step = denoise(z, now), (then - now) / 2  # half a log-SNR is log alpha / sigma
+        seen = x
+        if before is not None:
+            ratio = before[1] / step
+            seen = x + (x - before[0]) / (2 * ratio)
+        z = s_then / s * z - a_then * math.expm1(-step) * seen
+        before = x, step
+    return denoise(z, log_snrs[-2])

@@ -1,0 +1,70 @@
+"""Noise by its log signal-to-noise ratio: the cosine schedule and what converts into what.
+
+z = alpha x + sigma eps with alpha^2 = sigmoid(lambda), sigma^2 = sigmoid(-lambda) and
+lambda = log alpha^2 / sigma^2 (2204.03458, section 2); v = alpha eps - sigma x (2202.00512).
+Ratios come as floats or as tensors that broadcast against x.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+LIMIT = 20.0  # log-SNR stays in [-LIMIT, LIMIT]
+_FIRST = math.atan(math.exp(-LIMIT / 2))
+_SPAN = math.atan(math.exp(LIMIT / 2)) - _FIRST
+
+
+def cosine_log_snr(t: Tensor, shift: float = 0.0) -> Tensor:
+    """t in [0, 1], 1 is all noise -> lambda = -2 log tan(a t + b) + shift.
+
+    shift: below 0 for data whose pixels repeat each other, which a low noise leaves readable
+    (2301.11093, section 2.1).
+    """
+    return (-2 * torch.tan(_SPAN * t + _FIRST).log() + shift).clamp(-LIMIT, LIMIT)
+
+
+def spread(log_snr: Tensor, like: Tensor) -> Tensor:
+    """(B,) -> (B, 1, 1, ...), as many dimensions as `like` has."""
+    return log_snr.view(-1, *[1] * (like.ndim - 1))
+
+
+def alpha_sigma(log_snr: Tensor) -> tuple[Tensor, Tensor]:
+    """lambda -> alpha, sigma of the same shape."""
+    return log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()
+
+
+def noised(x: Tensor, eps: Tensor, log_snr: Tensor) -> Tensor:
+    """z ~ q(z | x) at lambda."""
+    alpha, sigma = alpha_sigma(log_snr)
+    return alpha * x + sigma * eps
+
+
+def v_from(x: Tensor, eps: Tensor, log_snr: Tensor) -> Tensor:
+    """v of a clean x and its noise."""
+    alpha, sigma = alpha_sigma(log_snr)
+    return alpha * eps - sigma * x
+
+
+def x_from_v(z: Tensor, v: Tensor, log_snr: Tensor) -> Tensor:
+    """The clean x behind z."""
+    alpha, sigma = alpha_sigma(log_snr)
+    return alpha * z - sigma * v
+
+
+def x_from_eps(z: Tensor, eps: Tensor, log_snr: Tensor) -> Tensor:
+    """The clean x behind z."""
+    alpha, sigma = alpha_sigma(log_snr)
+    return (z - sigma * eps) / alpha
+
+
+def eps_from_x(z: Tensor, x: Tensor, log_snr: Tensor) -> Tensor:
+    """The noise in z."""
+    alpha, sigma = alpha_sigma(log_snr)
+    return (z - alpha * x) / sigma
+
+
+def eps_from_v(z: Tensor, v: Tensor, log_snr: Tensor) -> Tensor:
+    """The noise in z."""
+    alpha, sigma = alpha_sigma(log_snr)
+    return sigma * z + alpha * v

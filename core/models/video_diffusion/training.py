@@ -1,0 +1,226 @@
+"""The stages of Video Diffusion: the base on clips and independent images, the super-resolution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...clip import Clip
+from ...data import Source
+from ...training.events import OnEvent
+from ...training.stage import Player, Stage
+from ..layers.pixels import to_frames, to_pixels
+from .schedule import cosine_log_snr, noised, spread, v_from
+from .text import encode_words
+from .windows import shrunk, strips_table, told
+
+if TYPE_CHECKING:
+    from ...training.train import TrainOptions
+    from . import Denoiser, Model
+
+LEARNING_RATE = 1e-3
+CAPTION_DROPOUT = 0.1
+LATER = 0.4  # share of the windows that do not open their clip
+HELD_BACK = 0.02  # share of the clips that measure instead of teach
+MOST_AUGMENTATION = 0.6  # latest time of the noise on the given frames
+SHOWN = ("lion drinking", "penguin dancing", "cat playing ball", "panda on a sofa")
+
+
+class DiffusionObjective(nn.Module):
+    """Squared error of what the U-Net predicts, at times drawn evenly over the batch."""
+
+    def __init__(self, denoiser: Denoiser, given_size: int = 0) -> None:
+        super().__init__()
+        self.denoiser, self.given_size = denoiser, given_size
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """batch: frames uint8 (B, F, H, W, 3), words and seen (B, 1 + I, S)."""
+        x = batch["frames"].movedim(-1, -3).float() / 127.5 - 1
+        loss = self.errors(x, batch["words"], batch["seen"], even_times(len(x), x.device))
+        return {"loss": loss.mean()}
+
+    def errors(self, x: Tensor, words: Tensor, seen: Tensor, t: Tensor) -> Tensor:
+        """x: (B, F, 3, H, W) in [-1, 1], t: (B,) -> mean squared error of each clip, (B,)."""
+        config, unet = self.denoiser.config, self.denoiser.unet
+        log_snr = cosine_log_snr(t, config.shift)
+        eps, ratio = torch.randn_like(x), spread(log_snr, x)
+        z = noised(x, eps, ratio)
+        text = self.denoiser.read(words, seen)
+        target = v_from(x, eps, ratio) if config.target == "v" else eps
+        found = unet(z, log_snr, text, *self.given(x))
+        return (found.float() - target).square().flatten(1).mean(1)
+
+    def given(self, x: Tensor) -> tuple[Tensor, Tensor] | tuple[()]:
+        """What a super-resolution reads: the frames small and under noise, and their log-SNR."""
+        if not self.given_size:
+            return ()
+        t = MOST_AUGMENTATION * torch.rand(len(x), device=x.device)
+        log_snr = cosine_log_snr(t)
+        small = F.avg_pool2d(x.flatten(0, 1), x.shape[-1] // self.given_size)
+        small = small.unflatten(0, x.shape[:2])
+        return noised(small, torch.randn_like(small), spread(log_snr, small)), log_snr
+
+
+def even_times(count: int, device: torch.device) -> Tensor:
+    """Times in [0, 1), one in each of `count` equal parts (2107.00630, appendix I.1)."""
+    first = torch.rand((), device=device)
+    return (first + torch.arange(count, device=device) / count) % 1
+
+
+class DiffusionStage(Stage):
+    """What both stages share: windows of clips with captions drawn anew, images appended."""
+
+    images = 0
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        self.model, self.options = model, options
+        config = model.config
+        self.strip = 2 * config.frames
+        self.source = told(source, self.strip / config.fps)
+        self.denoiser = self.own()
+        self.modules = self.denoiser
+        self.objective = self.own_objective()
+        self.players = [
+            Player(
+                self.name,
+                self.objective,
+                list(self.denoiser.parameters()),
+                LEARNING_RATE,
+                betas=(0.9, 0.99),
+            )
+        ]
+
+    def own(self) -> Denoiser:
+        """The network that this stage trains."""
+        raise NotImplementedError
+
+    def own_objective(self) -> DiffusionObjective:
+        """Its loss."""
+        raise NotImplementedError
+
+    def prepare(self, cache: Path, on_event: OnEvent) -> None:
+        config = self.model.config
+        size = max(config.base.image_size, config.upsample.image_size)
+        workers = self.options.workers or 0
+        self.table = strips_table(
+            self.source, self.strip, config.fps, size, cache, workers, on_event
+        )
+        self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
+
+    def __len__(self) -> int:
+        return len(self.table) - self.held
+
+    def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        size, length = self.denoiser.config.image_size, self.model.config.text_length
+        frames, captions, later = [], [], []
+        for row in indices:
+            rng = np.random.default_rng(
+                [self.options.seed or 0, crc32(self.name.encode()), epoch, int(row)]
+            )
+            start = int(rng.integers(1, self.strip - self.model.config.frames + 1))
+            start *= rng.random() < LATER
+            rows = [int(row)] * self.model.config.frames + rng.integers(
+                0, len(self), self.images
+            ).tolist()
+            places = [start + k for k in range(self.model.config.frames)]
+            places += rng.integers(0, self.strip, self.images).tolist()
+            frames.append(shrunk(self.table[rows, places], size))
+            for clip in rows[self.model.config.frames - 1 :]:
+                dropped = rng.random() < CAPTION_DROPOUT
+                captions.append(None if dropped else self.source.caption(clip, rng))
+            later += [start > 0, *[False] * self.images]
+        words, seen = encode_words(self.model.vocabulary, captions, length, later)
+        shape = len(indices), 1 + self.images, length
+        return {
+            "frames": torch.from_numpy(np.stack(frames)),
+            "words": words.view(shape),
+            "seen": seen.view(shape),
+        }
+
+    def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
+        """Loss on clips that did not teach, in bands of the noise, and clips of a few prompts."""
+        rows = np.arange(len(self), len(self.table))[:48]
+        rows = rows if len(rows) else np.arange(len(self))[:8]
+        device = next(self.denoiser.parameters()).device
+        times = (np.arange(len(rows)) + 0.5) / len(rows)
+        errors = []
+        for part in np.array_split(np.arange(len(rows)), -(-len(rows) // 8)):
+            batch = {k: v.to(device) for k, v in self.collate(rows[part], 0).items()}
+            x = batch["frames"].movedim(-1, -3).float() / 127.5 - 1
+            t = torch.from_numpy(times[part]).float().to(device)
+            errors += self.objective.errors(x, batch["words"], batch["seen"], t).tolist()
+        low, middle, high = (float(np.mean(band)) for band in np.array_split(errors, 3))
+        metrics = {"loss": float(np.mean(errors)), "low": low, "middle": middle, "high": high}
+        return metrics, self.shown()
+
+    def prompts(self) -> list[str]:
+        """What the contact sheet shows: the first prompts of the data."""
+        known = self.model.vocabulary
+        prompts = [text for text in SHOWN if not known.unknown(text)]
+        if not prompts:
+            rng = np.random.default_rng(0)
+            prompts = [self.source.caption(i, rng) for i in range(min(4, len(self.source)))]
+        return prompts
+
+    def shown(self) -> list[Clip]:
+        """Clips for the contact sheet."""
+        raise NotImplementedError
+
+
+class BaseStage(DiffusionStage):
+    """Text to a small clip, jointly on clips and on independent images."""
+
+    name = "base"
+    steps, batch = 4500, 8
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        self.images = model.config.images
+        super().__init__(model, source, options)
+
+    def own(self) -> Denoiser:
+        return self.model.base
+
+    def own_objective(self) -> DiffusionObjective:
+        return DiffusionObjective(self.model.base)
+
+    def shown(self) -> list[Clip]:
+        from .sample import preview
+
+        return [preview(self.model, text) for text in self.prompts()]
+
+
+class UpsampleStage(DiffusionStage):
+    """Small clips to large ones, under noise that hides the base's faults."""
+
+    name = "upsample"
+    needs = ()
+    steps, batch = 1500, 8
+
+    def own(self) -> Denoiser:
+        return self.model.upsample
+
+    def own_objective(self) -> DiffusionObjective:
+        return DiffusionObjective(self.model.upsample, self.model.config.base.image_size)
+
+    def shown(self) -> list[Clip]:
+        """Held-back clips: small, made large again, as they were."""
+        from .sample import restored
+
+        rows = range(len(self.table) - min(2, len(self.table)), len(self.table))
+        clips = []
+        for row in rows:
+            frames = self.table[row, : self.model.config.frames]
+            caption = self.source.caption(row, np.random.default_rng(row))
+            small = shrunk(np.asarray(frames), self.model.config.base.image_size)
+            made = restored(self.model, caption, to_pixels(small))
+            clips += [Clip(to_frames(to_pixels(np.asarray(frames))), 4.0), made]
+        return clips
+
+
+STAGES = (BaseStage, UpsampleStage)

@@ -1,0 +1,66 @@
+"""What Video Diffusion learns from: a strip of frames of each clip, and windows cut out of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...data import Source
+from ...data.table import build_table
+from ...errors import UsageError
+from ...training.events import OnEvent
+from ..layers.pixels import teller
+
+MOST_CLIPS = 3000  # that are rendered; their captions are drawn anew at each use
+
+
+def told(source: Source, seconds: float) -> Source:
+    """The source with clips long enough to continue, where it can tell them that long."""
+    longer = getattr(source, "told_for", None)
+    return longer(seconds) if longer else source
+
+
+def strips_table(
+    source: Source,
+    frames: int,
+    fps: float,
+    size: int,
+    cache: Path,
+    workers: int,
+    on_event: OnEvent,
+) -> np.memmap:
+    """`frames` frames of each clip at this rate: uint8 (clips, frames, size, size, 3).
+
+    A clip that ends sooner stands still at its last frame.
+    """
+    rows = min(len(source), MOST_CLIPS)
+    if all(source.duration(clip) < 1 / fps for clip in range(rows)):
+        raise UsageError(
+            f"no clip of {source.name} lasts {1 / fps:g} s, the time of one frame",
+            hint=f"--set fps={4 * fps:g}",
+        )
+    return build_table(
+        cache / f"strips-{size}.bin",
+        rows,
+        (frames, size, size, 3),
+        np.uint8,
+        partial(_strip, source, frames, fps, size),
+        workers=workers,
+        on_progress=teller("clips", on_event),
+        key=f"{source.fingerprint()} {frames} {fps} {size}",
+    )
+
+
+def _strip(source: Source, frames: int, fps: float, size: int, clip: int) -> np.ndarray:
+    return source.frames(clip, np.arange(frames) / fps, size)[0]
+
+
+def shrunk(frames: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (..., H, W, 3) -> (..., size, size, 3), each pixel the mean of a block."""
+    block = frames.shape[-2] // size
+    if block == 1:
+        return frames
+    parts = frames.reshape(*frames.shape[:-3], size, block, size, block, 3)
+    return np.round(parts.mean(axis=(-4, -2), dtype=np.float32)).astype(np.uint8)
