@@ -62,7 +62,7 @@ class Config:
 
     frames: int = 16
     fps: float = 4.0
-    images: int = 4
+    images: int = 2
     text_length: int = 16
     text_width: int = 128
     base: UNetConfig = field(default_factory=UNetConfig)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...training.train import TrainOptions
     from . import Denoiser, Model
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3
 CAPTION_DROPOUT = 0.1
 LATER = 0.4  # share of the windows that do not open their clip
 HELD_BACK = 0.02  # share of the clips that measure instead of teach
