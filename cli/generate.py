@@ -57,6 +57,16 @@ def generate(
     top_p: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Share of the likeliest to draw from.")
     ] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A picture that the clip begins with.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of a diffusion: fewer are faster.")
+    ] = None,
+    reconstruction: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="How hard new frames are fitted to given ones; diffusion."),
+    ] = None,
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, help="Clips, with seeds one after the other.")
     ] = 1,
@@ -96,6 +106,7 @@ def generate(
       dln generate "lion drinking"
       dln generate "лев пьёт воду" --seed 7
       dln generate "cat dancing" --count 4 --out clips/ --frames 32
+      dln generate "lion drinking" --image lion.png
       dln generate "chick drinking" --best-of 4
       dln generate "lion drinking" --model runs/mine --out lion.gif
       dln generate "lion drinking" --engine onnx
@@ -107,7 +118,8 @@ def generate(
     first = draw_seed() if seed is None else seed
     seeds = seeds_from(first, count)
     paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out)
-    wish = dict(frames=frames, fps=fps, guidance=guidance, temperature=temperature, top_p=top_p)
+    wish = dict(frames=frames, fps=fps, guidance=guidance, temperature=temperature, top_p=top_p,
+                image=image, steps=steps, reconstruction=reconstruction)  # fmt: skip
     wanted = Runner(engine, precision, graphs, device)
     job = Job(prompt, model, seeds, paths, wanted, given(wish), native, force, best_of)
     check_places(paths, force)

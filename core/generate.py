@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .clip import Clip
 from .errors import MissingCapability, UsageError
 from .models.package import Loaded
@@ -28,8 +30,9 @@ FUNCTION_WORDS = frozenset(
 class Request:
     """What is asked for; None leaves a setting to the model.
 
-    frames: how many; fps: playback rate, frames a second; guidance, temperature and top_p as the
-    model's sampler defines them.
+    frames: how many; fps: playback rate, frames a second; image: a picture's file, the first
+    frame; guidance, temperature, top_p, steps and reconstruction as the model's sampler defines
+    them.
     """
 
     prompt: str = ""
@@ -39,6 +42,9 @@ class Request:
     guidance: float | None = None
     temperature: float | None = None
     top_p: float | None = None
+    image: str | None = None
+    steps: int | None = None
+    reconstruction: float | None = None
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -47,6 +53,17 @@ class Request:
             raise UsageError(f"a clip has at least one frame, not {self.frames}")
         if self.fps is not None and not self.fps > 0:
             raise UsageError(f"fps must be above zero, not {self.fps}")
+
+        if self.steps is not None and self.steps < 1:
+            raise UsageError(f"a clip takes at least one step, not {self.steps}")
+        if self.reconstruction is not None and self.reconstruction < 0:
+            raise UsageError(f"reconstruction must not be negative, not {self.reconstruction}")
+
+    def refuse(self, model: str, *names: str) -> None:
+        """UsageError where one of these settings is asked of a model that has no use for it."""
+        for name in names:
+            if getattr(self, name) is not None:
+                raise UsageError(f"{model} has no {name}", f"leave --{name.replace('_', '-')} out")
 
     def settings(self) -> dict[str, Any]:
         """What was asked beside prompt and seed."""
@@ -115,6 +132,20 @@ def check_prompt(prompt: str, vocabulary: Vocabulary) -> list[str]:
 def _unknown_note(word: str, near: list[str]) -> str:
     nearest = f"; nearest: {', '.join(near)}" if near else ""
     return f"the model does not know {word!r} and leaves it out{nearest}"
+
+
+def picture(path: str, size: int) -> np.ndarray:
+    """A picture's file as RGB uint8 (size, size, 3): its middle square. UsageError where it
+    cannot be read."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as found:
+            square = ImageOps.fit(found.convert("RGB"), (size, size), Image.Resampling.BOX)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or "it is no picture that can be read"
+        raise UsageError(f"cannot read the picture {path}: {reason}") from error
+    return np.array(square)
 
 
 def pick_device(device: str) -> str:

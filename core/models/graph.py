@@ -1,6 +1,7 @@
 """A model as named tensor functions, the same for every engine that runs them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -99,7 +100,36 @@ class TorchEngine:
             moved = {name: self._here(value) for name, value in inputs.items()}
             return dict(zip(found.outputs, found.module(**moved), strict=True))
 
+    def gradient(
+        self, graph: str, wrt: str, loss: Callable[[dict[str, Tensor]], Tensor], **inputs: Value
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Run one graph; its outputs, and the gradient of loss(outputs) for the input `wrt`.
+
+        PyTorch alone can do this: other engines lack the method.
+        """
+        found = self._graphs[graph]
+        moved = {name: self._here(value) for name, value in inputs.items()}
+        with torch.enable_grad(), frozen(found.module):
+            start = moved[wrt].detach().clone().requires_grad_()  # pyright: ignore
+            results = found.module(**moved | {wrt: start})
+            outputs = dict(zip(found.outputs, results, strict=True))
+            (slope,) = torch.autograd.grad(loss(outputs), start)
+        return {name: tensor.detach() for name, tensor in outputs.items()}, slope
+
     def _here(self, value: Value) -> Value:
         if isinstance(value, Tensor):
             return value.to(self.device)
         return [part.to(self.device) for part in value]
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """No parameter asks for a gradient inside."""
+    asking = [p for p in module.parameters() if p.requires_grad]
+    for parameter in asking:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)

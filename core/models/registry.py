@@ -45,7 +45,7 @@ MODELS = {
             title="Video Diffusion: text to video by a cascade of space-time U-Nets",
             task="text-to-video",
             paper="arXiv:2204.03458",
-            presets=("tiny",),
+            presets=("tiny", "small", "paper"),
         ),
         Spec(
             name="recognizer",

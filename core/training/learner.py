@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .batches import Batch
+from .muon import Muon
 from .settings import FitSettings
 from .sharpness import Penalty
 from .stage import Player
@@ -68,7 +69,7 @@ class Learner:
         norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
         if math.isfinite(norm):
             for optimizer in self.optimizers.values():
-                gain = self.player.muon_gain if isinstance(optimizer, torch.optim.Muon) else 1.0
+                gain = self.player.muon_gain if isinstance(optimizer, Muon) else 1.0
                 for group in optimizer.param_groups:
                     group["lr"] = self.player.learning_rate * factor * gain
                 optimizer.step()
@@ -82,8 +83,8 @@ def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.o
     make = _sgd if player.optimizer == "sgd" else _adamw
     optimizers: dict[str, torch.optim.Optimizer] = {player.name: make(player, rest, device)}
     if player.muon:
-        optimizers[f"{player.name}-muon"] = torch.optim.Muon(
-            player.muon, lr=player.learning_rate, weight_decay=player.weight_decay
+        optimizers[f"{player.name}-muon"] = Muon(
+            player.muon, player.learning_rate, player.weight_decay
         )
     return optimizers
 

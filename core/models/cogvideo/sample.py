@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ...clip import Clip
 from ...errors import UsageError
-from ...generate import Request
+from ...generate import Request, picture
 from ..graph import Engine, TorchEngine
-from ..layers.pixels import to_frames
+from ..layers.pixels import to_frames, to_pixels
 from . import masks
 from .cache import Windows
 from .config import Config
@@ -205,14 +205,17 @@ def levels_for(frames: int) -> int:
 def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Clip:
     """A clip for the prompt: five key frames and what lies between them, or its first `frames`.
 
-    Raises UsageError for more frames than that.
+    A picture that is asked for is encoded: the key frames go on from it. Raises UsageError for
+    more frames than that.
     """
+    request.refuse("cogvideo", "steps", "reconstruction")
     config = model.config
     frames = config.most_frames if request.frames is None else request.frames
     if frames > config.most_frames:
         raise UsageError(f"cogvideo makes at most {config.most_frames} frames, not {frames}")
     levels = levels_for(frames)
-    total, done = config.frame_length * (5 + 2 * levels), 0
+    first = encoded(engine, model, request.image) if request.image else None
+    total, done = config.frame_length * (5 - bool(request.image) + 2 * levels), 0
 
     def tell() -> None:
         nonlocal done
@@ -221,22 +224,31 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
 
     loop = start_loop(engine, model, request, tell)
     words = partial(_texts, engine, model, request.prompt)
-    codes = clip_codes(loop, words, levels)
+    codes = clip_codes(loop, words, levels, first)
     pixels = engine.run("decode", indices=codes)["pixels"]
     return Clip(to_frames(pixels)[:frames], request.fps or 4 * 2**levels / config.clip_seconds)
 
 
-def clip_codes(loop: Loop, words: Callable, levels: int | None) -> Tensor:
+def encoded(engine: Engine, model: Model, image: str) -> Tensor:
+    """The codes (1, N) of a picture's file."""
+    pixels = to_pixels(picture(image, model.config.image_size))
+    return engine.run("encode", frames=pixels[None].contiguous())["indices"].cpu()
+
+
+def clip_codes(
+    loop: Loop, words: Callable, levels: int | None, first: Tensor | None = None
+) -> Tensor:
     """The codes of a clip (F, N): the first frame, the key frames, `levels` interpolations.
 
     words: the text's keys and values, from its frame rate and guidance. levels: None stops after
-    the first frame.
+    the first frame. first: the codes of one that is given, (1, N).
     """
     durations, guidance = loop.config.durations, loop.draw.sampling.guidance
-    codes = first_frame(loop, words(durations[0], guidance), guidance)
+    if first is None:
+        first = first_frame(loop, words(durations[0], guidance), guidance)
     if levels is None:
-        return codes
-    codes = key_frames(loop, partial(words, durations[0]), codes, guidance)
+        return first
+    codes = key_frames(loop, partial(words, durations[0]), first, guidance)
     for duration in durations[1 : levels + 1]:
         codes = interpolate(loop, partial(words, duration), codes, 1.0)
     return codes

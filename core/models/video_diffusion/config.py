@@ -58,13 +58,23 @@ class Upsampler(UNetConfig):
 
 @dataclass(frozen=True)
 class Config:
-    """Video Diffusion (2204.03458). `images` independent frames are appended in training."""
+    """Video Diffusion (2204.03458). `images` independent frames are appended in training.
+
+    guidance: s in u + s (c - u), 1 + w in the paper; reconstruction: w_r, what fits new frames to
+    given ones; fast_steps: steps of the distilled base, 0 without one.
+    """
 
     frames: int = 16
     fps: float = 4.0
     images: int = 2
     text_length: int = 16
     text_width: int = 128
+    encoder: str = ""  # of the captions, by its name at transformers; "" learns a word table
+    hidden: int = 1024  # width of that encoder's states
+    guidance: float = 3.0
+    reconstruction: float = 9.0
+    fast_steps: int = 4
+    upsample_steps: int = 4
     base: UNetConfig = field(default_factory=UNetConfig)
     upsample: Upsampler = field(default_factory=Upsampler)
 
@@ -81,4 +91,61 @@ class Config:
             )
 
 
-PRESETS = {"tiny": Config(base=UNetConfig(shift=-1.0))}
+# The published widths of the large text-to-video model and of the one for 9 x 128 x 128
+# (appendix A), 2 blocks a level, 4 layers for the conditioning, its target the noise.
+_PAPER = UNetConfig(
+    image_size=64,
+    patch=1,
+    widths=(256, 512, 1024, 2048),
+    blocks=2,
+    spatial=(32, 16, 8),
+    temporal=(32, 16, 8),
+    head=64,
+    condition=1024,
+    condition_layers=4,
+    target="eps",
+)
+PRESETS = {
+    "tiny": Config(base=UNetConfig(shift=-1.0)),
+    "small": Config(
+        images=4,
+        text_length=32,
+        text_width=256,
+        base=UNetConfig(
+            widths=(128, 256, 512),
+            blocks=2,
+            head=64,
+            condition=512,
+            temporal=(16, 8, 4),
+            shift=-1.0,
+        ),
+        upsample=Upsampler(
+            image_size=128,
+            widths=(128, 192, 256),
+            blocks=2,
+            head=64,
+            condition=512,
+            temporal=(16, 8),
+        ),
+    ),
+    "paper": Config(
+        images=8,
+        text_length=64,
+        text_width=1024,
+        encoder="bert-large-uncased",
+        fast_steps=0,
+        base=_PAPER,
+        upsample=Upsampler(
+            image_size=128,
+            patch=1,
+            widths=(128, 256, 512, 1024, 2048),
+            blocks=2,
+            spatial=(32, 16, 8),
+            temporal=(32, 16, 8),
+            head=128,
+            condition=1024,
+            condition_layers=4,
+            target="eps",
+        ),
+    ),
+}

@@ -20,11 +20,13 @@ class TextGraph(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.base, self.upsample = model.base.text, model.upsample.text
+        owners = [model.base, model.upsample, *([model.fast] if model.fast else [])]
+        self.encoders = nn.ModuleList(owner.text for owner in owners)
 
-    def forward(self, words: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """words, seen: (B, S) -> (B, C) twice."""
-        return self.base(words, seen), self.upsample(words, seen)
+    def forward(self, words: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
+        """words: (B, S), or (B, S, hidden) of a pretrained encoder, seen: (B, S) -> (B, C) of
+        the base, of the super-resolution and of the distilled base."""
+        return tuple(encoder(words, seen) for encoder in self.encoders)
 
 
 class StepGraph(nn.Module):
@@ -35,12 +37,21 @@ class StepGraph(nn.Module):
         self.denoiser = denoiser
 
     def forward(self, z: Tensor, log_snr: Tensor, text: Tensor, guidance: Tensor) -> tuple[Tensor]:
-        """z: (B, F, 3, H, W), log_snr, guidance: (B,), text: (B, C) -> x like z, in [-1, 1]."""
-        both = torch.cat([text, torch.zeros_like(text)])[:, None]
-        seen = self.denoiser.unet(torch.cat([z, z]), torch.cat([log_snr, log_snr]), both)
-        with_text, without = seen.chunk(2)
-        weight = spread(guidance, z)
-        seen = without + weight * (with_text - without)
+        """z: (B, F, 3, H, W), log_snr, guidance: (B,), text: (B, C) -> x like z."""
+        seen = guided(self.denoiser.unet, z, log_snr, text[:, None], spread(guidance, z))
+        return (clean(self.denoiser, z, seen, log_snr),)
+
+
+class FastGraph(nn.Module):
+    """The same by the distilled twin, whose guidance is in its weights."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, z: Tensor, log_snr: Tensor, text: Tensor) -> tuple[Tensor]:
+        """z: (B, F, 3, H, W), log_snr: (B,), text: (B, C) -> x like z."""
+        seen = self.denoiser.unet(z, log_snr, text[:, None])
         return (clean(self.denoiser, z, seen, log_snr),)
 
 
@@ -55,25 +66,36 @@ class UpsampleGraph(nn.Module):
         self, z: Tensor, log_snr: Tensor, text: Tensor, given: Tensor, given_log_snr: Tensor
     ) -> tuple[Tensor]:
         """z: (B, F, 3, H, W), given: (B, F, 3, h, w), log_snr, given_log_snr: (B,),
-        text: (B, C) -> x like z, in [-1, 1]."""
+        text: (B, C) -> x like z."""
         seen = self.denoiser.unet(z, log_snr, text[:, None], given, given_log_snr)
         return (clean(self.denoiser, z, seen, log_snr),)
 
 
+def guided(
+    unet: nn.Module, z: Tensor, log_snr: Tensor, text: Tensor, guidance: Tensor | float
+) -> Tensor:
+    """u + guidance (c - u), c and u predicted in one batch; text: (B, 1, C)."""
+    both = torch.cat([text, torch.zeros_like(text)])
+    with_text, without = unet(torch.cat([z, z]), torch.cat([log_snr, log_snr]), both).chunk(2)
+    return without + guidance * (with_text - without)
+
+
 def clean(denoiser: Denoiser, z: Tensor, seen: Tensor, log_snr: Tensor) -> Tensor:
-    """The clean frames that a prediction (v or eps) means, within the range of pixels."""
+    """The clean frames that a prediction (v or eps) means."""
     convert = x_from_v if denoiser.config.target == "v" else x_from_eps
-    return convert(z, seen, spread(log_snr, z)).clamp(-1, 1)
+    return convert(z, seen, spread(log_snr, z))
 
 
 def build_graphs(model: Model) -> dict[str, Graph]:
     """The graphs of a Video Diffusion `Model`."""
     config: Any = model.config
-    words, many = max(1, len(model.vocabulary)), {"batch": Range(1, 1, 4)}
+    many = {"batch": Range(1, 1, 4)}
 
     def texts(batch: int) -> dict[str, Value]:
         shape = batch, config.text_length
-        return {"words": torch.randint(words, shape), "seen": torch.randint(2, shape)}
+        rows = torch.randint(max(1, len(model.vocabulary)), shape)
+        states = torch.randn(*shape, config.hidden) if config.encoder else rows
+        return {"words": states, "seen": torch.randint(2, shape)}
 
     def noisy(batch: int, size: int) -> dict[str, Value]:
         return {
@@ -82,8 +104,11 @@ def build_graphs(model: Model) -> dict[str, Graph]:
             "text": torch.randn(batch, config.text_width),
         }
 
+    def fast(batch: int) -> dict[str, Value]:
+        return noisy(batch, config.base.image_size)
+
     def step(batch: int) -> dict[str, Value]:
-        return noisy(batch, config.base.image_size) | {"guidance": 1 + torch.rand(batch)}
+        return fast(batch) | {"guidance": 1 + torch.rand(batch)}
 
     def finer(batch: int) -> dict[str, Value]:
         size = config.base.image_size
@@ -93,9 +118,12 @@ def build_graphs(model: Model) -> dict[str, Graph]:
             "given_log_snr": torch.randn(batch),
         }
 
+    names = ("base_text", "upsample_text", *(["fast_text"] if model.fast else []))
     found = [
-        Graph("text", TextGraph(model), ("base_text", "upsample_text"), texts, many),
+        Graph("text", TextGraph(model), names, texts, many),
         Graph("base", StepGraph(model.base), ("x",), step, many),
         Graph("upsample", UpsampleGraph(model.upsample), ("x",), finer, many),
     ]
+    if model.fast:
+        found.append(Graph("fast", FastGraph(model.fast), ("x",), fast, many))
     return {graph.name: graph for graph in found}

@@ -1,12 +1,14 @@
-"""Video Diffusion's sampling loop: the base from noise, then the super-resolution.
+"""Video Diffusion's sampling loop: the base from noise, block after block, then its frames larger.
 
-Written against `engine.run` alone. All noise is drawn on the host from the seed.
+Written against `engine.run`, and `engine.gradient` where new frames follow given ones. All noise
+is drawn on the host from the seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,21 +16,35 @@ import torch
 from torch import Tensor
 
 from ...clip import Clip
-from ...errors import UsageError
-from ...generate import Request
+from ...errors import MissingCapability
+from ...generate import Request, picture
 from ..graph import Engine, TorchEngine
-from ..layers.pixels import to_frames
-from .samplers import dpm_solver, log_snrs
+from ..layers.pixels import to_frames, to_pixels
+from .guidance import reconstruction, replacement
+from .samplers import Denoise, Noise, ddim, dpm_solver, log_snrs
 from .schedule import cosine_log_snr, noised
-from .text import encode_words
+from .text import encode_captions
+from .windows import shrunk
 
 if TYPE_CHECKING:
     from . import Model
 
 OnProgress = Callable[[int, int, str], None]
-STEPS, UPSAMPLE_STEPS = 24, 6
-GUIDANCE = 3.0
+STEPS = 24  # of the base where it has no distilled twin
 AUGMENTATION = 0.2  # the time at which noise is laid over the given frames
+
+
+@dataclass(frozen=True)
+class Known:
+    """Frames that are there already: x (1, F, 3, H, W) in [-1, 1], given: (F,) bool."""
+
+    x: Tensor
+    given: Tensor
+
+    def shrunk(self, size: int) -> Known:
+        """The same at fewer pixels."""
+        frames = shrunk(to_frames((self.x[0] + 1) / 2), size)
+        return Known(2 * to_pixels(frames)[None] - 1, self.given)
 
 
 @dataclass
@@ -38,90 +54,205 @@ class Loop:
     engine: Engine
     model: Model
     rng: np.random.Generator
-    tell: Callable[[], None]
+    tell: Callable[[], None] = lambda: None
+    steps: int | None = None
+    guidance: float | None = None
+    weight: float | None = None  # of reconstruction guidance; 0 is the replacement method
 
     def noise(self, *shape: int) -> Tensor:
         """Standard normals from the host."""
         return torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32))
 
     def read(self, prompt: str, later: bool = False) -> dict[str, Tensor]:
-        """The vectors of a caption: base_text and upsample_text, (1, C)."""
-        config = self.model.config
-        words, seen = encode_words(self.model.vocabulary, [prompt], config.text_length, [later])
-        return self.engine.run("text", words=words, seen=seen)
+        """The vectors of a caption, (1, C) each; later: of a clip that goes on."""
+        config, vocabulary = self.model.config, self.model.vocabulary
+        return self.engine.run("text", **encode_captions(config, vocabulary, [prompt], [later]))
 
-    def base(self, text: Tensor, steps: int, guidance: float) -> Tensor:
-        """(1, C) -> frames (1, F, 3, h, w) in [-1, 1]."""
+    @property
+    def fast(self) -> bool:
+        """Whether the distilled twin serves what was asked."""
+        own = self.model.config.fast_steps
+        return own > 0 and self.guidance is None and self.steps in (None, own)
+
+    def base(self, text: dict[str, Tensor], known: Known | None = None) -> Tensor:
+        """A caption's vectors -> frames (1, F, 3, h, w) in [-1, 1], around those that are known."""
         config = self.model.config
         shape = 1, config.frames, 3, config.base.image_size, config.base.image_size
-        weight = torch.tensor([guidance])
+        if self.fast and known is None:
+            times = log_snrs(config.fast_steps, config.base.shift)
+            run = self.runner("fast", text=text["fast_text"])
+            return ddim(self.seen(run), self.noise(*shape), times, self.noise_like(*shape))
+        guidance = config.guidance if self.guidance is None else self.guidance
+        run = self.runner("base", text=text["base_text"], guidance=torch.tensor([guidance]))
+        denoise = self.seen(run) if known is None else self.around(run, known)
+        times = log_snrs(self.steps or STEPS, config.base.shift)
+        return dpm_solver(denoise, self.noise(*shape), times, self.noise_like(*shape))
 
-        def denoise(z: Tensor, log_snr: float) -> Tensor:
-            at = torch.tensor([log_snr])
-            x = self.engine.run("base", z=z, log_snr=at, text=text, guidance=weight)["x"]
-            self.tell()
-            return x.cpu()
-
-        times = log_snrs(steps, config.base.shift)
-        return dpm_solver(denoise, self.noise(*shape), times, lambda: self.noise(*shape))
-
-    def finer(self, frames: Tensor, text: Tensor, steps: int) -> Tensor:
+    def finer(self, frames: Tensor, text: dict[str, Tensor], known: Known | None = None) -> Tensor:
         """frames: (1, F, 3, h, w) -> (1, F, 3, H, W), in [-1, 1]."""
         config = self.model.config
         shape = 1, frames.shape[1], 3, config.upsample.image_size, config.upsample.image_size
         level = cosine_log_snr(torch.tensor([AUGMENTATION]))
         given = noised(frames, self.noise(*frames.shape), level)
+        run = self.runner("upsample", text=text["upsample_text"], given=given, given_log_snr=level)
+        denoise = self.seen(run)
+        if known is not None:  # the small frames say so much that no pull is needed
+            denoise = replacement(denoise, known.x, known.given)
+        times = log_snrs(config.upsample_steps, config.upsample.shift)
+        return dpm_solver(denoise, self.noise(*shape), times, self.noise_like(*shape))
+
+    def runner(self, graph: str, **inputs: Tensor) -> Run:
+        return Run(self.engine, graph, inputs)
+
+    def noise_like(self, *shape: int) -> Noise:
+        return partial(self.noise, *shape)
+
+    def seen(self, run: Run) -> Denoise:
+        """A step of a graph as the samplers call it, with its range of pixels kept."""
 
         def denoise(z: Tensor, log_snr: float) -> Tensor:
-            x = self.engine.run(
-                "upsample",
-                z=z,
-                log_snr=torch.tensor([log_snr]),
-                text=text,
-                given=given,
-                given_log_snr=level,
-            )["x"]
+            x = run(z, log_snr)
             self.tell()
-            return x.cpu()
+            return x.clamp(-1, 1)
 
-        times = log_snrs(steps, config.upsample.shift)
-        return dpm_solver(denoise, self.noise(*shape), times, lambda: self.noise(*shape))
+        return denoise
+
+    def around(self, run: Run, known: Known) -> Denoise:
+        """A step that keeps the known frames and fits the others to them."""
+        weight = self.model.config.reconstruction if self.weight is None else self.weight
+        if weight == 0:
+            return replacement(self.seen(run), known.x, known.given)
+        pulled = reconstruction(run.pulled, known.x, known.given, weight)
+
+        def denoise(z: Tensor, log_snr: float) -> Tensor:
+            x = pulled(z, log_snr)
+            self.tell()
+            return x.clamp(-1, 1)
+
+        return denoise
+
+
+@dataclass(frozen=True)
+class Run:
+    """One graph with everything but the noisy frames."""
+
+    engine: Engine
+    graph: str
+    inputs: dict[str, Tensor]
+
+    def __call__(self, z: Tensor, log_snr: float) -> Tensor:
+        """The clean frames seen in z."""
+        at = torch.tensor([log_snr], dtype=torch.float32)
+        return self.engine.run(self.graph, z=z, log_snr=at, **self.inputs)["x"].cpu()
+
+    def pulled(
+        self, z: Tensor, log_snr: float, loss: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The clean frames, and the gradient of loss(them) for z. MissingCapability where the
+        engine has no gradients."""
+        if not isinstance(self.engine, TorchEngine):
+            raise MissingCapability(
+                f"frames that follow given ones take gradients, which {self.engine.name} does "
+                "not compute",
+                hint="--engine torch, or --reconstruction 0 for the replacement method",
+            )
+        at = torch.tensor([log_snr], dtype=torch.float32)
+        outputs, slope = self.engine.gradient(
+            self.graph, "z", lambda found: loss(found["x"]), z=z, log_snr=at, **self.inputs
+        )
+        return outputs["x"].cpu(), slope.cpu()
 
 
 def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Clip:
-    """A clip for the prompt, or its first `frames`."""
+    """A clip for the prompt: its first `frames`, or as many more, each block after the last."""
+    request.refuse("video-diffusion", "temperature", "top_p")
     config = model.config
     frames = config.frames if request.frames is None else request.frames
+    loop = Loop(
+        engine,
+        model,
+        np.random.default_rng(request.seed),
+        steps=request.steps,
+        guidance=request.guidance,
+        weight=request.reconstruction,
+    )
+    opening = first_known(model, request.image)
+    loop.tell = counted(on_progress, evaluations(loop, frames, opening is not None))
+    _, high = clip_frames(loop, request.prompt, frames, opening)
+    return Clip(to_frames((high[0, :frames] + 1) / 2), request.fps or config.fps)
+
+
+def clip_frames(
+    loop: Loop, prompt: str, frames: int, opening: Known | None = None
+) -> tuple[Tensor, Tensor]:
+    """At least `frames` frames of the base (1, N, 3, h, w) and their large twins, in [-1, 1].
+
+    Each further block shares half of its frames with what is there.
+    """
+    config = loop.model.config
+    text, size = loop.read(prompt), config.base.image_size
+    low = loop.base(text, opening.shrunk(size) if opening else None)
+    high = loop.finer(low, text, opening)
+    overlap = config.frames // 2
     if frames > config.frames:
-        raise UsageError(f"video-diffusion makes at most {config.frames} frames, not {frames}")
-    total, done = STEPS + UPSAMPLE_STEPS, 0
+        text = loop.read(prompt, later=True)
+    while low.shape[1] < frames:
+        block = loop.base(text, continuing(low, overlap, config.frames))
+        large = loop.finer(block, text, continuing(high, overlap, config.frames))
+        low = torch.cat([low, block[:, overlap:]], dim=1)
+        high = torch.cat([high, large[:, overlap:]], dim=1)
+    return low, high
+
+
+def continuing(frames: Tensor, overlap: int, length: int) -> Known:
+    """The last `overlap` of (1, N, 3, H, W) as the first of a new block of `length`."""
+    last = frames[:, -overlap:]
+    blank = last.new_zeros(1, length - overlap, *last.shape[2:])
+    return Known(torch.cat([last, blank], dim=1), torch.arange(length) < overlap)
+
+
+def first_known(model: Model, image: str | None) -> Known | None:
+    """A picture's file as the first frame of a clip at the cascade's full size."""
+    if image is None:
+        return None
+    config = model.config
+    frame = 2 * to_pixels(picture(image, config.upsample.image_size)) - 1
+    blank = frame.new_zeros(config.frames - 1, *frame.shape)
+    return Known(torch.cat([frame[None], blank])[None], torch.arange(config.frames) < 1)
+
+
+def evaluations(loop: Loop, frames: int, opened: bool) -> int:
+    """Network evaluations of a clip, those of the super-resolution included."""
+    config = loop.model.config
+    first = config.fast_steps if loop.fast and not opened else loop.steps or STEPS
+    overlap = config.frames // 2
+    blocks = max(0, -(-(frames - config.frames) // (config.frames - overlap)))
+    return first + config.upsample_steps + blocks * ((loop.steps or STEPS) + config.upsample_steps)
+
+
+def counted(on_progress: OnProgress, total: int) -> Callable[[], None]:
+    """Tells one more evaluation at each call."""
+    done = 0
 
     def tell() -> None:
         nonlocal done
         done += 1
         on_progress(done, total, "steps")
 
-    loop = Loop(engine, model, np.random.default_rng(request.seed), tell)
-    text = loop.read(request.prompt)
-    guidance = GUIDANCE if request.guidance is None else request.guidance
-    low = loop.base(text["base_text"], STEPS, guidance)
-    high = loop.finer(low, text["upsample_text"], UPSAMPLE_STEPS)
-    pixels = (high[0, :frames] + 1) / 2
-    return Clip(to_frames(pixels), request.fps or config.fps)
+    return tell
 
 
-def preview(model: Model, prompt: str) -> Clip:
-    """What the base in training makes of a prompt."""
+def preview(model: Model, prompt: str, fast: bool = False) -> Clip:
+    """What the base in training, or its distilled twin, makes of a prompt."""
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
-    loop = Loop(engine, model, np.random.default_rng(0), lambda: None)
-    low = loop.base(loop.read(prompt)["base_text"], 12, GUIDANCE)
+    loop = Loop(engine, model, np.random.default_rng(0), steps=None if fast else 12)
+    low = loop.base(loop.read(prompt))
     return Clip(to_frames((low[0] + 1) / 2), model.config.fps)
 
 
 def restored(model: Model, caption: str, small: Tensor) -> Clip:
     """small: (F, 3, h, w) in [0, 1] -> what the super-resolution in training makes of it."""
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
-    loop = Loop(engine, model, np.random.default_rng(0), lambda: None)
-    text = loop.read(caption)["upsample_text"]
-    high = loop.finer(2 * small[None] - 1, text, UPSAMPLE_STEPS)
+    loop = Loop(engine, model, np.random.default_rng(0))
+    high = loop.finer(2 * small[None] - 1, loop.read(caption))
     return Clip(to_frames((high[0] + 1) / 2), model.config.fps)

@@ -30,6 +30,43 @@ def alpha_sigma(log_snr: float) -> tuple[float, float]:
     return (1 + math.exp(-log_snr)) ** -0.5, (1 + math.exp(log_snr)) ** -0.5
 
 
+def ancestral(
+    denoise: Denoise,
+    z: Tensor,
+    log_snrs: Sequence[float],
+    noise: Noise,
+    gamma: float = 0.3,
+    delta: float = 0.0,
+) -> Tensor:
+    """The ancestral sampler (2204.03458, equation 5).
+
+    gamma: the variance's place between its bounds, 0 the smaller. delta: above 0, a Langevin step
+    of this size corrects each z (predictor-corrector sampling, section 2).
+    """
+    for now, then in pairwise(log_snrs[:-1]):
+        x = denoise(z, now)
+        mean, deviation = posterior(z, x, now, then, gamma)
+        z = mean + deviation * noise()
+        if delta > 0:
+            z = langevin(denoise, z, then, noise, delta)
+    return denoise(z, log_snrs[-2])
+
+
+def posterior(z: Tensor, x: Tensor, now: float, then: float, gamma: float) -> tuple[Tensor, float]:
+    """Mean and deviation of z at `then`, a larger log-SNR, from z at `now` and the clean x."""
+    (a, s), (a_then, s_then) = alpha_sigma(now), alpha_sigma(then)
+    kept, drawn = math.exp(now - then), -math.expm1(now - then)
+    mean = kept * a_then / a * z + drawn * a_then * x
+    return mean, (drawn * s_then**2) ** ((1 - gamma) / 2) * (drawn * s**2) ** (gamma / 2)
+
+
+def langevin(denoise: Denoise, z: Tensor, log_snr: float, noise: Noise, delta: float) -> Tensor:
+    """One corrector step: z - delta sigma eps / 2 + sqrt(delta) sigma eps' (section 2)."""
+    a, s = alpha_sigma(log_snr)
+    eps = (z - a * denoise(z, log_snr)) / s
+    return z - 0.5 * delta * s * eps + math.sqrt(delta) * s * noise()
+
+
 def ddim(denoise: Denoise, z: Tensor, log_snrs: Sequence[float], noise: Noise) -> Tensor:
     """DDIM (2010.02502), the probability flow's first-order solver; no noise is drawn."""
     for now, then in pairwise(log_snrs[:-1]):

@@ -1,6 +1,9 @@
 """Captions to one vector: words, then attention pooling (2204.03458, appendix A)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -8,30 +11,45 @@ from torch import Tensor, nn
 
 from ...text.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from .config import Config
+
 SYMBOLS = ("<later>",)  # after the words in the table: the clip does not open its story
 
 
-def encode_words(
+def encode_captions(
+    config: Config,
     vocabulary: Vocabulary,
     captions: Sequence[str | None],
-    length: int,
-    later: Sequence[bool] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Captions -> rows of the word table (B, S) and seen (B, S), int64.
+    later: Sequence[bool],
+) -> dict[str, Tensor]:
+    """Captions -> words, rows of the table (B, S) or hidden states (B, S, H), and seen (B, S).
 
     None is the caption of classifier-free guidance: nothing is seen. later: which clips go on
     with what has begun. Words beyond the length are cut off.
     """
-    rows = torch.zeros(len(captions), length, dtype=torch.long)
-    seen = torch.zeros(len(captions), length, dtype=torch.long)
-    for number, caption in enumerate(captions):
-        words = [] if caption is None else vocabulary.encode(caption)
-        if caption is not None and later is not None and later[number]:
-            words = [len(vocabulary), *words]
-        words = words[:length]
+    if config.encoder:
+        return _pretrained(config, captions, later)
+    rows = torch.zeros(len(captions), config.text_length, dtype=torch.long)
+    seen = torch.zeros_like(rows)
+    for number, (caption, on) in enumerate(zip(captions, later, strict=True)):
+        if caption is None:
+            continue
+        words = [len(vocabulary)] * on + vocabulary.encode(caption)
+        words = words[: config.text_length]
         rows[number, : len(words)] = torch.tensor(words, dtype=torch.long)
         seen[number, : len(words)] = 1
-    return rows, seen
+    return {"words": rows, "seen": seen}
+
+
+def _pretrained(
+    config: Config, captions: Sequence[str | None], later: Sequence[bool]
+) -> dict[str, Tensor]:
+    from ...text.pretrained import embed
+
+    told = ["later, " * on + (text or "") for text, on in zip(captions, later, strict=True)]
+    states, seen = embed(config.encoder, told, config.text_length)
+    return {"words": states, "seen": seen * torch.tensor([[text is not None] for text in captions])}
 
 
 class Pooling(nn.Module):
@@ -62,3 +80,15 @@ class WordEncoder(nn.Module):
     def forward(self, words: Tensor, seen: Tensor) -> Tensor:
         """words, seen: (B, S) -> (B, width), zero for the empty caption."""
         return self.pooling(F.embedding(words, self.table.weight), seen)
+
+
+class StatesEncoder(nn.Module):
+    """The hidden states of a pretrained language model."""
+
+    def __init__(self, hidden: int, width: int) -> None:
+        super().__init__()
+        self.pooling = Pooling(hidden, width)
+
+    def forward(self, words: Tensor, seen: Tensor) -> Tensor:
+        """words: (B, S, hidden), seen: (B, S) -> (B, width), zero for the empty caption."""
+        return self.pooling(words, seen)

@@ -16,8 +16,9 @@ from ...data import Source
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.pixels import to_frames, to_pixels
+from .network import UNet
 from .schedule import cosine_log_snr, noised, spread, v_from
-from .text import encode_words
+from .text import encode_captions
 from .windows import shrunk, strips_table, told
 
 if TYPE_CHECKING:
@@ -73,6 +74,14 @@ def even_times(count: int, device: torch.device) -> Tensor:
     return (first + torch.arange(count, device=device) / count) % 1
 
 
+def matrices(unet: UNet) -> list[nn.Parameter]:
+    """Linear maps and kernels between hidden channels, which Muon moves; not where noise, text
+    and pixels come in or go out."""
+    ends = {unet.stem, unet.head, *unet.condition.children()} - {unet.condition.mlp}
+    kinds = (nn.Linear, nn.Conv2d)
+    return [m.weight for m in unet.modules() if isinstance(m, kinds) and m not in ends]
+
+
 class DiffusionStage(Stage):
     """What both stages share: windows of clips with captions drawn anew, images appended."""
 
@@ -93,6 +102,7 @@ class DiffusionStage(Stage):
                 list(self.denoiser.parameters()),
                 LEARNING_RATE,
                 betas=(0.9, 0.99),
+                muon=matrices(self.denoiser.unet),
             )
         ]
 
@@ -117,31 +127,33 @@ class DiffusionStage(Stage):
         return len(self.table) - self.held
 
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        size, length = self.denoiser.config.image_size, self.model.config.text_length
+        config, size = self.model.config, self.denoiser.config.image_size
+        seed = [self.options.seed or 0, crc32(self.name.encode()), epoch]
         frames, captions, later = [], [], []
         for row in indices:
-            rng = np.random.default_rng(
-                [self.options.seed or 0, crc32(self.name.encode()), epoch, int(row)]
-            )
-            start = int(rng.integers(1, self.strip - self.model.config.frames + 1))
-            start *= rng.random() < LATER
-            rows = [int(row)] * self.model.config.frames + rng.integers(
-                0, len(self), self.images
-            ).tolist()
-            places = [start + k for k in range(self.model.config.frames)]
-            places += rng.integers(0, self.strip, self.images).tolist()
+            rng = np.random.default_rng([*seed, int(row)])
+            rows, places = self.window(int(row), rng)
             frames.append(shrunk(self.table[rows, places], size))
-            for clip in rows[self.model.config.frames - 1 :]:
-                dropped = rng.random() < CAPTION_DROPOUT
-                captions.append(None if dropped else self.source.caption(clip, rng))
-            later += [start > 0, *[False] * self.images]
-        words, seen = encode_words(self.model.vocabulary, captions, length, later)
-        shape = len(indices), 1 + self.images, length
-        return {
-            "frames": torch.from_numpy(np.stack(frames)),
-            "words": words.view(shape),
-            "seen": seen.view(shape),
+            clips = rows[config.frames - 1 :]  # the last frame's is the clip's own
+            captions += [self.caption(int(clip), rng) for clip in clips]
+            later += [bool(places[0]), *[False] * self.images]
+        texts = encode_captions(config, self.model.vocabulary, captions, later)
+        shape = len(indices), 1 + self.images
+        return {"frames": torch.from_numpy(np.stack(frames))} | {
+            name: tensor.unflatten(0, shape) for name, tensor in texts.items()
         }
+
+    def window(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and places in the table: a clip's frames in order, then images from anywhere."""
+        frames = self.model.config.frames
+        start = int(rng.integers(1, self.strip - frames + 1)) if rng.random() < LATER else 0
+        others = rng.integers(0, len(self), self.images)
+        moments = rng.integers(0, self.strip, self.images)
+        return np.append([row] * frames, others), np.append(start + np.arange(frames), moments)
+
+    def caption(self, clip: int, rng: np.random.Generator) -> str | None:
+        """The clip's caption, drawn anew; None for one in ten."""
+        return None if rng.random() < CAPTION_DROPOUT else self.source.caption(clip, rng)
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on clips that did not teach, in bands of the noise, and clips of a few prompts."""
@@ -217,10 +229,7 @@ class UpsampleStage(DiffusionStage):
         for row in rows:
             frames = self.table[row, : self.model.config.frames]
             caption = self.source.caption(row, np.random.default_rng(row))
-            small = shrunk(np.asarray(frames), self.model.config.base.image_size)
+            small = shrunk(np.array(frames), self.model.config.base.image_size)
             made = restored(self.model, caption, to_pixels(small))
-            clips += [Clip(to_frames(to_pixels(np.asarray(frames))), 4.0), made]
+            clips += [Clip(to_frames(to_pixels(np.array(frames))), 4.0), made]
         return clips
-
-
-STAGES = (BaseStage, UpsampleStage)
