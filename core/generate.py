@@ -55,7 +55,7 @@ class Request:
             raise UsageError(f"fps must be above zero, not {self.fps}")
 
         if self.steps is not None and self.steps < 1:
-            raise UsageError(f"a clip takes at least one step, not {self.steps}")
+            raise UsageError(f"steps must be at least 1, not {self.steps}")
         if self.reconstruction is not None and self.reconstruction < 0:
             raise UsageError(f"reconstruction must not be negative, not {self.reconstruction}")
 

@@ -1,0 +1,378 @@
+"""Video Diffusion: what sees what, the cascade's loop, given frames, training windows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dln.core.data import open_source
+from dln.core.data.menagerie import draw_story, render
+from dln.core.errors import MissingCapability, UsageError
+from dln.core.generate import Request
+from dln.core.models.graph import TorchEngine
+from dln.core.models.video_diffusion import Model, sample, stages
+from dln.core.models.video_diffusion.config import PRESETS, Config, UNetConfig, Upsampler
+from dln.core.models.video_diffusion.distillation import DistillationStage
+from dln.core.models.video_diffusion.network import turned, turns
+from dln.core.models.video_diffusion.sample import Loop, clip_frames
+from dln.core.models.video_diffusion.schedule import alpha_sigma, spread
+from dln.core.models.video_diffusion.text import encode_captions
+from dln.core.models.video_diffusion.windows import shrunk
+from dln.core.text.vocabulary import Vocabulary
+from dln.core.training.options import TrainOptions
+
+TOY = Config(
+    frames=4,
+    images=2,
+    text_length=6,
+    text_width=8,
+    fast_steps=2,
+    upsample_steps=2,
+    base=UNetConfig(
+        image_size=8, widths=(8, 16), spatial=(2,), head=8, temporal=(4, 2), condition=8
+    ),
+    upsample=Upsampler(image_size=16, widths=(8, 16), head=8, temporal=(2,), condition=8),
+)
+WORDS = Vocabulary(["lion", "penguin", "drinking", "dancing"])
+
+
+def toy(seed: int = 0) -> Model:
+    torch.manual_seed(seed)
+    model = Model(TOY, WORDS)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model.eval()
+
+
+class Counting(TorchEngine):
+    """Counts the calls of each graph."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model.graphs())
+        self.calls: list[str] = []
+
+    def run(self, graph, **inputs):
+        self.calls.append(graph)
+        return super().run(graph, **inputs)
+
+
+class Elsewhere:
+    """An engine that is not PyTorch's."""
+
+    name = "onnx"
+
+    def __init__(self, engine: TorchEngine) -> None:
+        self.run = engine.run
+
+
+@torch.no_grad()
+def test_image_frames_and_the_clip_do_not_influence_each_other():
+    unet = toy().base.unet
+    z, text = torch.randn(1, 6, 3, 8, 8), torch.randn(1, 3, 8)
+    log_snr = torch.zeros(1)
+    before = unet(z, log_snr, text)
+    for changed in ([4], [5], [0, 1, 2, 3], [1]):
+        other = z.clone()
+        other[:, changed] += 1
+        after = unet(other, log_snr, text)
+        same = [f for f in range(6) if torch.equal(after[:, f], before[:, f])]
+        alone = {4, 5} if max(changed) < 4 else set(range(6)) - set(changed)
+        assert set(same) == alone, changed
+
+
+@torch.no_grad()
+def test_an_appended_image_is_a_clip_of_one_frame():
+    unet = toy().base.unet
+    z, text = torch.randn(1, 5, 3, 8, 8), torch.randn(1, 2, 8)
+    joint = unet(z, torch.zeros(1), text)
+    alone = unet(z[:, 4:], torch.zeros(1), text[:, 1:])
+    torch.testing.assert_close(joint[:, 4:], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_turned_queries_and_keys_know_their_distance_alone():
+    q, k = torch.randn(2, 1, 8)
+    cos, sin = turns(12, 8, q)
+    scores = turned(q.expand(12, 8), cos, sin) @ turned(k.expand(12, 8), cos, sin).T
+    for distance in (-5, 0, 3):
+        diagonal = scores.diagonal(distance)
+        torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-5, rtol=1e-5)
+
+
+def test_guidance_1_is_the_conditional_model():
+    model = toy()
+    engine = TorchEngine(model.graphs())
+    z, text = torch.randn(2, 4, 3, 8, 8), torch.randn(2, 8)
+    inputs = {"z": z, "log_snr": torch.tensor([0.3, -2.0]), "text": text}
+    model.fast.load_state_dict(model.base.state_dict())  # pyright: ignore
+    plain = engine.run("fast", **inputs)["x"]
+    torch.testing.assert_close(
+        engine.run("base", **inputs, guidance=torch.ones(2))["x"], plain, atol=1e-5, rtol=1e-5
+    )
+    none = engine.run("base", **inputs, guidance=torch.zeros(2))["x"]
+    empty = engine.run("fast", **inputs | {"text": torch.zeros(2, 8)})["x"]
+    torch.testing.assert_close(none, empty, atol=1e-5, rtol=1e-5)
+    mixed = engine.run("base", **inputs, guidance=torch.full((2,), 3.0))["x"]
+    torch.testing.assert_close(mixed, empty + 3 * (plain - empty), atol=1e-4, rtol=1e-4)
+
+
+def test_an_engine_s_gradient_is_the_slope():
+    engine = TorchEngine(toy().double().graphs())
+    z = torch.randn(1, 4, 3, 8, 8, dtype=torch.float64)
+    inputs = {
+        "log_snr": torch.zeros(1, dtype=torch.float64),
+        "text": torch.randn(1, 8, dtype=torch.float64),
+    }
+    outputs, slope = engine.gradient(
+        "fast", "z", lambda out: out["x"][:, 0].square().sum(), z=z, **inputs
+    )
+    assert not outputs["x"].requires_grad
+    way, small = torch.randn_like(z), 1e-5
+    ends = [engine.run("fast", z=z + sign * small * way, **inputs)["x"][:, 0].square().sum()
+            for sign in (1, -1)]  # fmt: skip
+    assert float((slope * way).sum()) == pytest.approx(
+        float(ends[0] - ends[1]) / 2 / small, rel=1e-4
+    )
+
+
+def test_a_caption_s_vector_ignores_padding_and_is_0_for_none():
+    text = toy().base.text
+    read = encode_captions(
+        TOY, WORDS, ["lion drinking", None, "lion drinking"], [False] * 2 + [True]
+    )
+    vectors = text(read["words"], read["seen"])
+    assert torch.equal(vectors[1], torch.zeros(8))
+    longer = text(read["words"][:1, :2], read["seen"][:1, :2])
+    torch.testing.assert_close(vectors[:1], longer)
+    assert not torch.allclose(vectors[0], vectors[2])
+
+
+def test_a_clip_costs_the_evaluations_it_says():
+    model = toy()
+    engine, told = Counting(model), []
+    clip = sample(engine, model, Request("lion drinking"), lambda *args: told.append(args))
+    assert clip.frames.shape == (4, 16, 16, 3)
+    assert clip.fps == TOY.fps
+    assert engine.calls == ["text", *["fast"] * 2, *["upsample"] * 2]
+    assert told[-1][:2] == (4, 4)
+    for asked, graph, count in (({"steps": 3}, "base", 3), ({"guidance": 2.0}, "base", 24),
+                                ({"steps": 2}, "fast", 2)):  # fmt: skip
+        engine.calls.clear()
+        sample(engine, model, Request("lion drinking", **asked), lambda *args: None)
+        assert engine.calls.count(graph) == count, asked
+
+
+def test_the_bundled_size_needs_at_most_8_evaluations():
+    tiny = PRESETS["tiny"]
+    assert tiny.fast_steps + tiny.upsample_steps <= 8
+
+
+def test_the_seed_decides_the_clip():
+    model = toy()
+    engine = TorchEngine(model.graphs())
+    clips = [sample(engine, model, Request("lion dancing", seed=s), lambda *a: None).frames
+             for s in (1, 1, 2)]  # fmt: skip
+    assert np.array_equal(clips[0], clips[1])
+    assert not np.array_equal(clips[0], clips[2])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_longer_clips_go_on_from_what_is_there(weight):
+    model = toy()
+    engine, told = TorchEngine(model.graphs()), []
+    request = Request("lion dancing", frames=9, steps=3, reconstruction=weight)
+    clip = sample(engine, model, request, lambda *args: told.append(args))
+    assert len(clip.frames) == 9
+    assert told[-1][0] == told[-1][1] == len(told)
+    short = sample(engine, model, Request("lion dancing", steps=3), lambda *args: None)
+    assert np.array_equal(clip.frames[:4], short.frames)
+
+
+def test_frames_that_follow_others_take_an_engine_with_gradients():
+    model = toy()
+    other = Elsewhere(TorchEngine(model.graphs()))
+    asked = Request("lion dancing", frames=6, steps=2)
+    with pytest.raises(MissingCapability, match="gradient"):
+        sample(other, model, asked, lambda *args: None)
+    replaced = replace(asked, reconstruction=0.0)
+    clip = sample(other, model, replaced, lambda *args: None)
+    again = sample(TorchEngine(model.graphs()), model, replaced, lambda *args: None)
+    assert np.array_equal(clip.frames, again.frames)
+
+
+def test_a_clip_begins_with_the_picture_that_is_given(tmp_path):
+    model = toy()
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "lion.png")
+    request = Request("lion dancing", image=str(tmp_path / "lion.png"), steps=2)
+    clip = sample(TorchEngine(model.graphs()), model, request, lambda *args: None)
+    assert np.abs(clip.frames[0].astype(int) - pixels).max() <= 1
+    with pytest.raises(UsageError, match="nothing"):
+        sample(TorchEngine(model.graphs()), model, replace(request, image="nothing.png"), print)
+
+
+def test_frames_in_between_are_filled_around_those_that_are_given():
+    from dln.core.models.video_diffusion.sample import Known
+
+    model = toy()
+    loop = Loop(TorchEngine(model.graphs()), model, np.random.default_rng(0), steps=2, weight=0.3)
+    given = torch.tensor([True, False, False, True])
+    known = Known(torch.rand(1, 4, 3, 8, 8) * 2 - 1, given)
+    made = loop.base(loop.read("lion dancing"), known)
+    assert torch.equal(made[:, given], known.x[:, given])
+    assert not torch.equal(made[:, ~given], known.x[:, ~given])
+
+
+def test_settings_of_other_samplers_are_refused():
+    model = toy()
+    with pytest.raises(UsageError, match="top_p"):
+        sample(TorchEngine(model.graphs()), model, Request("lion", top_p=0.5), print)
+    for nonsense in ({"steps": 0}, {"reconstruction": -1.0}):
+        with pytest.raises(UsageError, match=next(iter(nonsense))):
+            Request("lion", **nonsense)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [{"widths": (10, 16)}, {"image_size": 9}, {"target": "x"}, {"patch": 0}],
+)
+def test_nonsense_sizes_are_refused(nonsense):
+    with pytest.raises(UsageError):
+        replace(TOY.base, **nonsense)
+    with pytest.raises(UsageError, match="multiple"):
+        replace(TOY, upsample=replace(TOY.upsample, image_size=20, patch=1))
+
+
+def test_the_published_widths():
+    """Appendix A: 256 x (1, 2, 4, 8) at 16 x 64 x 64, 128 x (1 .. 16) at 128 x 128."""
+    paper = PRESETS["paper"]
+    assert (paper.frames, paper.images, paper.encoder) == (16, 8, "bert-large-uncased")
+    assert [w // 256 for w in paper.base.widths] == [1, 2, 4, 8]
+    assert [w // 128 for w in paper.upsample.widths] == [1, 2, 4, 8, 16]
+    with torch.device("meta"):
+        model = Model(paper, Vocabulary([]))
+    assert sum(p.numel() for p in model.parameters()) > 1_000_000_000
+
+
+def make_stage(kind: int, tmp_path, frames: int = 4):
+    source = open_source("menagerie", count=6)
+    model = Model(replace(TOY, frames=frames), Vocabulary(source.words()))
+    stage = stages(model, source, TrainOptions(seed=0))[kind]
+    stage.prepare(tmp_path, lambda event: None)
+    return stage, model
+
+
+def test_a_batch_is_a_window_of_one_story_and_images_of_any(tmp_path):
+    stage, model = make_stage(0, tmp_path)
+    batch = stage.collate(np.arange(5), 0)
+    assert batch["frames"].shape == (5, 6, 8, 8, 3)
+    assert batch["words"].shape == (5, 3, 6)
+    later = len(model.vocabulary)
+    for row in range(5):
+        frames = batch["frames"][row].numpy()
+        strip = shrunk(np.array(stage.table[row]), 8)
+        starts = [s for s in range(5) if np.array_equal(strip[s : s + 4], frames[:4])]
+        assert starts
+        if batch["seen"][row, 0].any():
+            assert (int(batch["words"][row, 0, 0]) == later) == (0 not in starts)
+        strips = shrunk(np.array(stage.table), 8)
+        for image in frames[4:]:
+            assert (strips == image).all(axis=(-3, -2, -1)).any()
+    again = stage.collate(np.arange(5), 0)
+    assert all(torch.equal(again[name], batch[name]) for name in batch)
+
+
+def test_shrinking_takes_means_of_blocks():
+    frames = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    small = shrunk(frames, 2)
+    assert small[1, 0, 1].tolist() == [round(float(frames[1, :2, 2:, c].mean())) for c in range(3)]
+    assert shrunk(frames, 4) is frames
+
+
+def test_a_distilled_step_lands_where_two_of_the_teacher_do(tmp_path):
+    stage, _ = make_stage(2, tmp_path)
+    assert isinstance(stage, DistillationStage)
+    objective = stage.objective
+    torch.manual_seed(0)
+    z, text = torch.randn(2, 4, 3, 8, 8), torch.randn(2, 1, 8)
+    t = torch.tensor([0.75, 0.5])
+    goal = objective.goal(z, t, 4, text)
+    half = objective.step(z, t, t - 0.125, text)
+    reached = objective.step(half, t - 0.125, t - 0.25, text)
+    (a, s), (a_end, s_end) = (alpha_sigma(spread(objective.ratio(x), z)) for x in (t, t - 0.25))
+    torch.testing.assert_close(
+        a_end * goal + s_end / s * (z - a * goal), reached, atol=1e-4, rtol=0
+    )
+
+
+def test_each_round_s_student_becomes_the_next_teacher(tmp_path):
+    stage, model = make_stage(2, tmp_path)
+    assert isinstance(stage, DistillationStage)
+    stage.steps = 6
+    for parameter in model.fast.parameters():  # pyright: ignore
+        torch.nn.init.normal_(parameter)
+    stage.after_step(1, lambda x: x)
+    assert stage.objective.round == 0
+    stage.after_step(2, lambda x: x)
+    assert stage.objective.round == 1
+    for one, two in zip(stage.teacher.parameters(), model.fast.parameters(), strict=True):  # pyright: ignore
+        assert torch.equal(one, two)
+    stage.after_step(6, lambda x: x)
+    assert stage.objective.round == 2
+    stage.load_state({"round": torch.tensor(1)})
+    assert stage.objective.round == 1
+
+
+def test_stories_told_longer_repeat_and_walkers_turn_round():
+    longer = open_source("menagerie", count=20).told_for(8.0)  # pyright: ignore
+    times = np.arange(0, 8, 0.5)
+    for clip in (0, 1, 2):
+        frames, mask = longer.frames(clip, times, 16)
+        plain, plain_mask = render(longer.story(clip), times, 16)
+        assert np.array_equal(frames, plain)
+        assert np.array_equal(mask, plain_mask)
+    walk = draw_story(0, action="walking")
+    ahead, back = (walk.progress(t) for t in (3.5, 4.5))
+    assert ahead == pytest.approx(back)
+    assert walk.progress(4.0) == 1
+    assert not walk.returning(4.0)
+    assert walk.returning(4.5)
+    assert not walk.returning(8.5)
+
+
+def test_clips_hold_both_sizes():
+    model = toy()
+    loop = Loop(TorchEngine(model.graphs()), model, np.random.default_rng(0), steps=2, weight=0.0)
+    low, high = clip_frames(loop, "lion dancing", 7)
+    assert low.shape == (1, 8, 3, 8, 8)
+    assert high.shape == (1, 8, 3, 16, 16)
+    assert high.abs().max() <= 1
+
+
+def test_captions_can_come_from_a_published_language_model(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from dln.core.text.pretrained import embed
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lion", "drinking", "later", ","]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    config = transformers.BertConfig(vocab_size=9, hidden_size=12, num_hidden_layers=1,
+                                     num_attention_heads=2, intermediate_size=8)  # fmt: skip
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    states, seen = embed(str(tmp_path), ["lion drinking", "lion"], 6)
+    assert states.shape == (2, 6, 12)
+    assert seen.sum(1).tolist() == [4, 3]
+    assert not states[1, 3:].any()
+    config = replace(TOY, encoder=str(tmp_path), hidden=12)
+    model = Model(config, WORDS)
+    clip = sample(TorchEngine(model.graphs()), model, Request("lion drinking"), lambda *args: None)
+    assert clip.frames.shape == (4, 16, 16, 3)
+
+
+def test_a_language_model_that_is_not_here_is_said(tmp_path):
+    pytest.importorskip("transformers")
+    from dln.core.text.pretrained import embed
+
+    with pytest.raises(MissingCapability, match="not here"):
+        embed(str(tmp_path / "nothing"), ["lion"], 4)
