@@ -63,7 +63,7 @@ def descend(stage: Stage, steps: int = 4) -> list[float]:
     for parameter in player.objective.parameters():
         parameter.requires_grad_(any(parameter is p for p in player.parameters))
     batch = stage.collate(np.array([0, 1]), 0)
-    optimizer = torch.optim.Adam(player.parameters, lr=3e-4)
+    optimizer = torch.optim.Adam(player.parameters, lr=3e-5)
     losses = []
     for _ in range(steps):
         torch.manual_seed(0)  # the same noise at each step, where a loss draws any

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,25 +90,25 @@ class DistillationStage(DiffusionStage):
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         super().__init__(model, source, options)
         self.teacher = deepcopy(model.base)
-        self.modules = nn.ModuleDict({"fast": model.fast, "teacher": self.teacher})
+        self.modules = nn.ModuleDict({"fast": self.denoiser, "teacher": self.teacher})
         self.objective = DistillationObjective(
-            model.fast, self.teacher, model.config.fast_steps, model.config.guidance
+            self.denoiser, self.teacher, model.config.fast_steps, model.config.guidance
         )
-        own = list(model.fast.parameters())
+        own = list(self.denoiser.parameters())
         self.players = [Player(self.name, self.objective, own, 3e-4, betas=(0.9, 0.99))]
 
     def own(self) -> Denoiser:
-        return self.model.fast
+        return cast("Denoiser", self.model.fast)
 
     def own_objective(self) -> DiffusionObjective:
-        return DiffusionObjective(self.model.fast)
+        return DiffusionObjective(self.denoiser)
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """Both begin as the base, which is complete by now."""
         super().prepare(cache, on_event)
         self.tell = on_event
         if not self.options.start_from:
-            self.model.fast.load_state_dict(self.model.base.state_dict())
+            self.denoiser.load_state_dict(self.model.base.state_dict())
         self.teacher.load_state_dict(self.model.base.state_dict())
 
     def after_step(self, step: int, reduce) -> None:
@@ -116,7 +116,7 @@ class DistillationStage(DiffusionStage):
         due = min(ROUNDS - 1, step * ROUNDS // self.steps)
         if due > self.objective.round:
             self.objective.round = due
-            self.teacher.load_state_dict(self.model.fast.state_dict())
+            self.teacher.load_state_dict(self.denoiser.state_dict())
             steps = self.model.config.fast_steps * 2 ** (ROUNDS - 1 - due)
             self.tell(Note(f"distillation to {steps} steps"))
 

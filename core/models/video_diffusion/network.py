@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from .config import UNetConfig
 from .schedule import LIMIT
 
+WAVES = 32  # frequencies that tell a log-SNR
+
 
 def zeroed(layer: nn.Module) -> nn.Module:
     """The layer with all parameters at 0: a branch that begins as nothing."""
@@ -85,10 +87,11 @@ class TemporalAttention(nn.Module):
         tokens = rearrange(x, "(b f) c h w -> b f (h w) c", f=frames)
         joined = self.qkv(self.norm(tokens))
         video = joined[:, : frames - images]
-        q, k, v = rearrange(video, "b f p (three h d) -> three b p h f d", three=3, h=self.heads)
+        q, k, v = rearrange(video, "b f p (three h d) -> three (b p) h f d", three=3, h=self.heads)
         cos, sin = turns(frames - images, self.head, x)
         q, k = turned(q, cos, sin), turned(k, cos, sin)
-        seen = rearrange(F.scaled_dot_product_attention(q, k, v), "b p h f d -> b f p (h d)")
+        seen = F.scaled_dot_product_attention(q, k, v)
+        seen = rearrange(seen, "(b p) h f d -> b f p (h d)", p=tokens.shape[2])
         if images:
             alone = joined[:, frames - images :, :, -seen.shape[-1] :]
             seen = torch.cat([seen, alone], dim=1)
@@ -115,10 +118,9 @@ class Condition(nn.Module):
     def __init__(self, config: UNetConfig, text: int, given: bool) -> None:
         super().__init__()
         width = config.condition
-        self.half = 32
-        self.noise = nn.Linear(2 * self.half, width)
+        self.noise = nn.Linear(2 * WAVES, width)
         self.text = nn.Linear(text, width, bias=False)
-        self.given = nn.Linear(2 * self.half, width) if given else None
+        self.given = nn.Linear(2 * WAVES, width) if given else None
         layers: list[nn.Module] = []
         for _ in range(config.condition_layers):
             layers += [nn.SiLU(), nn.Linear(width, width)]
@@ -126,16 +128,16 @@ class Condition(nn.Module):
 
     def forward(self, log_snr: Tensor, text: Tensor, given: Tensor | None) -> Tensor:
         """log_snr: (B,), text: (B, K, text), given: (B,) -> (B, K, condition)."""
-        x = self.noise(waves(log_snr, self.half))
+        x = self.noise(waves(log_snr))
         if self.given is not None and given is not None:
-            x = x + self.given(waves(given, self.half))
+            x = x + self.given(waves(given))
         return self.mlp(x[:, None] + self.text(text))
 
 
-def waves(log_snr: Tensor, half: int) -> Tensor:
-    """Sines and cosines of the angle arctan(sigma / alpha): (B,) -> (B, 2 half)."""
+def waves(log_snr: Tensor) -> Tensor:
+    """Sines and cosines of the angle arctan(sigma / alpha): (B,) -> (B, 2 WAVES)."""
     angle = torch.atan(torch.exp(-0.5 * log_snr.clamp(-LIMIT, LIMIT)))
-    rates = (torch.arange(half, device=log_snr.device) / (half - 1) * math.log(100.0)).exp()
+    rates = (torch.arange(WAVES, device=log_snr.device) / (WAVES - 1) * math.log(100.0)).exp()
     phases = angle[:, None] * rates
     return torch.cat([phases.sin(), phases.cos()], dim=1)
 
@@ -199,7 +201,7 @@ class UNet(nn.Module):
     ) -> Tensor:
         """z: (B, F, 3, H, W), log_snr: (B,), text: (B, 1 + I, C) of the clip and of each of the
         last I frames, which are images; given: (B, F, 3, h, w) at given_log_snr -> like z."""
-        batch, frames, images = *z.shape[:2], text.shape[1] - 1
+        frames, images = z.shape[1], text.shape[1] - 1
         c = self.condition(log_snr, text, given_log_snr)
         c = torch.cat([c[:, :1].expand(-1, frames - images, -1), c[:, 1:]], dim=1).flatten(0, 1)
         x = F.pixel_unshuffle(z.flatten(0, 1), self.config.patch)
@@ -208,7 +210,7 @@ class UNet(nn.Module):
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         x = self.levels(x, c, frames, images)
         x = self.head(F.silu(self.norm(x)))
-        return F.pixel_shuffle(x, self.config.patch).unflatten(0, (batch, frames))
+        return F.pixel_shuffle(x, self.config.patch).unflatten(0, (-1, frames))
 
     def levels(self, x: Tensor, c: Tensor, frames: int, images: int) -> Tensor:
         """Down, through the middle and up again: (N, first width, H, W) -> same."""

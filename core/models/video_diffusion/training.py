@@ -78,8 +78,8 @@ def matrices(unet: UNet) -> list[nn.Parameter]:
     """Linear maps and kernels between hidden channels, which Muon moves; not where noise, text
     and pixels come in or go out."""
     ends = {unet.stem, unet.head, *unet.condition.children()} - {unet.condition.mlp}
-    kinds = (nn.Linear, nn.Conv2d)
-    return [m.weight for m in unet.modules() if isinstance(m, kinds) and m not in ends]
+    inner = [m for m in unet.modules() if m not in ends]
+    return [m.weight for m in inner if isinstance(m, nn.Linear | nn.Conv2d)]
 
 
 class DiffusionStage(Stage):
