@@ -60,7 +60,7 @@ def test_the_image_transformer_takes_six_operations_a_weight_and_token():
     assert image.flop_per_sample == pytest.approx(by_hand, rel=0.1)
 
 
-@pytest.mark.parametrize("name", ["cogvideo", "recognizer", "resnet", "vit"])
+@pytest.mark.parametrize("name", ["cogvideo", "recognizer", "resnet", "video-diffusion", "vit"])
 def test_an_example_is_like_a_batch(name, tmp_path):
     spec = model_of(name)
     module = load(spec)

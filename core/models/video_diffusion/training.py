@@ -143,6 +143,14 @@ class DiffusionStage(Stage):
             name: tensor.unflatten(0, shape) for name, tensor in texts.items()
         }
 
+    def example(self, count: int) -> dict[str, Tensor]:
+        config, size = self.model.config, self.denoiser.config.image_size
+        shape = count, 1 + self.images, config.text_length
+        frames = count, config.frames + self.images, size, size, 3
+        seen = torch.zeros(shape, dtype=torch.long)
+        words = torch.zeros(*shape, config.hidden) if config.encoder else seen
+        return {"frames": torch.zeros(frames, dtype=torch.uint8), "words": words, "seen": seen}
+
     def window(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Rows and places in the table: a clip's frames in order, then images from anywhere."""
         frames = self.model.config.frames
