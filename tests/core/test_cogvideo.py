@@ -349,3 +349,22 @@ def test_first_frame_uses_only_the_image_graph():
     )
     assert codes.shape == (1, 16)
     assert set(asked) == {"text", "image"}
+
+
+def test_a_picture_opens_the_clip(tmp_path):
+    from PIL import Image
+
+    model = toy()
+    engine = TorchEngine(model.graphs())
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "lion.png")
+    request = Request("lion drinking", image=str(tmp_path / "lion.png"), frames=5)
+    told = []
+    clip = sample(engine, model, request, lambda *args: told.append(args))
+    assert told[-1][0] == told[-1][1] == len(told)
+    middle = torch.from_numpy(pixels[4:36]).movedim(-1, 0)[None].float() / 255
+    codes = engine.run("encode", frames=middle)["indices"]
+    shown = engine.run("decode", indices=codes)["pixels"][0].movedim(0, -1).numpy()
+    assert np.abs(clip.frames[0] / 255 - shown).max() < 0.01
+    with pytest.raises(UsageError, match="steps"):
+        sample(engine, model, Request("lion drinking", steps=4), lambda *args: None)

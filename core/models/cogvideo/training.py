@@ -19,6 +19,7 @@ from ...clip import Clip
 from ...data import Source
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
+from ..layers.captions import drawn_caption, shown_prompts
 from . import masks
 from .config import DURATIONS, Config
 from .prompt import encode_texts
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
     from . import Model
 
 LEARNING_RATE = 2e-3
-CAPTION_DROPOUT = 0.1
 SEEN_RATES = {2.0: 0.4, 1.0: 0.3, 0.5: 0.3}  # interpolation: how often each level is practised
-SHOWN = ("lion drinking", "penguin dancing", "cat playing ball", "panda on a sofa")
 
 
 class SequenceObjective(nn.Module):
@@ -137,8 +136,7 @@ class SequenceStage(Stage):
         for row in indices:
             rng = np.random.default_rng([*seed, int(row)])
             rate, points = self.sample(int(row), rng)
-            caption = self.source.caption(self.windows[row].clip, rng)
-            texts.append((rate, None if rng.random() < CAPTION_DROPOUT else caption))
+            texts.append((rate, drawn_caption(self.source, self.windows[row].clip, rng)))
             codes.append(self.table[row, points])
         text, seen = encode_texts(self.model.config, self.model.vocabulary, texts)
         # uint16 is no index type in torch; int32 is half the size of int64.
@@ -165,11 +163,7 @@ class SequenceStage(Stage):
         """Clips for the contact sheet: the first prompts of the data, seed 0."""
         from .sample import preview
 
-        known = self.model.vocabulary
-        prompts = [text for text in SHOWN if not known.unknown(text)]
-        if not prompts:
-            rng = np.random.default_rng(0)
-            prompts = [self.source.caption(i, rng) for i in range(min(4, len(self.source)))]
+        prompts = shown_prompts(self.source, self.model.vocabulary)
         return [preview(self.model, text, self.name) for text in prompts]
 
 

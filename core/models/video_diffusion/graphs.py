@@ -76,8 +76,8 @@ def guided(
 ) -> Tensor:
     """u + guidance (c - u), c and u predicted in one batch; text: (B, 1, C)."""
     both = torch.cat([text, torch.zeros_like(text)])
-    with_text, without = unet(torch.cat([z, z]), torch.cat([log_snr, log_snr]), both).chunk(2)
-    return without + guidance * (with_text - without)
+    seen = unet(torch.cat([z, z]), torch.cat([log_snr, log_snr]), both).unflatten(0, (2, -1))
+    return seen[1] + guidance * (seen[0] - seen[1])
 
 
 def clean(denoiser: Denoiser, z: Tensor, seen: Tensor, log_snr: Tensor) -> Tensor:

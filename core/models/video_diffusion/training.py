@@ -15,6 +15,7 @@ from ...clip import Clip
 from ...data import Source
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
+from ..layers.captions import drawn_caption, shown_prompts
 from ..layers.pixels import to_frames, to_pixels
 from .network import UNet
 from .schedule import cosine_log_snr, noised, spread, v_from
@@ -26,11 +27,9 @@ if TYPE_CHECKING:
     from . import Denoiser, Model
 
 LEARNING_RATE = 2e-3
-CAPTION_DROPOUT = 0.1
 LATER = 0.4  # share of the windows that do not open their clip
 HELD_BACK = 0.02  # share of the clips that measure instead of teach
 MOST_AUGMENTATION = 0.6  # latest time of the noise on the given frames
-SHOWN = ("lion drinking", "penguin dancing", "cat playing ball", "panda on a sofa")
 
 
 class DiffusionObjective(nn.Module):
@@ -135,7 +134,7 @@ class DiffusionStage(Stage):
             rows, places = self.window(int(row), rng)
             frames.append(shrunk(self.table[rows, places], size))
             clips = rows[config.frames - 1 :]  # the last frame's is the clip's own
-            captions += [self.caption(int(clip), rng) for clip in clips]
+            captions += [drawn_caption(self.source, int(clip), rng) for clip in clips]
             later += [bool(places[0]), *[False] * self.images]
         texts = encode_captions(config, self.model.vocabulary, captions, later)
         shape = len(indices), 1 + self.images
@@ -159,10 +158,6 @@ class DiffusionStage(Stage):
         moments = rng.integers(0, self.strip, self.images)
         return np.append([row] * frames, others), np.append(start + np.arange(frames), moments)
 
-    def caption(self, clip: int, rng: np.random.Generator) -> str | None:
-        """The clip's caption, drawn anew; None for one in ten."""
-        return None if rng.random() < CAPTION_DROPOUT else self.source.caption(clip, rng)
-
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on clips that did not teach, in bands of the noise, and clips of a few prompts."""
         rows = np.arange(len(self), len(self.table))[:48]
@@ -180,13 +175,8 @@ class DiffusionStage(Stage):
         return metrics, self.shown()
 
     def prompts(self) -> list[str]:
-        """What the contact sheet shows: the first prompts of the data."""
-        known = self.model.vocabulary
-        prompts = [text for text in SHOWN if not known.unknown(text)]
-        if not prompts:
-            rng = np.random.default_rng(0)
-            prompts = [self.source.caption(i, rng) for i in range(min(4, len(self.source)))]
-        return prompts
+        """What the contact sheet shows."""
+        return shown_prompts(self.source, self.model.vocabulary)
 
     def shown(self) -> list[Clip]:
         """Clips for the contact sheet."""
