@@ -88,8 +88,6 @@ class OnnxEngine:
         else:
             options.intra_op_num_threads = self._threads
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        # Without VNNI, x86's fast products of 8-bit numbers overflow; this asks for the exact ones.
-        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             return self._runtime.InferenceSession(
                 str(self._files[graph]), options, providers=self._providers
