@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -193,22 +192,14 @@ def test_evaluate(dln, core):
     assert dln("evaluate", "cogvideo", "--count", "0").code == 2
 
 
-def test_evaluate_the_minimum(dln, core, monkeypatch: pytest.MonkeyPatch):
+def test_evaluate_the_minimum(dln, core):
     """The slice is drawn where --out says, and never over what is there."""
-    from dln.core.metrics import minimum
-
-    asked = []
-
-    def measure(loaded, count, seed, device, on_progress):
-        asked.append((loaded.spec.name, count, seed, device))
-        line = np.linspace(-1, 1, 5)
-        return {"top_hessian_eigenvalue": 12.5}, {"classifier": (line, line**2)}
-
-    monkeypatch.setattr(minimum, "evaluate", measure)
+    core.metrics = {"top_hessian_eigenvalue": 12.5}
     flags = ("recognizer", "--metrics", "sharpness", "-n", "7", "-s", "3")
     found = dln("evaluate", *flags, "--out", "slice.png", "--json").json
-    assert found["metrics"] == {"top_hessian_eigenvalue": 12.5}
-    assert (found["slice"], found["count"], asked[0][:3]) == ("slice.png", 7, ("recognizer", 7, 3))
+    assert found["metrics"] == core.metrics
+    assert (found["slice"], found["count"]) == ("slice.png", 7)
+    assert core.evaluations == [{"count": 7, "seed": 3, "device": "auto"}]
     with Image.open("slice.png") as picture:
         assert picture.format == "PNG"
     assert dln("evaluate", *flags, "--out", "slice.png").code == 2
