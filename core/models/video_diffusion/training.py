@@ -78,7 +78,7 @@ def matrices(unet: UNet) -> list[nn.Parameter]:
     and pixels come in or go out."""
     ends = {unet.stem, unet.head, *unet.condition.children()} - {unet.condition.mlp}
     inner = [m for m in unet.modules() if m not in ends]
-    return [m.weight for m in inner if isinstance(m, nn.Linear | nn.Conv2d)]
+    return [m.weight for m in inner if isinstance(m, nn.Linear | nn.Conv2d)]  # pyright: ignore
 
 
 class DiffusionStage(Stage):
