@@ -20,7 +20,7 @@ from ...training.events import Note, OnEvent
 from ...training.stage import Player
 from .graphs import guided
 from .schedule import alpha_sigma, cosine_log_snr, noised, spread, x_from_v
-from .training import DiffusionObjective, DiffusionStage
+from .training import DiffusionObjective, DiffusionStage, centred
 
 if TYPE_CHECKING:
     from ...training.train import TrainOptions
@@ -39,7 +39,7 @@ class DistillationObjective(DiffusionObjective):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """batch: frames uint8 (B, F, H, W, 3), words and seen (B, 1, S)."""
-        x = batch["frames"].movedim(-1, -3).float() / 127.5 - 1
+        x = centred(batch["frames"])
         steps = self.steps * 2 ** (ROUNDS - 1 - self.round)
         t = (torch.randperm(steps, device=x.device).repeat(len(x))[: len(x)] + 1) / steps
         z = noised(x, torch.randn_like(x), spread(self.ratio(t), x))

@@ -41,7 +41,7 @@ class DiffusionObjective(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """batch: frames uint8 (B, F, H, W, 3), words and seen (B, 1 + I, S)."""
-        x = batch["frames"].movedim(-1, -3).float() / 127.5 - 1
+        x = centred(batch["frames"])
         loss = self.errors(x, batch["words"], batch["seen"], even_times(len(x), x.device))
         return {"loss": loss.mean()}
 
@@ -65,6 +65,11 @@ class DiffusionObjective(nn.Module):
         small = F.avg_pool2d(x.flatten(0, 1), x.shape[-1] // self.given_size)
         small = small.unflatten(0, x.shape[:2])
         return noised(small, torch.randn_like(small), spread(log_snr, small)), log_snr
+
+
+def centred(frames: Tensor) -> Tensor:
+    """uint8 (..., H, W, 3) -> float (..., 3, H, W) in [-1, 1]."""
+    return frames.movedim(-1, -3).float() / 127.5 - 1
 
 
 def even_times(count: int, device: torch.device) -> Tensor:
@@ -167,7 +172,7 @@ class DiffusionStage(Stage):
         errors = []
         for part in np.array_split(np.arange(len(rows)), -(-len(rows) // 8)):
             batch = {k: v.to(device) for k, v in self.collate(rows[part], 0).items()}
-            x = batch["frames"].movedim(-1, -3).float() / 127.5 - 1
+            x = centred(batch["frames"])
             t = torch.from_numpy(times[part]).float().to(device)
             errors += self.objective.errors(x, batch["words"], batch["seen"], t).tolist()
         low, middle, high = (float(np.mean(band)) for band in np.array_split(errors, 3))
