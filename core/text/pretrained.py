@@ -36,7 +36,10 @@ def _one(name: str, caption: str, length: int) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=1)
 def _load(name: str) -> tuple[Any, Any]:
     try:
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import (  # pyright: ignore[reportMissingImports]
+            AutoModel,
+            AutoTokenizer,
+        )
     except ImportError as error:
         raise MissingCapability(
             f"captions are read by {name}, which takes the package transformers",

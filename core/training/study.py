@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UsageError, closest
+from ..errors import Interrupted, UsageError, closest
 from .events import Evaluated, Event, Stepped, silent
 from .fit import fit
 from .options import TrainOptions, override
@@ -124,6 +124,7 @@ def study(request: Request, on_progress: OnProgress | None = None) -> Study:
     """Train every method with every seed, one after the other.
 
     Gradients are not clipped and the weights not averaged: what flattens is the method alone.
+    Interrupted after Ctrl-C, with nothing kept: one half of a comparison compares nothing.
     """
     from accelerate import Accelerator
 
@@ -139,7 +140,13 @@ def study(request: Request, on_progress: OnProgress | None = None) -> Study:
         for seed in range(request.seeds):
             for method in request.methods:
                 report(len(arms), total, f"{method}, seed {seed}")
-                arms.append(_arm(request, source, method, seed, Path(folder), accelerator))
+                try:
+                    arms.append(_arm(request, source, method, seed, Path(folder), accelerator))
+                except Interrupted as error:
+                    raise Interrupted(
+                        f"stopped in training {len(arms) + 1} of {total}; nothing of it is kept",
+                        hint="the same command again, with fewer --seeds or --epochs",
+                    ) from error
     report(total, total, "trainings")
     return Study(request, tuple(arms))
 

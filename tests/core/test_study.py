@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from dln.core.data import open_source
-from dln.core.errors import UsageError
+from dln.core.errors import Interrupted, UsageError
 from dln.core.metrics import minimum
 from dln.core.models.package import load_model
 from dln.core.training import study as study_module
@@ -102,6 +102,19 @@ def test_methods_start_alike(images: Path, monkeypatch: pytest.MonkeyPatch):
     assert saf.memory_mib == pytest.approx(samples * 2 * 3 * 4 / 2**20)
     assert mesa.memory_mib > 0.1
     assert told[-1] == (4, 4, "trainings")
+
+
+def test_an_interrupted_study_says_that_it_starts_anew(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stopped(*_: object) -> None:
+        raise Interrupted("stopped", hint="dln train resnet --resume --out a-folder-that-is-gone")
+
+    monkeypatch.setattr(study_module, "fit", stopped)
+    with pytest.raises(Interrupted, match="training 1 of 2; nothing") as found:
+        study(Request("resnet", str(images), ("sgd", "saf"), seeds=1, epochs=1))
+    assert "--seeds" in str(found.value.hint)
+    assert "resume" not in str(found.value.hint)
 
 
 def test_the_minimum_of_a_finished_training(images: Path, tmp_path: Path):
