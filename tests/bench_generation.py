@@ -1,16 +1,19 @@
-"""Seconds per token: CogVideo's sampling loop against GPT-2 of Hugging Face transformers.
+"""Milliseconds per token: CogVideo's sampling loop against GPT-2 of Hugging Face transformers.
 
-Same depth, width, heads, number of codes and number of new tokens, random weights, the same
-threads, in turn within one process. Run: python tests/bench_generation.py (needs transformers).
-GPT-2 has one attention a layer and no guidance; CogVideo's key frames have two attentions a layer,
-and with guidance a batch of two.
+Same depth, width, heads, number of codes, text length and batch, random weights, the same threads,
+in turn within one process. Run: python tests/bench_generation.py (needs transformers).
+The first frame is what GPT-2 is: one attention a layer, each token after the last. Key frames have
+two attentions a layer and see all frames before. With guidance CogVideo's batch is two.
 """
 
 import argparse
 import statistics
+import tempfile
 import time
+from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib import import_module
+from pathlib import Path
 
 import torch
 
@@ -18,27 +21,31 @@ from dln.core.generate import Request
 from dln.core.models.cogvideo import PRESETS, Model
 from dln.core.models.cogvideo.config import DURATIONS
 from dln.core.models.cogvideo.sample import _texts, first_frame, key_frames, start_loop
-from dln.core.models.graph import TorchEngine
+from dln.core.models.graph import Engine, TorchEngine
 from dln.core.text.vocabulary import Vocabulary
+from dln.export.engines import OnnxEngine
+from dln.export.onnx import write_onnx
 
-TOKENS = 5 * 64
+GRAPHS = ("text", "image", "keyframes")
+Times = dict[str, list[float]]
 
 
-def gpt2_seconds(config, batch: int) -> float:
-    """One run of `generate`: TOKENS new tokens after a prompt of the text's length."""
+def gpt2_times(config, batch: int, times: Times) -> None:
+    """One run of `generate`: as many new tokens as five frames have."""
+    tokens = 5 * config.frame_length
     model = gpt2(config.codes, config.width, config.layers, config.heads)
     prompt = torch.ones(batch, config.text_length, dtype=torch.long)
     start = time.perf_counter()
     model.generate(
         prompt,
         attention_mask=torch.ones_like(prompt),
-        max_new_tokens=TOKENS,
-        min_new_tokens=TOKENS,
+        max_new_tokens=tokens,
+        min_new_tokens=tokens,
         do_sample=True,
         top_k=50,
         pad_token_id=0,
     )
-    return time.perf_counter() - start
+    times["tokens"].append((time.perf_counter() - start) / tokens)
 
 
 @lru_cache
@@ -52,14 +59,39 @@ def gpt2(codes: int, width: int, layers: int, heads: int):
     ).eval()
 
 
-def cogvideo_seconds(engine, model, guidance: float) -> float:
-    """First frame and four key frames: TOKENS tokens."""
+def cogvideo_times(engine: Engine, model, guidance: float, times: Times) -> None:
+    """First frame and four key frames."""
     loop = start_loop(engine, model, Request("lion", guidance=guidance), lambda: None)
-    words = partial(_texts, engine, model, "lion")
+    words, length = partial(_texts, engine, model, "lion"), model.config.frame_length
     start = time.perf_counter()
     first = first_frame(loop, words(DURATIONS[0], guidance), guidance)
+    middle = time.perf_counter()
     key_frames(loop, partial(words, DURATIONS[0]), first, guidance)
-    return time.perf_counter() - start
+    times["first frame"].append((middle - start) / length)
+    times["key frames"].append((time.perf_counter() - middle) / (4 * length))
+
+
+def on_onnx(run: Callable[[Times], None], threads: int, times: Times) -> None:
+    """With torch out of ONNX Runtime's way, as `dln generate` does it."""
+    torch.set_num_threads(1)
+    run(times)
+    torch.set_num_threads(threads)
+
+
+def cases_of(model, folder: Path) -> dict[str, Callable[[Times], None]]:
+    """What is timed, by name: GPT-2, then CogVideo on each engine, for each batch."""
+    graphs, threads = model.graphs(), torch.get_num_threads()
+    files = {name: folder / f"{name}.onnx" for name in GRAPHS}
+    for name, path in files.items():
+        write_onnx(graphs[name], path)
+    eager, onnx = TorchEngine(graphs), OnnxEngine(files, "cpu")
+    cases: dict[str, Callable[[Times], None]] = {}
+    for batch, guidance in ((1, 1.0), (2, 3.0)):
+        cases[f"gpt2, batch {batch}"] = partial(gpt2_times, model.config, batch)
+        cases[f"torch, batch {batch}"] = partial(cogvideo_times, eager, model, guidance)
+        run = partial(cogvideo_times, onnx, model, guidance)
+        cases[f"onnx, batch {batch}"] = partial(on_onnx, run, threads)
+    return cases
 
 
 def main() -> None:
@@ -68,21 +100,19 @@ def main() -> None:
     runs = parser.parse_args().runs
     torch.manual_seed(0)
     model = Model(PRESETS["tiny"], Vocabulary(["lion", "drinking"])).eval()
-    engine, config = TorchEngine(model.graphs()), model.config
-    cases = {
-        "gpt2, batch 1": partial(gpt2_seconds, config, 1),
-        "cogvideo, no guidance": partial(cogvideo_seconds, engine, model, 1.0),
-        "gpt2, batch 2": partial(gpt2_seconds, config, 2),
-        "cogvideo, guidance (batch 2)": partial(cogvideo_seconds, engine, model, 3.0),
-    }
-    with torch.inference_mode():
-        times = {name: [] for name in cases}
-        for _ in range(runs + 1):
-            for name, case in cases.items():
-                times[name].append(case())
-    print(f"{torch.get_num_threads()} threads, {TOKENS} tokens, median of {runs} runs")
-    for name, seconds in times.items():
-        print(f"{name:30} {statistics.median(seconds[1:]) / TOKENS * 1e3:7.3f} ms a token")
+    with tempfile.TemporaryDirectory() as folder:
+        cases = cases_of(model, Path(folder))
+        names = ("tokens", "first frame", "key frames")
+        times: dict[str, Times] = {case: {name: [] for name in names} for case in cases}
+        with torch.inference_mode():
+            for _ in range(runs + 1):
+                for name, case in cases.items():
+                    case(times[name])
+    print(f"{torch.get_num_threads()} threads, median of {runs} runs, ms a token")
+    for case, parts in times.items():
+        for part, seconds in parts.items():
+            if seconds:
+                print(f"{case:16} {part:12} {statistics.median(seconds[1:]) * 1e3:7.3f}")
 
 
 if __name__ == "__main__":
