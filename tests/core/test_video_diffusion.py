@@ -16,7 +16,7 @@ from dln.core.models.graph import TorchEngine
 from dln.core.models.video_diffusion import Model, sample, stages
 from dln.core.models.video_diffusion.config import PRESETS, Config, UNetConfig, Upsampler
 from dln.core.models.video_diffusion.distillation import DistillationStage
-from dln.core.models.video_diffusion.network import turned, turns
+from dln.core.models.video_diffusion.network import followed, turned, turns
 from dln.core.models.video_diffusion.sample import Loop, clip_frames
 from dln.core.models.video_diffusion.schedule import alpha_sigma, spread
 from dln.core.models.video_diffusion.text import encode_captions
@@ -35,7 +35,7 @@ TOY = Config(
     base=UNetConfig(
         image_size=8, widths=(8, 16), spatial=(2,), head=8, temporal=(4, 2), condition=8
     ),
-    upsample=Upsampler(image_size=16, widths=(8, 16), head=8, temporal=(2,), condition=8),
+    upsample=Upsampler(rate=2, image_size=16, widths=(8, 16), head=8, temporal=(2,), condition=8),
 )
 WORDS = Vocabulary(["lion", "penguin", "drinking", "dancing"])
 
@@ -154,8 +154,8 @@ def test_a_clip_costs_the_evaluations_it_says():
     model = toy()
     engine, told = Counting(model), []
     clip = sample(engine, model, Request("lion drinking"), lambda *args: told.append(args))
-    assert clip.frames.shape == (4, 16, 16, 3)
-    assert clip.fps == TOY.fps
+    assert clip.frames.shape == (8, 16, 16, 3)
+    assert clip.fps == 2 * TOY.fps
     assert engine.calls == ["text", *["fast"] * 2, *["upsample"] * 2]
     assert told[-1][:2] == (4, 4)
     for asked, graph, count in (
@@ -191,13 +191,13 @@ def test_longer_clips_go_on_from_what_is_there(weight):
     assert len(clip.frames) == 9
     assert told[-1][0] == told[-1][1] == len(told)
     short = sample(engine, model, Request("lion dancing", steps=3), lambda *args: None)
-    assert np.array_equal(clip.frames[:4], short.frames)
+    assert np.array_equal(clip.frames[:8], short.frames)
 
 
 def test_frames_that_follow_others_take_an_engine_with_gradients():
     model = toy()
     other = Elsewhere(TorchEngine(model.graphs()))
-    asked = Request("lion dancing", frames=6, steps=2)
+    asked = Request("lion dancing", frames=10, steps=2)
     with pytest.raises(MissingCapability, match="gradient"):
         sample(other, model, asked, lambda *args: None)
     replaced = replace(asked, reconstruction=0.0)
@@ -246,6 +246,8 @@ def test_settings_of_other_samplers_are_refused():
 def test_nonsense_sizes_are_refused(nonsense):
     with pytest.raises(UsageError):
         replace(TOY.base, **nonsense)
+    with pytest.raises(UsageError, match="rate"):
+        replace(TOY.upsample, rate=0)
     with pytest.raises(UsageError, match="multiple"):
         replace(TOY, upsample=replace(TOY.upsample, image_size=20, patch=1))
 
@@ -277,7 +279,7 @@ def test_a_batch_is_a_window_of_one_story_and_images_of_any(tmp_path):
     later = len(model.vocabulary)
     for row in range(5):
         frames = batch["frames"][row].numpy()
-        strip = shrunk(np.array(stage.table[row]), 8)
+        strip = shrunk(np.array(stage.table[row, ::2]), 8)  # of the base's rate
         starts = [s for s in range(5) if np.array_equal(strip[s : s + 4], frames[:4])]
         assert starts
         if batch["seen"][row, 0].any():
@@ -287,6 +289,31 @@ def test_a_batch_is_a_window_of_one_story_and_images_of_any(tmp_path):
             assert (strips == image).all(axis=(-3, -2, -1)).any()
     again = stage.collate(np.arange(5), 0)
     assert all(torch.equal(again[name], batch[name]) for name in batch)
+
+
+def test_the_super_resolution_learns_all_frames_from_those_of_the_base(tmp_path):
+    stage, _ = make_stage(1, tmp_path)
+    batch = stage.collate(np.arange(5), 0)
+    assert batch["frames"].shape == (5, 8, 16, 16, 3)
+    for row, frames in enumerate(batch["frames"].numpy()):
+        windows = [stage.table[row, s : s + 8] for s in range(0, 9, 2)]
+        assert any(np.array_equal(window, frames) for window in windows)
+    torch.manual_seed(0)
+    x = torch.rand(2, 8, 3, 16, 16) * 2 - 1
+    small, log_snr = stage.objective.given(x)
+    assert small.shape == (2, 4, 3, 8, 8)
+    alpha, sigma = alpha_sigma(spread(log_snr, small))
+    means = x[:, ::2].unflatten(-1, (8, 2)).mean(-1).unflatten(-2, (8, 2)).mean(-2)
+    noise = (small - alpha * means) / sigma
+    assert noise.std() == pytest.approx(1, abs=0.1)
+
+
+def test_frames_in_between_see_the_given_ones_on_both_sides():
+    given = torch.tensor([0.0, 3.0, 9.0]).view(1, 3, 1, 1, 1)
+    assert followed(given, 1) is given
+    seen = followed(given, 3)[0, :, :, 0, 0]
+    assert seen[:, 0].tolist() == [0, 0, 0, 3, 3, 3, 9, 9, 9]
+    assert seen[:, 1].tolist() == [0, 1, 2, 3, 5, 7, 9, 9, 9]
 
 
 def test_shrinking_takes_means_of_blocks():
@@ -350,9 +377,9 @@ def test_stories_told_longer_repeat_and_walkers_turn_round():
 def test_clips_hold_both_sizes():
     model = toy()
     loop = Loop(TorchEngine(model.graphs()), model, np.random.default_rng(0), steps=2, weight=0.0)
-    low, high = clip_frames(loop, "lion dancing", 7)
-    assert low.shape == (1, 8, 3, 8, 8)
-    assert high.shape == (1, 8, 3, 16, 16)
+    low, high = clip_frames(loop, "lion dancing", 11)
+    assert low.shape == (1, 6, 3, 8, 8)
+    assert high.shape == (1, 12, 3, 16, 16)
     assert high.abs().max() <= 1
 
 
@@ -373,7 +400,7 @@ def test_captions_can_come_from_a_published_language_model(tmp_path):
     config = replace(TOY, encoder=str(tmp_path), hidden=12)
     model = Model(config, WORDS)
     clip = sample(TorchEngine(model.graphs()), model, Request("lion drinking"), lambda *args: None)
-    assert clip.frames.shape == (4, 16, 16, 3)
+    assert clip.frames.shape == (8, 16, 16, 3)
 
 
 def test_a_language_model_that_is_not_here_is_said(tmp_path):

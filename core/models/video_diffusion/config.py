@@ -46,8 +46,9 @@ class UNetConfig:
 
 @dataclass(frozen=True)
 class Upsampler(UNetConfig):
-    """The second U-Net of the cascade: the same frames at more pixels."""
+    """The second U-Net of the cascade: more pixels, and `rate` frames for each of the base's."""
 
+    rate: int = 1
     image_size: int = 64
     patch: int = 4
     widths: tuple[int, ...] = (64, 96)
@@ -55,11 +56,17 @@ class Upsampler(UNetConfig):
     spatial: tuple[int, ...] = ()
     temporal: tuple[int, ...] = (8,)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rate < 1:
+            raise UsageError(f"upsample.rate must be positive, not {self.rate}")
+
 
 @dataclass(frozen=True)
 class Config:
     """Video Diffusion (2204.03458). `images` independent frames are appended in training.
 
+    frames, fps: of the base; clips have `clip_frames` at `clip_fps`.
     guidance: s in u + s (c - u), 1 + w in the paper; reconstruction: w_r, what fits new frames to
     given ones; fast_steps: steps of the distilled base, 0 without one.
     """
@@ -90,6 +97,16 @@ class Config:
                 f"base.image_size {self.base.image_size}"
             )
 
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a clip."""
+        return self.frames * self.upsample.rate
+
+    @property
+    def clip_fps(self) -> float:
+        """Frames a second of a clip."""
+        return self.fps * self.upsample.rate
+
 
 # The published widths of the large text-to-video model and of the one for 9 x 128 x 128
 # (appendix A), 2 blocks a level, 4 layers for the conditioning, its target the noise.
@@ -106,7 +123,7 @@ _PAPER = UNetConfig(
     target="eps",
 )
 PRESETS = {
-    "tiny": Config(base=UNetConfig(shift=-1.0)),
+    "tiny": Config(base=UNetConfig(shift=-1.0), upsample=Upsampler(rate=2)),
     "small": Config(
         images=4,
         text_length=32,
@@ -120,6 +137,7 @@ PRESETS = {
             shift=-1.0,
         ),
         upsample=Upsampler(
+            rate=2,
             image_size=128,
             widths=(128, 192, 256),
             blocks=2,

@@ -65,7 +65,7 @@ class UpsampleGraph(nn.Module):
     def forward(
         self, z: Tensor, log_snr: Tensor, text: Tensor, given: Tensor, given_log_snr: Tensor
     ) -> tuple[Tensor]:
-        """z: (B, F, 3, H, W), given: (B, F, 3, h, w), log_snr, given_log_snr: (B,),
+        """z: (B, rate F, 3, H, W), given: (B, F, 3, h, w), log_snr, given_log_snr: (B,),
         text: (B, C) -> x like z."""
         seen = self.denoiser.unet(z, log_snr, text[:, None], given, given_log_snr)
         return (clean(self.denoiser, z, seen, log_snr),)
@@ -97,15 +97,15 @@ def build_graphs(model: Model) -> dict[str, Graph]:
         states = torch.randn(*shape, config.hidden) if config.encoder else rows
         return {"words": states, "seen": torch.randint(2, shape)}
 
-    def noisy(batch: int, size: int) -> dict[str, Value]:
+    def noisy(batch: int, frames: int, size: int) -> dict[str, Value]:
         return {
-            "z": torch.randn(batch, config.frames, 3, size, size),
+            "z": torch.randn(batch, frames, 3, size, size),
             "log_snr": torch.randn(batch),
             "text": torch.randn(batch, config.text_width),
         }
 
     def fast(batch: int) -> dict[str, Value]:
-        return noisy(batch, config.base.image_size)
+        return noisy(batch, config.frames, config.base.image_size)
 
     def step(batch: int) -> dict[str, Value]:
         return fast(batch) | {"guidance": 1 + torch.rand(batch)}
@@ -113,7 +113,7 @@ def build_graphs(model: Model) -> dict[str, Graph]:
     def finer(batch: int) -> dict[str, Value]:
         size = config.base.image_size
         given = torch.randn(batch, config.frames, 3, size, size)
-        return noisy(batch, config.upsample.image_size) | {
+        return noisy(batch, config.clip_frames, config.upsample.image_size) | {
             "given": given,
             "given_log_snr": torch.randn(batch),
         }

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .config import UNetConfig
+from .config import UNetConfig, Upsampler
 from .schedule import LIMIT
 
 WAVES = 32  # frequencies that tell a log-SNR
@@ -142,6 +142,16 @@ def waves(log_snr: Tensor) -> Tensor:
     return torch.cat([phases.sin(), phases.cos()], dim=1)
 
 
+def followed(given: Tensor, rate: int) -> Tensor:
+    """(B, F, C, h, w) -> (B, rate F, 2 C, h, w): for each new frame the given one before it, and
+    what lies as far as it between that and the next. As it is for rate 1."""
+    if rate == 1:
+        return given
+    after = torch.cat([given[:, 1:], given[:, -1:]], dim=1)
+    parts = [torch.cat([given, torch.lerp(given, after, n / rate)], dim=2) for n in range(rate)]
+    return torch.stack(parts, dim=2).flatten(1, 2)
+
+
 class Stack(nn.Module):
     """A residual block and the attentions of its level."""
 
@@ -170,10 +180,12 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         self.given_patch = given_size // config.sides[0]
+        self.rate = config.rate if isinstance(config, Upsampler) else 1
         self.condition = Condition(config, text, bool(given_size))
         widths = config.widths
         channels = 3 * config.patch**2
-        self.stem = nn.Conv2d(channels + 3 * self.given_patch**2, widths[0], 3, padding=1)
+        given = 3 * self.given_patch**2 * min(self.rate, 2)
+        self.stem = nn.Conv2d(channels + given, widths[0], 3, padding=1)
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.up, self.grow = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(widths):
@@ -200,13 +212,15 @@ class UNet(nn.Module):
         given_log_snr: Tensor | None = None,
     ) -> Tensor:
         """z: (B, F, 3, H, W), log_snr: (B,), text: (B, 1 + I, C) of the clip and of each of the
-        last I frames, which are images; given: (B, F, 3, h, w) at given_log_snr -> like z."""
+        last I frames, which are images; given: (B, F / rate, 3, h, w), at given_log_snr
+        -> like z."""
         frames, images = z.shape[1], text.shape[1] - 1
         c = self.condition(log_snr, text, given_log_snr)
         c = torch.cat([c[:, :1].expand(-1, frames - images, -1), c[:, 1:]], dim=1).flatten(0, 1)
         x = F.pixel_unshuffle(z.flatten(0, 1), self.config.patch)
         if given is not None:
-            x = torch.cat([x, F.pixel_unshuffle(given.flatten(0, 1), self.given_patch)], dim=1)
+            beside = followed(given, self.rate).flatten(0, 1)
+            x = torch.cat([x, F.pixel_unshuffle(beside, self.given_patch)], dim=1)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         x = self.levels(x, c, frames, images)
         x = self.head(F.silu(self.norm(x)))

@@ -41,10 +41,10 @@ class Known:
     x: Tensor
     given: Tensor
 
-    def shrunk(self, size: int) -> Known:
-        """The same at fewer pixels."""
-        frames = shrunk(to_frames((self.x[0] + 1) / 2), size)
-        return Known(2 * to_pixels(frames)[None] - 1, self.given)
+    def shrunk(self, size: int, rate: int) -> Known:
+        """The same at fewer pixels, every `rate`-th frame."""
+        frames = shrunk(to_frames((self.x[0, ::rate] + 1) / 2), size)
+        return Known(2 * to_pixels(frames)[None] - 1, self.given[::rate])
 
 
 @dataclass
@@ -89,9 +89,9 @@ class Loop:
         return dpm_solver(denoise, self.noise(*shape), times, self.noise_like(*shape))
 
     def finer(self, frames: Tensor, text: dict[str, Tensor], known: Known | None = None) -> Tensor:
-        """frames: (1, F, 3, h, w) -> (1, F, 3, H, W), in [-1, 1]."""
+        """frames: (1, F, 3, h, w) -> (1, rate F, 3, H, W), in [-1, 1]."""
         config = self.model.config
-        shape = 1, frames.shape[1], 3, config.upsample.image_size, config.upsample.image_size
+        shape = 1, config.clip_frames, 3, config.upsample.image_size, config.upsample.image_size
         level = cosine_log_snr(torch.tensor([AUGMENTATION]))
         given = noised(frames, self.noise(*frames.shape), level)
         run = self.runner("upsample", text=text["upsample_text"], given=given, given_log_snr=level)
@@ -164,10 +164,10 @@ class Run:
 
 
 def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Clip:
-    """A clip for the prompt: its first `frames`, or as many more, each block after the last."""
+    """A clip for the prompt: its first `frames`, or more of them, block after block."""
     request.refuse("video-diffusion", "temperature", "top_p")
     config = model.config
-    frames = config.frames if request.frames is None else request.frames
+    frames = config.clip_frames if request.frames is None else request.frames
     loop = Loop(
         engine,
         model,
@@ -179,28 +179,29 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     opening = first_known(model, request.image)
     loop.tell = counted(on_progress, evaluations(loop, frames, opening is not None))
     _, high = clip_frames(loop, request.prompt, frames, opening)
-    return Clip(to_frames((high[0, :frames] + 1) / 2), request.fps or config.fps)
+    return Clip(to_frames((high[0, :frames] + 1) / 2), request.fps or config.clip_fps)
 
 
 def clip_frames(
     loop: Loop, prompt: str, frames: int, opening: Known | None = None
 ) -> tuple[Tensor, Tensor]:
-    """At least `frames` frames of the base (1, N, 3, h, w) and their large twins, in [-1, 1].
+    """The base's frames (1, N, 3, h, w) and at least `frames` of the clip (1, rate N, 3, H, W), in
+    [-1, 1].
 
     Each further block shares half of its frames with what is there.
     """
     config = loop.model.config
-    text, size = loop.read(prompt), config.base.image_size
-    low = loop.base(text, opening.shrunk(size) if opening else None)
+    text, size, rate = loop.read(prompt), config.base.image_size, config.upsample.rate
+    low = loop.base(text, opening.shrunk(size, rate) if opening else None)
     high = loop.finer(low, text, opening)
     overlap = config.frames // 2
-    if frames > config.frames:
+    if frames > config.clip_frames:
         text = loop.read(prompt, later=True)
-    while low.shape[1] < frames:
+    while high.shape[1] < frames:
         block = loop.base(text, continuing(low, overlap, config.frames))
-        large = loop.finer(block, text, continuing(high, overlap, config.frames))
+        large = loop.finer(block, text, continuing(high, overlap * rate, config.clip_frames))
         low = torch.cat([low, block[:, overlap:]], dim=1)
-        high = torch.cat([high, large[:, overlap:]], dim=1)
+        high = torch.cat([high, large[:, overlap * rate :]], dim=1)
     return low, high
 
 
@@ -217,16 +218,16 @@ def first_known(model: Model, image: str | None) -> Known | None:
         return None
     config = model.config
     frame = 2 * to_pixels(picture(image, config.upsample.image_size)) - 1
-    blank = frame.new_zeros(config.frames - 1, *frame.shape)
-    return Known(torch.cat([frame[None], blank])[None], torch.arange(config.frames) < 1)
+    blank = frame.new_zeros(config.clip_frames - 1, *frame.shape)
+    return Known(torch.cat([frame[None], blank])[None], torch.arange(config.clip_frames) < 1)
 
 
 def evaluations(loop: Loop, frames: int, opened: bool) -> int:
     """Network evaluations of a clip, those of the super-resolution included."""
     config = loop.model.config
     first = config.fast_steps if loop.fast and not opened else loop.steps or STEPS
-    overlap = config.frames // 2
-    blocks = max(0, -(-(frames - config.frames) // (config.frames - overlap)))
+    added = (config.frames - config.frames // 2) * config.upsample.rate
+    blocks = max(0, -(-(frames - config.clip_frames) // added))
     return first + config.upsample_steps + blocks * ((loop.steps or STEPS) + config.upsample_steps)
 
 
@@ -255,4 +256,4 @@ def restored(model: Model, caption: str, small: Tensor) -> Clip:
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
     loop = Loop(engine, model, np.random.default_rng(0))
     high = loop.finer(2 * small[None] - 1, loop.read(caption))
-    return Clip(to_frames((high[0] + 1) / 2), model.config.fps)
+    return Clip(to_frames((high[0] + 1) / 2), model.config.clip_fps)

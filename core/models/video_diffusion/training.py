@@ -16,7 +16,7 @@ from ...data import Source
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
-from ..layers.pixels import to_frames, to_pixels
+from ..layers.pixels import to_pixels
 from .network import UNet
 from .schedule import cosine_log_snr, noised, spread, v_from
 from .text import encode_captions
@@ -57,11 +57,13 @@ class DiffusionObjective(nn.Module):
         return (found.float() - target).square().flatten(1).mean(1)
 
     def given(self, x: Tensor) -> tuple[Tensor, Tensor] | tuple[()]:
-        """What a super-resolution reads: the frames small and under noise, and their log-SNR."""
+        """What a super-resolution reads: the base's frames, small and under noise, and their
+        log-SNR."""
         if not self.given_size:
             return ()
         t = MOST_AUGMENTATION * torch.rand(len(x), device=x.device)
         log_snr = cosine_log_snr(t)
+        x = x[:, :: self.denoiser.unet.rate]
         small = F.avg_pool2d(x.flatten(0, 1), x.shape[-1] // self.given_size)
         small = small.unflatten(0, x.shape[:2])
         return noised(small, torch.randn_like(small), spread(log_snr, small)), log_snr
@@ -90,10 +92,13 @@ class DiffusionStage(Stage):
     """What both stages share: windows of clips with captions drawn anew, images appended."""
 
     images = 0
+    fine = False  # whether it sees all frames of a clip, or those of the base
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         self.model, self.options = model, options
         config = model.config
+        self.rate = config.upsample.rate
+        self.count = config.clip_frames if self.fine else config.frames
         self.strip = 2 * config.frames
         self.source = told(source, self.strip / config.fps)
         self.denoiser = self.own()
@@ -122,8 +127,9 @@ class DiffusionStage(Stage):
         config = self.model.config
         size = max(config.base.image_size, config.upsample.image_size)
         workers = self.options.workers or 0
+        frames = self.strip * self.rate
         self.table = strips_table(
-            self.source, self.strip, config.fps, size, cache, workers, on_event
+            self.source, frames, config.clip_fps, size, cache, workers, on_event
         )
         self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
 
@@ -138,7 +144,7 @@ class DiffusionStage(Stage):
             rng = np.random.default_rng([*seed, int(row)])
             rows, places = self.window(int(row), rng)
             frames.append(shrunk(self.table[rows, places], size))
-            clips = rows[config.frames - 1 :]  # the last frame's is the clip's own
+            clips = rows[self.count - 1 :]  # the last frame's is the clip's own
             captions += [drawn_caption(self.source, int(clip), rng) for clip in clips]
             later += [bool(places[0]), *[False] * self.images]
         texts = encode_captions(config, self.model.vocabulary, captions, later)
@@ -150,18 +156,19 @@ class DiffusionStage(Stage):
     def example(self, count: int) -> dict[str, Tensor]:
         config, size = self.model.config, self.denoiser.config.image_size
         shape = count, 1 + self.images, config.text_length
-        frames = count, config.frames + self.images, size, size, 3
+        frames = count, self.count + self.images, size, size, 3
         seen = torch.zeros(shape, dtype=torch.long)
         words = torch.zeros(*shape, config.hidden) if config.encoder else seen
         return {"frames": torch.zeros(frames, dtype=torch.uint8), "words": words, "seen": seen}
 
     def window(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Rows and places in the table: a clip's frames in order, then images from anywhere."""
-        frames = self.model.config.frames
-        start = int(rng.integers(1, self.strip - frames + 1)) if rng.random() < LATER else 0
+        last = self.strip - self.model.config.frames
+        start = int(rng.integers(1, last + 1)) if rng.random() < LATER else 0
         others = rng.integers(0, len(self), self.images)
         moments = rng.integers(0, self.strip, self.images)
-        return np.append([row] * frames, others), np.append(start + np.arange(frames), moments)
+        own = start * self.rate + np.arange(self.count) * (1 if self.fine else self.rate)
+        return np.append([row] * self.count, others), np.append(own, moments * self.rate)
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on clips that did not teach, in bands of the noise, and clips of a few prompts."""
@@ -211,9 +218,10 @@ class BaseStage(DiffusionStage):
 
 
 class UpsampleStage(DiffusionStage):
-    """Small clips to large ones, under noise that hides the base's faults."""
+    """Small clips to large ones of more frames, under noise that hides the base's faults."""
 
     name = "upsample"
+    fine = True
     needs = ()
     steps, batch = 1500, 8
 
@@ -230,9 +238,9 @@ class UpsampleStage(DiffusionStage):
         rows = range(len(self.table) - min(2, len(self.table)), len(self.table))
         clips = []
         for row in rows:
-            frames = self.table[row, : self.model.config.frames]
+            frames = np.array(self.table[row, : self.count])
             caption = self.source.caption(row, np.random.default_rng(row))
-            small = shrunk(np.array(frames), self.model.config.base.image_size)
+            small = shrunk(frames[:: self.rate], self.model.config.base.image_size)
             made = restored(self.model, caption, to_pixels(small))
-            clips += [Clip(to_frames(to_pixels(np.array(frames))), 4.0), made]
+            clips += [Clip(frames, self.model.config.clip_fps), made]
         return clips
