@@ -19,7 +19,7 @@ from ...data import Source
 from ...training.events import Note, OnEvent
 from ...training.stage import Player
 from .graphs import guided
-from .schedule import alpha_sigma, cosine_log_snr, noised, spread, x_from_v
+from .schedule import alpha_sigma, cosine_log_snr, ddim_step, noised, spread, x_from_v
 from .training import DiffusionObjective, DiffusionStage, centred
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ class DistillationObjective(DiffusionObjective):
             v = guided(self.teacher.unet, z, ratio, text, self.guidance)
         else:
             v = self.teacher.unet(z, ratio, text)
-        a, s = alpha_sigma(spread(ratio, z))
-        a_then, s_then = alpha_sigma(spread(self.ratio(then), z))
-        x = x_from_v(z, v, spread(ratio, z)).clamp(-1, 1)
-        return a_then * x + s_then / s * (z - a * x)
+        here, there = spread(ratio, z), spread(self.ratio(then), z)
+        x = x_from_v(z, v, here).clamp(-1, 1)
+        return ddim_step(z, x, alpha_sigma(here), alpha_sigma(there))
 
 
 class DistillationStage(DiffusionStage):

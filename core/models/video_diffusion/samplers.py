@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from .schedule import cosine_log_snr
+from .schedule import cosine_log_snr, ddim_step
 
 Denoise = Callable[[Tensor, float], Tensor]
 Noise = Callable[[], Tensor]
@@ -70,9 +70,7 @@ def langevin(denoise: Denoise, z: Tensor, log_snr: float, noise: Noise, delta: f
 def ddim(denoise: Denoise, z: Tensor, log_snrs: Sequence[float], noise: Noise) -> Tensor:
     """DDIM (2010.02502), the probability flow's first-order solver; no noise is drawn."""
     for now, then in pairwise(log_snrs[:-1]):
-        (a, s), (a_then, s_then) = alpha_sigma(now), alpha_sigma(then)
-        x = denoise(z, now)
-        z = a_then * x + s_then / s * (z - a * x)
+        z = ddim_step(z, denoise(z, now), alpha_sigma(now), alpha_sigma(then))
     return denoise(z, log_snrs[-2])
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 LIMIT = 20.0  # log-SNR stays in [-LIMIT, LIMIT]
 _FIRST = math.atan(math.exp(-LIMIT / 2))
 _SPAN = math.atan(math.exp(LIMIT / 2)) - _FIRST
+Pair = tuple[Tensor, Tensor] | tuple[float, float]
 
 
 def cosine_log_snr(t: Tensor, shift: float = 0.0) -> Tensor:
@@ -62,6 +63,13 @@ def eps_from_x(z: Tensor, x: Tensor, log_snr: Tensor) -> Tensor:
     """The noise in z."""
     alpha, sigma = alpha_sigma(log_snr)
     return (z - alpha * x) / sigma
+
+
+def ddim_step(z: Tensor, x: Tensor, now: Pair, then: Pair) -> Tensor:
+    """From z to where the probability flow would carry it if x stayed what it sees (2010.02502,
+    equation 12 without noise). now, then: alpha and sigma."""
+    (a, s), (a_then, s_then) = now, then
+    return a_then * x + s_then / s * (z - a * x)
 
 
 def eps_from_v(z: Tensor, v: Tensor, log_snr: Tensor) -> Tensor:
