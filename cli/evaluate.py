@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dln.core.errors import UsageError
+
 from .generate import Engine, Runner
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
@@ -42,6 +44,12 @@ def evaluate(
     ] = None,
     guidance: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
+    steps: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="As in dln generate; given several times, each is measured in turn."
+        ),
+    ] = None,
     best_of: Annotated[int, typer.Option(min=1, help="As in dln generate.")] = 1,
     engine: Annotated[Engine, typer.Option(help="As in dln generate.")] = Engine.torch,
     precision: Annotated[
@@ -60,7 +68,8 @@ def evaluate(
             "--out",
             "-o",
             metavar="FILE.png",
-            help="Draw a slice of the loss (--metrics sharpness).",
+            help="Draw a slice of the loss (--metrics sharpness), or the quality against several "
+            "--steps.",
         ),
     ] = None,
     seed: FixedSeed = 0,
@@ -81,25 +90,56 @@ def evaluate(
       dln evaluate cogvideo --count 100
       dln evaluate runs/mine --held-out --best-of 4 --json
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
+      dln evaluate runs/diffusion --steps 2 --steps 4 --steps 8 --out steps.png
       dln evaluate runs/resnet --metrics sharpness --out slice.png
     """
     if metrics is Metrics.sharpness:
         return minimum(model, count, seed, device, out, force)
+    tried = sorted(set(steps or []))
+    if out is not None:
+        if len(tried) < 2:
+            raise UsageError("--out draws a slice of the loss, or quality against several --steps.",
+                             "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
+        check_places([out], force)
     from dln.core.metrics.alignment import evaluate as measure
     from dln.core.models.package import load_model
 
-    wish = {"guidance": guidance, "temperature": temperature}
-    settings = {name: value for name, value in wish.items() if value is not None}
     loaded = load_model(model)
     runner = Runner(engine, precision, None, device).open(loaded)
-    found: dict[str, Any] = {}
-    for pairs in PAIRS[held_out]:
-        with progress() as report:
-            found |= measure(loaded, count=count, seed=seed, held_out=pairs, on_progress=report,
-                             settings=settings, device=device, engine=runner, i3d=i3d,
-                             best_of=best_of)  # fmt: skip
+    found: dict[int | None, dict[str, Any]] = {}
+    settings: dict[str, Any] = {}
+    for few in tried or [None]:
+        wish = {"guidance": guidance, "temperature": temperature, "steps": few}
+        settings = {name: value for name, value in wish.items() if value is not None}
+        found[few] = {}
+        for pairs in PAIRS[held_out]:
+            with progress() as report:
+                found[few] |= measure(
+                    loaded, count=count, seed=seed, held_out=pairs, on_progress=report,
+                    settings=settings, device=device, engine=runner, i3d=i3d, best_of=best_of,
+                )  # fmt: skip
     asked = {"seed": seed, "engine": runner.name if runner else "torch", "settings": settings}
-    return summary(model, asked, found)
+    if len(tried) > 1:
+        return against_steps(model, asked, found, out)
+    return summary(model, asked, found[tried[0] if tried else None])
+
+
+def against_steps(
+    model: str, asked: dict[str, Any], found: Mapping[Any, Mapping[str, Any]], out: Path | None
+) -> Result:
+    """A column for each number of steps; drawn where `out` says."""
+    from dln.core.metrics.steps import plot_steps
+
+    asked["settings"] = {k: v for k, v in asked["settings"].items() if k != "steps"}
+    if out is not None:
+        plot_steps(out, found)
+        asked["plot"] = str(out)
+    columns = [dict(lines(metrics)) for metrics in found.values()]
+    names = [name for name in columns[0] if name != "seen otherwise"]
+    rows = [(name, *(column.get(name, "") for column in columns)) for name in names]
+    title = ("metric", *(f"{n} steps" for n in found))
+    data = {"model": model, **asked, "steps": {str(n): metrics for n, metrics in found.items()}}
+    return Result(data, table(title, rows, title=model), [" ".join(row) for row in rows])
 
 
 def minimum(

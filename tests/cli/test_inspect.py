@@ -206,6 +206,24 @@ def test_evaluate_the_minimum(dln, core):
     assert "hessian eigenvalue" in dln("evaluate", *flags).out
 
 
+def test_evaluate_against_steps(dln, core):
+    core.metrics = {"actor_accuracy": 0.75, "actor_low": 0.5, "actor_high": 0.9, "confusions": []}
+    flags = ("cogvideo", "--seen", "--steps", "8", "--steps", "2", "--guidance", "2")
+    found = dln("evaluate", *flags, "--out", "steps.png", "--json").json
+    assert [asked["settings"]["steps"] for asked in core.evaluations] == [2, 8]
+    assert found["steps"] == {"2": core.metrics, "8": core.metrics}
+    assert (found["settings"], found["plot"]) == ({"guidance": 2.0}, "steps.png")
+    with Image.open("steps.png") as picture:
+        assert picture.format == "PNG"
+    outcome = dln("evaluate", *flags)
+    assert "8 steps" in outcome.out
+    assert outcome.out.count("0.75 (95 %: 0.5 to 0.9)") == 2
+    assert dln("evaluate", *flags, "--out", "steps.png").code == 2
+    assert dln("evaluate", "cogvideo", "--steps", "4", "--json").json["settings"] == {"steps": 4}
+    assert dln("evaluate", "cogvideo", "--steps", "4", "--out", "one.png").code == 2
+    assert dln("evaluate", "cogvideo", "--out", "none.png").code == 2
+
+
 def test_json_has_no_nan(dln, core):
     core.metrics = {"loss": float("nan"), "deep": [{"rate": float("inf")}], "fine": 1.5}
     metrics = dln("evaluate", "cogvideo", "--json").json["metrics"]
