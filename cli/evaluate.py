@@ -1,8 +1,9 @@
 """`dln evaluate`: how well a model's clips show what their prompts ask for, or how sharp the
 minimum is that its training found."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from .places import check_places
 from .progress import progress
 from .show import Result, number, table
 
+LONG = 64  # frames of a clip whose coherence is measured
 PAIRS = {True: (True,), False: (False,), None: (False, True)}  # the flag -> which are held out
 
 
@@ -23,13 +25,18 @@ class Metrics(StrEnum):
     """What is measured."""
 
     clips = "clips"
+    coherence = "coherence"
     sharpness = "sharpness"
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="NAME|RUN|FILE", help="What to judge.")],
     metrics: Annotated[
-        Metrics, typer.Option(help="Of its clips, or how sharp the minimum of its loss is.")
+        Metrics,
+        typer.Option(
+            help="Of its clips, of how long ones hold together, or how sharp the minimum of its "
+            "loss is."
+        ),
     ] = Metrics.clips,
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, help="Clips to judge, or samples of the loss.")
@@ -49,6 +56,10 @@ def evaluate(
         typer.Option(
             min=1, help="As in dln generate; given several times, each is measured in turn."
         ),
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="As in dln generate.")] = None,
+    reconstruction: Annotated[
+        float | None, typer.Option(min=0.0, help="As in dln generate.")
     ] = None,
     best_of: Annotated[int, typer.Option(min=1, help="As in dln generate.")] = 1,
     engine: Annotated[Engine, typer.Option(help="As in dln generate.")] = Engine.torch,
@@ -91,37 +102,46 @@ def evaluate(
       dln evaluate runs/mine --held-out --best-of 4 --json
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
       dln evaluate runs/diffusion --steps 2 --steps 4 --steps 8 --out steps.png
+      dln evaluate runs/diffusion --metrics coherence --frames 64 -n 50
       dln evaluate runs/resnet --metrics sharpness --out slice.png
     """
     if metrics is Metrics.sharpness:
         return minimum(model, count, seed, device, out, force)
     tried = sorted(set(steps or []))
     if out is not None:
-        if len(tried) < 2:
+        if len(tried) < 2 or metrics is Metrics.coherence:
             raise UsageError("--out draws a slice of the loss, or quality against several --steps.",
                              "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
         check_places([out], force)
-    from dln.core.metrics.alignment import evaluate as measure
+    wish = {"guidance": guidance, "temperature": temperature, "reconstruction": reconstruction}
+    settings = {name: value for name, value in wish.items() if value is not None}
+    if metrics is Metrics.coherence:
+        from dln.core.metrics.coherence import coherence
+
+        measure: Callable[..., dict[str, Any]] = partial(coherence, frames=frames or LONG)
+    else:
+        from dln.core.metrics.alignment import evaluate
+
+        settings |= {"frames": frames} if frames else {}
+        measure = partial(evaluate, i3d=i3d, best_of=best_of)
     from dln.core.models.package import load_model
 
     loaded = load_model(model)
     runner = Runner(engine, precision, None, device).open(loaded)
+    measure = partial(measure, loaded, count=count, seed=seed, device=device, engine=runner)
     found: dict[int | None, dict[str, Any]] = {}
-    settings: dict[str, Any] = {}
     for few in tried or [None]:
-        wish = {"guidance": guidance, "temperature": temperature, "steps": few}
-        settings = {name: value for name, value in wish.items() if value is not None}
+        chosen = settings | ({"steps": few} if few else {})
         found[few] = {}
         for pairs in PAIRS[held_out]:
             with progress() as report:
-                found[few] |= measure(
-                    loaded, count=count, seed=seed, held_out=pairs, on_progress=report,
-                    settings=settings, device=device, engine=runner, i3d=i3d, best_of=best_of,
-                )  # fmt: skip
+                found[few] |= measure(held_out=pairs, settings=chosen, on_progress=report)
     asked = {"seed": seed, "engine": runner.name if runner else "torch", "settings": settings}
     if len(tried) > 1:
         return against_steps(model, asked, found, out)
-    return summary(model, asked, found[tried[0] if tried else None])
+    few = tried[0] if tried else None
+    asked["settings"] = settings | ({"steps": few} if few else {})
+    return summary(model, asked, found[few])
 
 
 def against_steps(
@@ -130,7 +150,6 @@ def against_steps(
     """A column for each number of steps; drawn where `out` says."""
     from dln.core.metrics.steps import plot_steps
 
-    asked["settings"] = {k: v for k, v in asked["settings"].items() if k != "steps"}
     if out is not None:
         plot_steps(out, found)
         asked["plot"] = str(out)

@@ -161,6 +161,11 @@ class FakeCore:
         on_progress(count, count, "clips")
         return self.metrics
 
+    def coherence(self, loaded, *, frames: int, **asked: Any) -> dict[str, Any]:
+        asked.pop("on_progress")(1, 1, "clips")
+        self.evaluations.append({"frames": frames, **asked})
+        return self.metrics
+
     def minimum(self, loaded, count: int, seed: int, device: str, on_progress) -> tuple[Any, Any]:
         self.evaluations.append({"count": count, "seed": seed, "device": device})
         line = np.linspace(-1, 1, 5)
@@ -182,6 +187,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     stand_in("dln.core.best", generate_best=fake.generate_best, named=str)
     stand_in("dln.export.open", open_engine=fake.open_engine)
     stand_in("dln.core.metrics.alignment", evaluate=fake.evaluate)
+    stand_in("dln.core.metrics.coherence", coherence=fake.coherence)
     stand_in("dln.core.metrics.minimum", evaluate=fake.minimum)
     return fake
 

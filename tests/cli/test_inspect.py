@@ -224,6 +224,16 @@ def test_evaluate_against_steps(dln, core):
     assert dln("evaluate", "cogvideo", "--out", "none.png").code == 2
 
 
+def test_evaluate_the_coherence_of_long_clips(dln, core):
+    core.metrics = {"agreement": 0.5, "agreement_low": 0.25, "agreement_high": 0.75}
+    flags = ("--metrics", "coherence", "--held-out", "--reconstruction", "0", "-n", "2")
+    assert "0.5 (95 %: 0.25 to 0.75)" in dln("evaluate", "cogvideo", *flags).out
+    assert dln("evaluate", "cogvideo", *flags, "--frames", "40").code == 0
+    assert [asked["frames"] for asked in core.evaluations] == [64, 40]
+    assert core.evaluations[0]["settings"] == {"reconstruction": 0.0}
+    assert (core.evaluations[0]["held_out"], core.evaluations[0]["count"]) == (True, 2)
+
+
 def test_json_has_no_nan(dln, core):
     core.metrics = {"loss": float("nan"), "deep": [{"rate": float("inf")}], "fine": 1.5}
     metrics = dln("evaluate", "cogvideo", "--json").json["metrics"]

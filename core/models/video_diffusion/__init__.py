@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ...training.stage import Stage
     from ...training.train import TrainOptions
 
-__all__ = ["PRESETS", "Config", "Model", "sample", "stages"]
+__all__ = ["PRESETS", "Config", "Model", "sample", "seams", "stages"]
 
 
 class Denoiser(nn.Module):
@@ -64,4 +64,4 @@ def stages(model: Model, source: Source, options: TrainOptions) -> list[Stage]:
     return [make(model, source, options) for make in kinds]
 
 
-from .sample import sample  # noqa: E402
+from .sample import sample, seams  # noqa: E402

@@ -205,6 +205,13 @@ def clip_frames(
     return low, high
 
 
+def seams(model: Model, frames: int) -> list[int]:
+    """The frames of a clip at which a block goes on from the one before."""
+    config = model.config
+    added = (config.frames - config.frames // 2) * config.upsample.rate
+    return list(range(config.clip_frames, frames, added))
+
+
 def continuing(frames: Tensor, overlap: int, length: int) -> Known:
     """The last `overlap` of (1, N, 3, H, W) as the first of a new block of `length`."""
     last = frames[:, -overlap:]
@@ -226,9 +233,8 @@ def evaluations(loop: Loop, frames: int, opened: bool) -> int:
     """Network evaluations of a clip, those of the super-resolution included."""
     config = loop.model.config
     first = config.fast_steps if loop.fast and not opened else loop.steps or STEPS
-    added = (config.frames - config.frames // 2) * config.upsample.rate
-    blocks = max(0, -(-(frames - config.clip_frames) // added))
-    return first + config.upsample_steps + blocks * ((loop.steps or STEPS) + config.upsample_steps)
+    later = len(seams(loop.model, frames)) * ((loop.steps or STEPS) + config.upsample_steps)
+    return first + config.upsample_steps + later
 
 
 def counted(on_progress: OnProgress, total: int) -> Callable[[], None]:
