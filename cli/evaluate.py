@@ -116,14 +116,16 @@ def evaluate(
     wish = {"guidance": guidance, "temperature": temperature, "reconstruction": reconstruction}
     settings = {name: value for name, value in wish.items() if value is not None}
     if metrics is Metrics.coherence:
+        if best_of > 1 or i3d:
+            raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
         from dln.core.metrics.coherence import coherence
 
         measure: Callable[..., dict[str, Any]] = partial(coherence, frames=frames or LONG)
     else:
-        from dln.core.metrics.alignment import evaluate
+        from dln.core.metrics.alignment import evaluate as alignment
 
         settings |= {"frames": frames} if frames else {}
-        measure = partial(evaluate, i3d=i3d, best_of=best_of)
+        measure = partial(alignment, i3d=i3d, best_of=best_of)
     from dln.core.models.package import load_model
 
     loaded = load_model(model)

@@ -31,8 +31,8 @@ def coherence(
 
     agreement: the share of clips at both ends of which the recognizer sees the same actor and
     scene, with a 95 % Wilson interval; seam_ratio: the mean difference between the frames on both
-    sides of a seam over that between all other neighbours. Clips, prompts and settings as in
-    `alignment.evaluate`, held_out_... too. UsageError for a model whose clips have no seams at that length.
+    sides of a seam over that between all other neighbours. Clips, prompts, settings and held_out as
+    in `alignment.evaluate`. UsageError for a model whose clips have no seams at that length.
     """
     places = getattr(load(loaded.spec), "seams", lambda *_: [])(loaded.model, frames)
     if not places or frames < 2 * ENDS:

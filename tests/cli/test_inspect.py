@@ -230,6 +230,7 @@ def test_evaluate_the_coherence_of_long_clips(dln, core):
     assert "0.5 (95 %: 0.25 to 0.75)" in dln("evaluate", "cogvideo", *flags).out
     assert dln("evaluate", "cogvideo", *flags, "--frames", "40").code == 0
     assert [asked["frames"] for asked in core.evaluations] == [64, 40]
+    assert dln("evaluate", "cogvideo", *flags, "--best-of", "2").code == 2
     assert core.evaluations[0]["settings"] == {"reconstruction": 0.0}
     assert (core.evaluations[0]["held_out"], core.evaluations[0]["count"]) == (True, 2)
 
