@@ -60,6 +60,9 @@ def generate(
     image: Annotated[
         str | None, typer.Option(metavar="FILE", help="A picture that the clip begins with.")
     ] = None,
+    last_image: Annotated[
+        str | None, typer.Option(metavar="FILE", help="One that it ends with; diffusion.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of a diffusion: fewer are faster.")
     ] = None,
@@ -119,7 +122,8 @@ def generate(
     seeds = seeds_from(first, count)
     paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out)
     wish = dict(frames=frames, fps=fps, guidance=guidance, temperature=temperature, top_p=top_p,
-                image=image, steps=steps, reconstruction=reconstruction)  # fmt: skip
+                image=image, last_image=last_image, steps=steps,
+                reconstruction=reconstruction)  # fmt: skip
     wanted = Runner(engine, precision, graphs, device)
     job = Job(prompt, model, seeds, paths, wanted, given(wish), native, force, best_of)
     check_places(paths, force)

@@ -30,9 +30,9 @@ FUNCTION_WORDS = frozenset(
 class Request:
     """What is asked for; None leaves a setting to the model.
 
-    frames: how many; fps: playback rate, frames a second; image: a picture's file, the first
-    frame; guidance, temperature, top_p, steps and reconstruction as the model's sampler defines
-    them.
+    frames: how many; fps: playback rate, frames a second; image and last_image: pictures'
+    files, the first frame and the last; guidance, temperature, top_p, steps and reconstruction as
+    the model's sampler defines them.
     """
 
     prompt: str = ""
@@ -43,6 +43,7 @@ class Request:
     temperature: float | None = None
     top_p: float | None = None
     image: str | None = None
+    last_image: str | None = None
     steps: int | None = None
     reconstruction: float | None = None
 

@@ -217,6 +217,25 @@ def test_a_clip_begins_with_the_picture_that_is_given(tmp_path):
         sample(TorchEngine(model.graphs()), model, replace(request, image="nothing.png"), print)
 
 
+def test_a_clip_ends_with_the_picture_that_is_given(tmp_path):
+    model, rng = toy(), np.random.default_rng(0)
+    paths = [str(tmp_path / f"{name}.png") for name in ("first", "last")]
+    pixels = rng.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    for path, picture in zip(paths, pixels, strict=True):
+        Image.fromarray(picture).save(path)
+    engine = TorchEngine(model.graphs())
+    request = Request("lion dancing", image=paths[0], last_image=paths[1], steps=2)
+    clip = sample(engine, model, request, lambda *args: None)
+    for frame, picture in ((0, pixels[0]), (6, pixels[1]), (7, pixels[1])):
+        assert np.abs(clip.frames[frame].astype(int) - picture).max() <= 1
+    alone = sample(engine, model, replace(request, image=None), lambda *args: None)
+    assert np.abs(alone.frames[-1].astype(int) - pixels[1]).max() <= 1
+    assert np.abs(alone.frames[0].astype(int) - pixels[0]).max() > 1
+    for frames in (5, 9):
+        with pytest.raises(UsageError, match="8 frames"):
+            sample(engine, model, replace(request, frames=frames), print)
+
+
 def test_frames_in_between_are_filled_around_those_that_are_given():
     from dln.core.models.video_diffusion.sample import Known
 

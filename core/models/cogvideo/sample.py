@@ -208,7 +208,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     A picture that is asked for is encoded: the key frames go on from it. Raises UsageError for
     more frames than that.
     """
-    request.refuse("cogvideo", "steps", "reconstruction")
+    request.refuse("cogvideo", "steps", "reconstruction", "last_image")
     config = model.config
     frames = config.most_frames if request.frames is None else request.frames
     if frames > config.most_frames:

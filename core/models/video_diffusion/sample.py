@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...clip import Clip
-from ...errors import MissingCapability
+from ...errors import MissingCapability, UsageError
 from ...generate import Request, picture
 from ..graph import Engine, TorchEngine
 from ..layers.pixels import to_frames, to_pixels
@@ -176,7 +176,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
         guidance=request.guidance,
         weight=request.reconstruction,
     )
-    opening = first_known(model, request.image)
+    opening = pictured(model, request)
     loop.tell = counted(on_progress, evaluations(loop, frames, opening is not None))
     _, high = clip_frames(loop, request.prompt, frames, opening)
     return Clip(to_frames((high[0, :frames] + 1) / 2), request.fps or config.clip_fps)
@@ -219,14 +219,25 @@ def continuing(frames: Tensor, overlap: int, length: int) -> Known:
     return Known(torch.cat([last, blank], dim=1), torch.arange(length) < overlap)
 
 
-def first_known(model: Model, image: str | None) -> Known | None:
-    """A picture's file as the first frame of a clip at the cascade's full size."""
-    if image is None:
-        return None
+def pictured(model: Model, request: Request) -> Known | None:
+    """Pictures' files as the first and the last frame of a clip, at the cascade's full size.
+
+    UsageError for a last frame of a clip that is cut or goes on.
+    """
     config = model.config
-    frame = 2 * to_pixels(picture(image, config.upsample.image_size)) - 1
-    blank = frame.new_zeros(config.clip_frames - 1, *frame.shape)
-    return Known(torch.cat([frame[None], blank])[None], torch.arange(config.clip_frames) < 1)
+    frames, size, rate = config.clip_frames, config.upsample.image_size, config.upsample.rate
+    if request.last_image and request.frames not in (None, frames):
+        raise UsageError(
+            f"a clip that ends with a picture has {frames} frames, not {request.frames}",
+            hint="leave --frames out",
+        )
+    x, given = torch.zeros(1, frames, 3, size, size), torch.zeros(frames, dtype=torch.bool)
+    # The base's last frame stands for the last `rate` of the clip.
+    ends = (request.image, slice(0, 1)), (request.last_image, slice(frames - rate, frames))
+    for path, places in ends:
+        if path:
+            x[0, places], given[places] = 2 * to_pixels(picture(path, size)) - 1, True
+    return Known(x, given) if given.any() else None
 
 
 def evaluations(loop: Loop, frames: int, opened: bool) -> int:
