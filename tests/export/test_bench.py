@@ -5,12 +5,16 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import nn
+
+sys.path.append(str(Path(__file__).parent))
+from toy_export import weights
 
 from dln.core.carbon.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
@@ -332,7 +336,8 @@ def test_compiling_takes_a_compiler(monkeypatch):
 
 
 def test_torch_for_real():
-    found = bench(BenchRequest(engines=("torch",), runs=1, threads=1, limit_s=300))
+    asked = BenchRequest(model=str(weights()), engines=("torch",), runs=1, threads=1, limit_s=300)
+    found = bench(asked)
     (one,) = found.engines
     assert (one.name, one.threads, one.device, one.frames) == ("torch", 1, "cpu", 33)
     assert one.ratio_to_torch == 1.0
