@@ -71,6 +71,11 @@ def export(
         raise UsageError("--trt writes the ONNX files too: give one of --onnx and --trt.")
     if readiness and Path(model).suffix == ".onnx":
         return findings_of([Path(model)], level, {})
+    if check and device in ("auto", "cpu") and not (trt or force or dry_run or readiness):
+        from dln.export.finished import finished
+
+        if there := finished(model, precision.value, batch, out):
+            return outcome(*there, done=[])
     from dln.core.models.package import load_model
 
     loaded = load_model(model)
@@ -97,7 +102,7 @@ def options_of(
     """What was asked for, resolved; UsageError and MissingCapability before any work."""
     from dln.core.generate import pick_device
     from dln.export.bundle import ExportOptions
-    from dln.export.open import default_folder
+    from dln.export.finished import default_folder
     from dln.export.tensorrt import DEFAULT_CAPABILITIES, choose_backend
     from dln.export.tensorrt import capabilities as known
 
@@ -113,7 +118,8 @@ def options_of(
         precision=precision.value, check=check, trt=trt, capabilities=wanted, backend=backend,
         device=place, force=force, batch=batch,
     )  # fmt: skip
-    return options, out or default_folder(loaded, precision.value)
+    name = loaded.spec.name if loaded.bundled else ""
+    return options, out or default_folder(name, loaded.path, precision.value)
 
 
 def intention(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result:
@@ -134,13 +140,17 @@ def carry_out(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result
 
     export = Export(loaded, place, options, teller())
     export.run()
-    manifest = export.manifest
+    return outcome(place, export.manifest, export.done)
+
+
+def outcome(place: Path, manifest: dict[str, Any], done: list[str]) -> Result:
+    """What an export holds, and what of it this run has made."""
     rows = [(name, proof_of(entry)) for name, entry in manifest["graphs"].items()]
     rows += [("sampling loop", loop_proof(manifest["sampling"]))]
     rows += [(f"{name}.engine", engine_proof(e)) for name, e in manifest["engines"].items()]
-    if not export.done:
+    if not done:
         screen.note("nothing to do: all of it is there already.")
-    data = {"path": str(place), "done": export.done, "manifest": manifest}
+    data = {"path": str(place), "done": done, "manifest": manifest}
     return Result(data, with_path(table(("stage", "result"), rows), place), [str(place)])
 
 

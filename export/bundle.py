@@ -17,6 +17,7 @@ from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.files import disk_errors, make_folder, sha256_file
 
 from .engines import onnx_engine
+from .finished import graph_key
 from .manifest import (
     FILE,
     check_file,
@@ -136,8 +137,8 @@ class Export:
     def _graph(self, graph: "Graph") -> None:
         """Write one graph and hold it against the model."""
         options = self.options
-        key = fingerprint(self.loaded.sha256, graph.name, options.precision, options.opset,
-                          options.check, options.batch, versions())  # fmt: skip
+        key = graph_key(self.loaded.sha256, graph.name, options.precision, options.opset,
+                        options.check, options.batch, versions())  # fmt: skip
         if self._finished("graphs", graph.name, key):
             return
         self.tell(f"graph '{graph.name}'")

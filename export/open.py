@@ -10,6 +10,7 @@ from dln.core.errors import MissingCapability, UsageError
 
 from .bundle import Export, ExportOptions
 from .engines import onnx_engine, trt_engine
+from .finished import default_folder
 from .manifest import FILE, read_manifest
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from dln.core.models.package import Loaded
 
 OnNote = Callable[[str], None]
-EXPORTS = Path("exports")
 
 
 def open_engine(
@@ -65,7 +65,8 @@ def open_engine(
 def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
     """An export of these weights in the working folder or in the cache."""
     graphs = loaded.model.graphs().keys()  # pyright: ignore
-    for folder in (default_folder(loaded, precision), cache_folder(loaded, precision)):
+    ours = default_folder(loaded.spec.name if loaded.bundled else "", loaded.path, precision)
+    for folder in (ours, cache_folder(loaded, precision)):
         if not (folder / FILE).exists():
             continue
         manifest = read_manifest(folder)
@@ -87,12 +88,6 @@ def fill_cache(loaded: "Loaded", precision: str, on_note: OnNote, trt: bool) -> 
         options = replace(options, trt=True, backend=choose_backend("cuda"))
     Export(loaded, folder, options, lambda stage: None).run()
     return folder
-
-
-def default_folder(loaded: "Loaded", precision: str) -> Path:
-    """Where `dln export` writes unless told otherwise: exports/cogvideo-fp32."""
-    name = loaded.spec.name if loaded.bundled else loaded.path.resolve().parent.name
-    return EXPORTS / f"{name}-{precision}"
 
 
 def cache_folder(loaded: "Loaded", precision: str) -> Path:

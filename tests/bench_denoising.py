@@ -47,8 +47,9 @@ def ours(frames: int, size: int, spatial: tuple[int, ...], folder: Path) -> dict
     sides = tuple(size // 2**level for level in range(len(WIDTHS)))
     config = UNetConfig(image_size=size, patch=1, widths=WIDTHS, blocks=BLOCKS, head=HEAD,
                         condition=4 * WIDTHS[0], spatial=spatial, temporal=sides)  # fmt: skip
-    model = Ours(UNet(config, TEXT)).eval()
-    nn.init.normal_(model.unet.head.weight, std=0.02)
+    unet = UNet(config, TEXT)
+    model = Ours(unet).eval()
+    nn.init.normal_(unet.head.weight, std=0.02)  # pyright: ignore
     inputs = {"z": torch.randn(1, frames, 3, size, size), "log_snr": torch.zeros(1),
               "text": torch.randn(1, TEXT)}  # fmt: skip
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from ..errors import DlnError, MissingCapability, UsageError
+from ..errors import DlnError, UsageError
 from ..files import atomic_write, sha256_file
 from ..text.vocabulary import Vocabulary
+from .locate import locate
 from .registry import MODELS, Spec, find, load
 
 FORMAT = "dln-model-1"
@@ -72,35 +72,6 @@ def load_model(name: str | Path) -> Loaded:
             f"the weights in {path} do not fit {spec.name}'s configuration in the same file"
         ) from error
     return Loaded(model.eval(), spec, header["card"], sha256_file(path), path, name in MODELS)
-
-
-def locate(name: str) -> Path:
-    """Where the weights of a model's name, a run folder or a file lie."""
-    if name in MODELS:
-        return bundled(MODELS[name])
-    path = Path(name)
-    if path.is_dir():
-        weights = path / "model.safetensors"
-        if not weights.exists():
-            raise UsageError(
-                f"{path} has no model.safetensors: no finished training lies there",
-                hint=f"dln train MODEL --resume --out {path}",
-            )
-        return weights
-    if path.is_file():
-        return path
-    find(name)
-    raise UsageError(f"there is no model, run or file {name}", hint="dln models list")
-
-
-def bundled(spec: Spec) -> Path:
-    """The weights that come with the package. Raises MissingCapability where there are none."""
-    path = Path(str(files("dln.core") / "weights" / (spec.bundled or "")))
-    if spec.bundled is None or not path.is_file():
-        raise MissingCapability(
-            f"{spec.name} comes without weights here", hint=f"dln train {spec.name}"
-        )
-    return path
 
 
 def read_header(path: Path) -> dict[str, Any]:

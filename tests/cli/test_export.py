@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from toy_export import (  # pyright: ignore[reportMissingImports]
 )
 
 from dln.core.clip import read_clip
+from dln.core.errors import DlnError
 from dln.core.files import sha256_file
 from dln.core.receipt import read_receipt
 from dln.export import bundle, open, tensorrt
 from dln.export.engines import OnnxEngine
+from dln.export.finished import finished
 from dln.export.manifest import read_manifest, write_manifest
 from dln.export.onnx import write_onnx
 from dln.export.parity import ParityError
@@ -65,6 +68,37 @@ def test_a_second_export_has_nothing_to_do(dln, there):
     assert "0 of" in outcome.out
     assert outcome.out.splitlines()[-1] == str(there)
     assert dln("export", str(weights()), "-q").out == f"{there}\n"
+
+
+def test_a_second_export_needs_no_torch(there):
+    code = "import sys; from dln.cli.main import run; code = run(sys.argv[1:]); "
+    code += "assert 'torch' not in sys.modules; sys.exit(code)"
+    asked = [sys.executable, "-c", code, "export", str(weights()), "--json"]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["done"], found["path"]) == ([], str(there))
+    assert found["manifest"] == read_manifest(there)
+
+
+def test_an_export_that_lacks_something_is_gone_on_with(dln, there):
+    """A graph that is not proven, a loop that is not, another batch, weights of another model."""
+    manifest = read_manifest(there)
+    for changed in (
+        {"sampling": None},
+        {"graphs": manifest["graphs"] | {"text": manifest["graphs"]["text"] | {"key": "old"}}},
+    ):
+        write_manifest(there, manifest | changed)
+        assert finished(str(weights()), "fp32", None, None) is None
+    write_manifest(there, manifest)
+    assert finished(str(weights()), "fp32", None, None) == (there, manifest)
+    assert finished(str(weights()), "fp32", 3, None) is None
+    assert finished(str(weights()), "fp16", None, None) is None
+    assert finished("recognizer", "fp32", None, there) is None
+    assert finished(str(weights()), "fp32", None, Path("elsewhere")) is None
+    (there / "onnx" / "text.onnx").write_bytes(b"other")
+    with pytest.raises(DlnError, match="text"):
+        finished(str(weights()), "fp32", None, None)
 
 
 def test_a_dry_run_writes_nothing(dln, tmp_path):

@@ -319,7 +319,7 @@ def test_the_super_resolution_learns_all_frames_from_those_of_the_base(tmp_path)
         assert any(np.array_equal(window, frames) for window in windows)
     torch.manual_seed(0)
     x = torch.rand(2, 8, 3, 16, 16) * 2 - 1
-    small, log_snr = stage.objective.given(x)
+    small, log_snr = stage.objective.given(x)  # pyright: ignore
     assert small.shape == (2, 4, 3, 8, 8)
     alpha, sigma = alpha_sigma(spread(log_snr, small))
     means = x[:, ::2].unflatten(-1, (8, 2)).mean(-1).unflatten(-2, (8, 2)).mean(-2)

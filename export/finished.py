@@ -1,0 +1,60 @@
+"""Whether an export is whole already: told without PyTorch, whose import takes longest of all."""
+
+from pathlib import Path
+from typing import Any
+
+from dln.core.files import sha256_file
+from dln.core.models.locate import locate
+from dln.core.models.registry import MODELS
+
+from .manifest import FILE, check_file, fingerprint, read_manifest, versions
+
+EXPORTS = Path("exports")
+
+
+def default_folder(name: str, weights: Path, precision: str) -> Path:
+    """Where `dln export` writes unless told otherwise: exports/cogvideo-fp32; for weights that do
+    not come along, named after their folder."""
+    stem = name if name in MODELS else weights.resolve().parent.name
+    return EXPORTS / f"{stem}-{precision}"
+
+
+def finished(
+    model: str, precision: str, batch: int | None, out: Path | None
+) -> tuple[Path, dict[str, Any]] | None:
+    """The folder and the manifest of a checked ONNX export of these weights to which nothing
+    would be added; None where that takes a closer look.
+
+    The sampling loop is proven last, and forgotten as soon as one graph is written anew: where it
+    stands, all graphs do. DlnError where a file has changed since.
+    """
+    weights = locate(model)
+    place = out or default_folder(model, weights, precision)
+    if not (place / FILE).exists():
+        return None
+    manifest = read_manifest(place)
+    graphs, sha256 = manifest["graphs"], sha256_file(weights)
+    if manifest["weights_sha256"] != sha256 or manifest["precision"] != precision:
+        return None
+    loop = fingerprint([entry["sha256"] for entry in graphs.values()])
+    if (manifest["sampling"] or {}).get("key") != loop:
+        return None
+    now = versions()
+    for name, entry in graphs.items():
+        if entry["key"] != graph_key(sha256, name, precision, manifest["opset"], True, batch, now):
+            return None
+        check_file(place, entry)
+    return place, manifest
+
+
+def graph_key(
+    sha256: str,
+    graph: str,
+    precision: str,
+    opset: int,
+    check: bool,
+    batch: int | None,
+    versions: dict[str, str],
+) -> str:
+    """What the file of one graph depends on."""
+    return fingerprint(sha256, graph, precision, opset, check, batch, versions)
