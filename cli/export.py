@@ -71,11 +71,10 @@ def export(
         raise UsageError("--trt writes the ONNX files too: give one of --onnx and --trt.")
     if readiness and Path(model).suffix == ".onnx":
         return findings_of([Path(model)], level, {})
-    if check and device in ("auto", "cpu") and not (trt or force or dry_run or readiness):
-        from dln.export.finished import finished
-
-        if there := finished(model, precision.value, batch, out):
-            return outcome(*there, done=[])
+    anew = force or dry_run or readiness or not check
+    asked = model, trt, precision, batch, compute_capability, device, out
+    if there := None if anew else nothing_to_do(*asked):
+        return there
     from dln.core.models.package import load_model
 
     loaded = load_model(model)
@@ -86,6 +85,32 @@ def export(
     if readiness:
         return readiness_of(loaded, options, place, level)
     return carry_out(loaded, options, place)
+
+
+def nothing_to_do(
+    model: str,
+    trt: bool,
+    precision: Precision,
+    batch: int | None,
+    capabilities: str | None,
+    device: str,
+    out: Path | None,
+) -> Result | None:
+    """What is there, where nothing would be added to it; told without PyTorch, so in a moment."""
+    from dln.export.finished import finished, gpu_in_sight
+
+    if device not in ("auto", "cpu") or (capabilities and not trt) or (trt and gpu_in_sight()):
+        return None
+    there = finished(model, precision.value, batch, out, portable(capabilities) if trt else None)
+    return outcome(*there, done=[]) if there else None
+
+
+def portable(capabilities: str | None) -> tuple[str, ...]:
+    """The GPUs that TensorRT-RTX's engines are for. UsageError for those that it does not know."""
+    from dln.export.tensorrt import DEFAULT_CAPABILITIES
+    from dln.export.tensorrt import capabilities as known
+
+    return known(capabilities.split(",")) if capabilities else DEFAULT_CAPABILITIES
 
 
 def options_of(
@@ -103,8 +128,7 @@ def options_of(
     from dln.core.generate import pick_device
     from dln.export.bundle import ExportOptions
     from dln.export.finished import default_folder
-    from dln.export.tensorrt import DEFAULT_CAPABILITIES, choose_backend
-    from dln.export.tensorrt import capabilities as known
+    from dln.export.tensorrt import choose_backend
 
     place = pick_device(device)
     backend, wanted = "tensorrt_rtx", ()
@@ -112,7 +136,7 @@ def options_of(
         raise UsageError("--compute-capability is of TensorRT engines: add --trt.")
     if trt:
         backend = choose_backend(place)
-        asked = known(capabilities.split(",")) if capabilities else DEFAULT_CAPABILITIES
+        asked = portable(capabilities)
         wanted = asked if backend == "tensorrt_rtx" else ()
     options = ExportOptions(
         precision=precision.value, check=check, trt=trt, capabilities=wanted, backend=backend,

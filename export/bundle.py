@@ -17,7 +17,7 @@ from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.files import disk_errors, make_folder, sha256_file
 
 from .engines import onnx_engine
-from .finished import graph_key
+from .finished import engine_key, graph_key
 from .manifest import (
     FILE,
     check_file,
@@ -217,7 +217,7 @@ class Export:
         from .tensorrt import BuildRequest, build, profile_of
 
         options, entry = self.options, self.manifest["graphs"][graph.name]
-        key = fingerprint(entry["sha256"], options.backend, options.capabilities, entry["sizes"])
+        key = engine_key(entry, options.backend, options.capabilities)
         if self._finished("engines", graph.name, key):
             return
         self.tell(f"TensorRT engine '{graph.name}'")

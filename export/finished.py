@@ -1,5 +1,6 @@
 """Whether an export is whole already: told without PyTorch, whose import takes longest of all."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,18 @@ def default_folder(name: str, weights: Path, precision: str) -> Path:
 
 
 def finished(
-    model: str, precision: str, batch: int | None, out: Path | None
+    model: str,
+    precision: str,
+    batch: int | None,
+    out: Path | None,
+    capabilities: tuple[str, ...] | None = None,
 ) -> tuple[Path, dict[str, Any]] | None:
-    """The folder and the manifest of a checked ONNX export of these weights to which nothing
-    would be added; None where that takes a closer look.
+    """The folder and the manifest of a checked export of these weights to which nothing would be
+    added; None where that takes a closer look.
 
-    The sampling loop is proven last, and forgotten as soon as one graph is written anew: where it
-    stands, all graphs do. DlnError where a file has changed since.
+    capabilities: of TensorRT-RTX's engines, None where none are asked for. The sampling loop is
+    proven last, and forgotten as soon as one graph is written anew: where it stands, all graphs
+    do. DlnError where a file has changed since.
     """
     weights = locate(model)
     place = out or default_folder(model, weights, precision)
@@ -44,7 +50,18 @@ def finished(
         if entry["key"] != graph_key(sha256, name, precision, manifest["opset"], True, batch, now):
             return None
         check_file(place, entry)
+        if capabilities is None:
+            continue
+        engine = manifest["engines"].get(name, {"key": None})
+        if engine["key"] != engine_key(entry, "tensorrt_rtx", capabilities):
+            return None
+        check_file(place, engine)
     return place, manifest
+
+
+def gpu_in_sight() -> bool:
+    """Any sign of an NVIDIA GPU, for which another engine might be built."""
+    return bool(shutil.which("nvidia-smi")) or any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def graph_key(
@@ -58,3 +75,8 @@ def graph_key(
 ) -> str:
     """What the file of one graph depends on."""
     return fingerprint(sha256, graph, precision, opset, check, batch, versions)
+
+
+def engine_key(entry: dict[str, Any], backend: str, capabilities: tuple[str, ...]) -> str:
+    """What an engine depends on. entry: of its graph in the manifest."""
+    return fingerprint(entry["sha256"], backend, capabilities, entry["sizes"])

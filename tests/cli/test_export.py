@@ -25,7 +25,7 @@ from dln.core.files import sha256_file
 from dln.core.receipt import read_receipt
 from dln.export import bundle, open, tensorrt
 from dln.export.engines import OnnxEngine
-from dln.export.finished import finished
+from dln.export.finished import engine_key, finished
 from dln.export.manifest import read_manifest, write_manifest
 from dln.export.onnx import write_onnx
 from dln.export.parity import ParityError
@@ -99,6 +99,34 @@ def test_an_export_that_lacks_something_is_gone_on_with(dln, there):
     (there / "onnx" / "text.onnx").write_bytes(b"other")
     with pytest.raises(DlnError, match="text"):
         finished(str(weights()), "fp32", None, None)
+
+
+def test_engines_that_are_there_are_part_of_it(dln, there, monkeypatch):
+    manifest = read_manifest(there)
+    asked = str(weights()), "fp32", None, None
+    assert finished(*asked, ("80", "89")) is None
+    (there / "engines").mkdir()
+    for name, entry in manifest["graphs"].items():
+        path = there / "engines" / f"{name}.engine"
+        path.write_bytes(name.encode())
+        key = engine_key(entry, "tensorrt_rtx", ("80", "89"))
+        manifest["engines"][name] = {
+            "file": f"engines/{name}.engine", "sha256": sha256_file(path), "key": key,
+            "bytes": len(name), "executed": None, "backend": "tensorrt_rtx", "version": "1",
+            "compute_capabilities": ["80", "89"],
+        }  # fmt: skip
+    write_manifest(there, manifest)
+    assert finished(*asked, ("80", "89")) == (there, manifest)
+    assert finished(*asked, ("80",)) is None
+    monkeypatch.setattr("dln.export.finished.gpu_in_sight", lambda: False)
+    words = "export", str(weights()), "--trt", "--compute-capability", "8.0,sm_89"
+    outcome = dln(*words)
+    assert outcome.code == 0
+    assert "nothing to do" in outcome.err
+    assert "built, not executed here" in outcome.out
+    (there / "engines" / "text.engine").write_bytes(b"other")
+    with pytest.raises(DlnError, match="text"):
+        finished(*asked, ("80", "89"))
 
 
 def test_a_dry_run_writes_nothing(dln, tmp_path):
