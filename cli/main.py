@@ -13,10 +13,19 @@ import typer
 
 from dln.core.errors import DlnError
 
-from . import bench, carbon, data, doctor, evaluate, export, generate, models, train, verify
+from .lazy import Commands
 from .show import Result, Screen, screen, show, show_error
 
 CREATE, INSPECT, CARBON = "Create", "Inspect", "Carbon"
+ENTRIES = {
+    name: {"rich_help_panel": panel}
+    for panel, names in (
+        (CREATE, ("generate", "train", "export")),
+        (INSPECT, ("models", "data", "evaluate", "bench", "verify", "doctor")),
+        (CARBON, ("carbon",)),
+    )
+    for name in names
+}
 INTERRUPTED = 130
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -26,16 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     invoke_without_command=True,
 )
-app.command("generate", rich_help_panel=CREATE)(generate.generate)
-app.command("train", rich_help_panel=CREATE)(train.train)
-app.command("export", rich_help_panel=CREATE)(export.export)
-app.add_typer(models.app, rich_help_panel=INSPECT)
-app.add_typer(data.app, rich_help_panel=INSPECT)
-app.command("evaluate", rich_help_panel=INSPECT)(evaluate.evaluate)
-app.command("bench", rich_help_panel=INSPECT)(bench.bench)
-app.command("verify", rich_help_panel=INSPECT)(verify.verify)
-app.add_typer(carbon.app, rich_help_panel=CARBON)
-app.command("doctor", rich_help_panel=INSPECT)(doctor.doctor)
 
 
 def print_version(wanted: bool) -> None:
@@ -68,22 +67,25 @@ def root(
 
 @cache
 def tree() -> Any:
-    """The commands as Typer builds them, with every plain flag off by default."""
+    """The commands as Typer builds them, each when it is asked for, with every plain flag off by
+    default."""
     built: Any = typer.main.get_command(app)
     settle(built)
+    built.commands = Commands(__package__ or "", ENTRIES, settle)
     return built
 
 
 def settle(command: Any) -> None:
     """Turn None into False for flags without a --no form, and convert no value in vain, here and
-    below."""
+    below; later for what is made later."""
     for parameter in command.get_params(typer.Context(command, **SETTINGS)):
         plain_flag = getattr(parameter, "is_flag", False) and not parameter.secondary_opts
         if plain_flag and parameter.default is None:
             parameter.default = False
         if hasattr(parameter, "get_runtime_param"):
             parameter.get_runtime_param = partial(Lazily, parameter.get_runtime_param)
-    for child in getattr(command, "commands", {}).values():
+    children = getattr(command, "commands", {})
+    for child in () if isinstance(children, Commands) else children.values():
         settle(child)
 
 

@@ -1,15 +1,20 @@
 """`dln carbon`: what a run will cost, and where and when to run it."""
 
+from typing import Any
+
 import typer
 
-from . import audit, backtest, compare, estimate, regions, report, schedule
+from ..lazy import nothing
 from .region import BareRegion
 
 app = typer.Typer(name="carbon", help="The carbon of a run: where, when, how much.")
-app.command("estimate", cls=BareRegion)(estimate.estimate)
-app.command("compare")(compare.compare)
-app.command("schedule", cls=BareRegion)(schedule.schedule)
-app.command("audit", context_settings={"allow_interspersed_args": False})(audit.audit)
-app.command("report")(report.report)
-app.command("backtest")(backtest.backtest)
-app.command("regions")(regions.regions)
+app.callback()(nothing)
+ENTRIES: dict[str, dict[str, Any]] = {
+    "estimate": {"cls": BareRegion},
+    "compare": {},
+    "schedule": {"cls": BareRegion},
+    "audit": {"context_settings": {"allow_interspersed_args": False}},
+    "report": {},
+    "backtest": {},
+    "regions": {},
+}
