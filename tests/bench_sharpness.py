@@ -16,8 +16,9 @@ from accelerate import Accelerator
 
 from dln.core.data import open_source
 from dln.core.training.allocator import keep_freed_memory
-from dln.core.training.batches import Batches, step_seed
+from dln.core.training.batches import Batches
 from dln.core.training.events import silent
+from dln.core.training.fit import take_step
 from dln.core.training.run import Run
 from dln.core.training.session import Session
 from dln.core.training.settings import FitSettings
@@ -42,15 +43,7 @@ def advance(session: Session, batches: Batches, steps: int) -> float:
     """Some steps as `fit` takes them: seconds a step."""
     began = time.perf_counter()
     for _ in range(steps):
-        step = session.progress.step
-        torch.manual_seed(step_seed(0, session.stage.name, step, 0))
-        micro = batches.get(step, False)
-        for learner in session.learners:
-            session.optimise(learner, micro)
-        session.ema.update(step)
-        if session.penalty:
-            session.penalty.after_step()
-        session.progress.step += 1
+        take_step(session, batches, last=False)
     return (time.perf_counter() - began) / steps
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import Interrupted, UsageError
-from .batches import step_seed
+from .batches import Batches, step_seed
 from .events import OnEvent
 from .pace import Pace
 from .run import Run
@@ -53,17 +53,7 @@ def fit(
                 session.keep_pace(pace, stop)
             began = time.perf_counter()
             last = progress.step == stage.steps - 1
-            torch.manual_seed(
-                step_seed(settings.seed, stage.name, progress.step, accelerator.process_index)
-            )
-            micro = batches.get(progress.step, last)
-            for learner in session.learners:
-                session.optimise(learner, micro)
-            session.ema.update(progress.step)
-            if session.penalty:
-                session.penalty.after_step()
-            progress.step += 1
-            stage.after_step(progress.step, session.reduce)
+            take_step(session, batches, last)
             progress.seconds += time.perf_counter() - began
             session.log()
             if last or due(settings.evaluate_every, progress.step):
@@ -77,6 +67,20 @@ def fit(
                 accelerator.wait_for_everyone()
                 raise Interrupted(session.stopped_at(), hint=run.resume_command)
     session.finish()
+
+
+def take_step(session: Session, batches: Batches, last: bool) -> None:
+    """Every player's turn on the next batch, and what follows from it."""
+    progress, rank = session.progress, session.accelerator.process_index
+    torch.manual_seed(step_seed(session.settings.seed, session.stage.name, progress.step, rank))
+    micro = batches.get(progress.step, last)
+    for learner in session.learners:
+        session.optimise(learner, micro)
+    session.ema.update(progress.step)
+    if session.penalty:
+        session.penalty.after_step()
+    progress.step += 1
+    session.stage.after_step(progress.step, session.reduce)
 
 
 def check(stage: Stage, settings: FitSettings, world: int) -> None:
