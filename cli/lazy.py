@@ -1,6 +1,6 @@
 """Commands that are imported when they are asked for: one pays for itself alone, help for all."""
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -9,14 +9,14 @@ import typer
 Settle = Callable[[Any], None]
 
 
-class Commands(MutableMapping[str, Any]):
+class Commands(Mapping[str, Any]):
     """The commands of a group by name, in order, each in the module of `package` with its name.
 
     entries: what Typer is told of each, as keywords. settle is called with each as it is made.
     """
 
     def __init__(self, package: str, entries: dict[str, dict[str, Any]], settle: Settle) -> None:
-        self.package, self.entries, self.settle = package, dict(entries), settle
+        self.package, self.entries, self.settle = package, entries, settle
         self.made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -25,14 +25,6 @@ class Commands(MutableMapping[str, Any]):
             self.made[name] = made(import_module(f".{name}", self.package), name, told, self.settle)
             self.settle(self.made[name])
         return self.made[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self.entries.setdefault(name, {})
-        self.made[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self.entries[name]
-        self.made.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
