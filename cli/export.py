@@ -73,7 +73,7 @@ def export(
         return findings_of([Path(model)], level, {})
     anew = force or dry_run or readiness or not check
     asked = model, trt, precision, batch, compute_capability, device, out
-    if there := None if anew else nothing_to_do(*asked):
+    if not anew and (there := nothing_to_do(*asked)):
         return there
     from dln.core.models.package import load_model
 
@@ -127,7 +127,7 @@ def options_of(
     """What was asked for, resolved; UsageError and MissingCapability before any work."""
     from dln.core.generate import pick_device
     from dln.export.bundle import ExportOptions
-    from dln.export.finished import default_folder
+    from dln.export.open import default_folder
     from dln.export.tensorrt import choose_backend
 
     place = pick_device(device)
@@ -142,8 +142,7 @@ def options_of(
         precision=precision.value, check=check, trt=trt, capabilities=wanted, backend=backend,
         device=place, force=force, batch=batch,
     )  # fmt: skip
-    name = loaded.spec.name if loaded.bundled else ""
-    return options, out or default_folder(name, loaded.path, precision.value)
+    return options, out or default_folder(loaded, precision.value)
 
 
 def intention(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result:

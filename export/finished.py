@@ -13,7 +13,7 @@ from .manifest import FILE, check_file, fingerprint, read_manifest, versions
 EXPORTS = Path("exports")
 
 
-def default_folder(name: str, weights: Path, precision: str) -> Path:
+def folder_named(name: str, weights: Path, precision: str) -> Path:
     """Where `dln export` writes unless told otherwise: exports/cogvideo-fp32; for weights that do
     not come along, named after their folder."""
     stem = name if name in MODELS else weights.resolve().parent.name
@@ -35,17 +35,17 @@ def finished(
     do. DlnError where a file has changed since.
     """
     weights = locate(model)
-    place = out or default_folder(model, weights, precision)
+    place = out or folder_named(model, weights, precision)
     if not (place / FILE).exists():
         return None
     manifest = read_manifest(place)
-    graphs, sha256 = manifest["graphs"], sha256_file(weights)
-    if manifest["weights_sha256"] != sha256 or manifest["precision"] != precision:
-        return None
+    graphs, now = manifest["graphs"], versions()
     loop = fingerprint([entry["sha256"] for entry in graphs.values()])
-    if (manifest["sampling"] or {}).get("key") != loop:
+    if manifest["precision"] != precision or (manifest["sampling"] or {}).get("key") != loop:
         return None
-    now = versions()
+    sha256 = sha256_file(weights)
+    if manifest["weights_sha256"] != sha256:
+        return None
     for name, entry in graphs.items():
         if entry["key"] != graph_key(sha256, name, precision, manifest["opset"], True, batch, now):
             return None

@@ -10,7 +10,7 @@ from dln.core.errors import MissingCapability, UsageError
 
 from .bundle import Export, ExportOptions
 from .engines import onnx_engine, trt_engine
-from .finished import default_folder
+from .finished import folder_named
 from .manifest import FILE, read_manifest
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def open_engine(
 def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
     """An export of these weights in the working folder or in the cache."""
     graphs = loaded.model.graphs().keys()  # pyright: ignore
-    ours = default_folder(loaded.spec.name if loaded.bundled else "", loaded.path, precision)
-    for folder in (ours, cache_folder(loaded, precision)):
+    for folder in (default_folder(loaded, precision), cache_folder(loaded, precision)):
         if not (folder / FILE).exists():
             continue
         manifest = read_manifest(folder)
@@ -88,6 +87,11 @@ def fill_cache(loaded: "Loaded", precision: str, on_note: OnNote, trt: bool) -> 
         options = replace(options, trt=True, backend=choose_backend("cuda"))
     Export(loaded, folder, options, lambda stage: None).run()
     return folder
+
+
+def default_folder(loaded: "Loaded", precision: str) -> Path:
+    """Where `dln export` writes unless told otherwise."""
+    return folder_named(loaded.spec.name if loaded.bundled else "", loaded.path, precision)
 
 
 def cache_folder(loaded: "Loaded", precision: str) -> Path:
