@@ -11,7 +11,7 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .generate import Engine, Runner
+from .generate import Engine, Runner, given
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
@@ -114,7 +114,7 @@ def evaluate(
                              "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
         check_places([out], force)
     wish = {"guidance": guidance, "temperature": temperature, "reconstruction": reconstruction}
-    settings = {name: value for name, value in wish.items() if value is not None}
+    settings = given(wish)
     if metrics is Metrics.coherence:
         if best_of > 1 or i3d:
             raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
@@ -124,7 +124,7 @@ def evaluate(
     else:
         from dln.core.metrics.alignment import evaluate as alignment
 
-        settings |= {"frames": frames} if frames else {}
+        settings |= given({"frames": frames})
         measure = partial(alignment, i3d=i3d, best_of=best_of)
     from dln.core.models.package import load_model
 
@@ -133,7 +133,7 @@ def evaluate(
     measure = partial(measure, loaded, count=count, seed=seed, device=device, engine=runner)
     found: dict[int | None, dict[str, Any]] = {}
     for few in tried or [None]:
-        chosen = settings | ({"steps": few} if few else {})
+        chosen = settings | given({"steps": few})
         found[few] = {}
         for pairs in PAIRS[held_out]:
             with progress() as report:
@@ -142,7 +142,7 @@ def evaluate(
     if len(tried) > 1:
         return against_steps(model, asked, found, out)
     few = tried[0] if tried else None
-    asked["settings"] = settings | ({"steps": few} if few else {})
+    asked["settings"] = settings | given({"steps": few})
     return summary(model, asked, found[few])
 
 

@@ -79,6 +79,11 @@ def evaluate(
     found |= likeness.against(Menagerie(count, FRAME_SEED + seed, held_out), report)
     if hasattr(loaded.model, "tokenizer"):
         found |= tokenizer_psnr(loaded, count, seed, held_out, on_progress)
+    return prefixed(found, held_out)
+
+
+def prefixed(found: dict[str, Any], held_out: bool | None) -> dict[str, Any]:
+    """Metrics named held_out_... where they are of held-out pairs."""
     return {f"held_out_{key}": found[key] for key in found} if held_out else found
 
 

@@ -10,7 +10,7 @@ from ..generate import Request, generate
 from ..models.graph import Engine
 from ..models.package import Loaded
 from ..models.registry import load
-from .alignment import OnProgress, draw_prompts, judge, wilson
+from .alignment import OnProgress, draw_prompts, judge, prefixed, wilson
 
 ENDS = 16  # frames at the beginning and at the end that are held against each other
 HEADS = ("actor", "scene")
@@ -65,7 +65,7 @@ def coherence(
         "frames": frames,
         "count": count,
     }
-    return {f"held_out_{key}": found[key] for key in found} if held_out else found
+    return prefixed(found, held_out)
 
 
 def differences(frames: np.ndarray, seams: list[int]) -> tuple[float, float]:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write
+from .judge import JUDGED
 from .sharpness import COLOURS
-
-SHOWN = ("actor", "action", "scene")
 
 
 def plot_steps(path: Path | str, found: Mapping[int, Mapping[str, Any]]) -> None:
@@ -20,7 +19,7 @@ def plot_steps(path: Path | str, found: Mapping[int, Mapping[str, Any]]) -> None
     FigureCanvasAgg(drawing)
     axes: Any = drawing.add_subplot()
     for prefix, style, words in (("", "-", ""), ("held_out_", "--", ", held-out pairs")):
-        for head, colour in zip(SHOWN, COLOURS, strict=False):
+        for head, colour in zip(JUDGED, COLOURS, strict=False):
             stem = f"{prefix}{head}"
             rows = [(n, m) for n, m in found.items() if m.get(f"{stem}_accuracy") is not None]
             if not rows:

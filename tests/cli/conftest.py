@@ -182,7 +182,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
         monkeypatch.setitem(sys.modules, name, module)
 
     stand_in("dln.core.models.registry", MODELS=MODELS, find=fake.find)
-    stand_in("dln.core.models.package", load_model=fake.load_model)
+    stand_in("dln.core.models.package", Loaded=object, load_model=fake.load_model)
     stand_in("dln.core.generate", Request=Request, generate=fake.generate, pick_device=str)
     stand_in("dln.core.best", generate_best=fake.generate_best, named=str)
     stand_in("dln.export.open", open_engine=fake.open_engine)
