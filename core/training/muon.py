@@ -29,29 +29,40 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore
         """One step with Nesterov momentum and decoupled weight decay."""
         for group in self.param_groups:
+            shapes: dict[tuple[int, ...], list[Tensor]] = {}
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
+                    shapes.setdefault(tuple(parameter.shape), []).append(parameter)
+            for parameters in shapes.values():
+                self._move(parameters, group)
 
-    def _move(self, parameter: Tensor, gradient: Tensor, group: dict) -> None:
-        state = self.state[parameter]
+    def _move(self, parameters: list[Tensor], group: dict) -> None:
+        """Those of one shape at once: a GPU would wait for the launches of single ones."""
+        matrices = torch.stack([self._averaged(p, group["momentum"]) for p in parameters])
+        updates = orthogonal(matrices)
+        height, width = matrices.shape[-2:]
+        rate = group["lr"] * max(1.0, height / width) ** 0.5
+        for parameter, update in zip(parameters, updates, strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.sub_(update.reshape(parameter.shape), alpha=rate)
+
+    def _averaged(self, parameter: Tensor, momentum: float) -> Tensor:
+        """The gradient with its momentum, as a matrix."""
+        state, gradient = self.state[parameter], parameter.grad
         if not state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
-        average = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
-        matrix = gradient.lerp(average, group["momentum"]).flatten(1)
-        update = orthogonal(matrix).view_as(parameter)
-        rate = group["lr"] * max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-        parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=rate)
+        average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum).flatten(1)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """(A, B) -> about the nearest matrix whose singular values are all 1."""
+def orthogonal(matrices: Tensor) -> Tensor:
+    """(..., A, B) -> for each about the nearest matrix whose singular values are all 1."""
     a, b, c = COEFFICIENTS
-    x = matrix.bfloat16() if matrix.device.type == "cuda" else matrix
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    x = x / (x.norm() + 1e-7)
+    x = matrices.bfloat16() if matrices.device.type == "cuda" else matrices
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(ITERATIONS):
-        square = x @ x.T
+        square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    return (x.mT if tall else x).to(matrices.dtype)

@@ -228,3 +228,8 @@ def load_optimizer_tensors(
         if owner == prefix:
             states.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.ndim and value.shape == parameter.shape:
+                # In the parameter's order in memory, which fused optimisers insist on.
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
