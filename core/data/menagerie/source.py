@@ -6,7 +6,7 @@ from hashlib import sha256
 import numpy as np
 
 from ...errors import UsageError
-from . import CLIP_SECONDS, caption, draw_story, render, vocabulary
+from . import CLIP_SECONDS, Story, caption, draw_story, render, vocabulary
 
 DEFAULT_COUNT = 12000
 PROBES = 128
@@ -35,6 +35,7 @@ class Menagerie:
         self.seed = seed
         self.held_out = held_out
         self.seconds = seconds
+        self._stories: dict[int, Story] = {}
 
     def __len__(self) -> int:
         return self.count
@@ -44,11 +45,13 @@ class Menagerie:
         digest = sha256(f"{self.seed}/{index}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
-    def story(self, index: int):
+    def story(self, index: int) -> Story:
         """Who does what where in clip `index`."""
-        if not 0 <= index < self.count:
-            raise IndexError(f"clip {index} of {self.count}")
-        return draw_story(self.story_seed(index), held_out=self.held_out)
+        if index not in self._stories:
+            if not 0 <= index < self.count:
+                raise IndexError(f"clip {index} of {self.count}")
+            self._stories[index] = draw_story(self.story_seed(index), held_out=self.held_out)
+        return self._stories[index]
 
     def duration(self, index: int) -> float:
         """Length of every clip in seconds."""
