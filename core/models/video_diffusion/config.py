@@ -15,15 +15,15 @@ class UNetConfig:
 
     image_size: int = 32
     patch: int = 2
-    widths: tuple[int, ...] = (48, 96, 144)  # channels of each level
+    widths: tuple[int, ...] = (64, 128, 192)  # channels of each level
     blocks: int = 1  # residual blocks a level
     spatial: tuple[int, ...] = (8, 4)  # sides at which a frame attends to itself
-    temporal: tuple[int, ...] = (8, 4)  # sides at which a place attends over the frames
-    head: int = 24  # channels of an attention head
+    temporal: tuple[int, ...] = (16, 8, 4)  # sides at which a place attends over the frames
+    head: int = 32  # channels of an attention head
     condition: int = 192  # width of the vector that every block reads
     condition_layers: int = 2
     dropout: float = 0.0
-    target: str = "v"  # what it predicts: v or eps
+    target: str = "v"  # what it predicts: v, eps or x
     shift: float = 0.0  # of the schedule's log-SNR
 
     def __post_init__(self) -> None:
@@ -35,8 +35,8 @@ class UNetConfig:
         for width in self.widths:
             if width < 1 or width % self.head:
                 raise UsageError(f"width {width} is not divisible by heads of {self.head}")
-        if self.target not in ("v", "eps"):
-            raise UsageError(f"target is v or eps, not {self.target!r}")
+        if self.target not in ("v", "eps", "x"):
+            raise UsageError(f"target is v, eps or x, not {self.target!r}")
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -46,25 +46,36 @@ class UNetConfig:
 
 @dataclass(frozen=True)
 class Upsampler(UNetConfig):
-    """The second U-Net of the cascade: more pixels, and `rate` frames for each of the base's."""
+    """The second U-Net of the cascade: more pixels, and `rate` frames for each of the base's.
+
+    With target x it learns what to add to the given frames, enlarged. crop: side of the squares
+    that training sees, 0 for whole frames.
+    """
 
     rate: int = 1
+    crop: int = 0
+    target: str = "x"
     image_size: int = 64
-    patch: int = 4
-    widths: tuple[int, ...] = (64, 96)
-    head: int = 32
+    widths: tuple[int, ...] = (32, 64, 96)
     spatial: tuple[int, ...] = ()
-    temporal: tuple[int, ...] = (8,)
+    temporal: tuple[int, ...] = (16, 8)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rate < 1:
             raise UsageError(f"upsample.rate must be positive, not {self.rate}")
+        smallest = self.patch * 2 ** (len(self.widths) - 1)
+        if not 0 <= self.crop <= self.image_size or self.crop % smallest:
+            raise UsageError(
+                f"upsample.crop is a multiple of {smallest} up to {self.image_size}, "
+                f"not {self.crop}"
+            )
 
 
 @dataclass(frozen=True)
 class Config:
-    """Video Diffusion (2204.03458). `images` independent frames are appended in training.
+    """Video Diffusion (2204.03458). `images` independent frames are appended in training, which
+    renders `clips` clips of its data at most.
 
     frames, fps: of the base; clips have `clip_frames` at `clip_fps`.
     guidance: s in u + s (c - u), 1 + w in the paper; reconstruction: w_r, what fits new frames to
@@ -74,6 +85,7 @@ class Config:
     frames: int = 16
     fps: float = 4.0
     images: int = 2
+    clips: int = 3000
     text_length: int = 16
     text_width: int = 128
     encoder: str = ""  # of the captions, by its name at transformers; "" learns a word table
@@ -81,12 +93,12 @@ class Config:
     guidance: float = 3.0
     reconstruction: float = 9.0
     fast_steps: int = 4
-    upsample_steps: int = 4
+    upsample_steps: int = 2
     base: UNetConfig = field(default_factory=UNetConfig)
     upsample: Upsampler = field(default_factory=Upsampler)
 
     def __post_init__(self) -> None:
-        for name in ("frames", "text_length", "text_width"):
+        for name in ("frames", "clips", "text_length", "text_width"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
         if self.images < 0:
@@ -123,7 +135,12 @@ _PAPER = UNetConfig(
     target="eps",
 )
 PRESETS = {
-    "tiny": Config(base=UNetConfig(shift=-1.0), upsample=Upsampler(rate=2)),
+    "tiny": Config(
+        guidance=2.0,
+        reconstruction=3.0,
+        base=UNetConfig(shift=-1.0),
+        upsample=Upsampler(rate=2, crop=32),
+    ),
     "small": Config(
         images=4,
         text_length=32,
@@ -133,17 +150,16 @@ PRESETS = {
             blocks=2,
             head=64,
             condition=512,
-            temporal=(16, 8, 4),
             shift=-1.0,
         ),
         upsample=Upsampler(
             rate=2,
+            crop=64,
             image_size=128,
-            widths=(128, 192, 256),
+            widths=(64, 128, 256),
             blocks=2,
             head=64,
             condition=512,
-            temporal=(16, 8),
         ),
     ),
     "paper": Config(

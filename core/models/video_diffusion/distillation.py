@@ -19,14 +19,14 @@ from ...data import Source
 from ...training.events import Note, OnEvent
 from ...training.stage import Player
 from .graphs import guided
-from .schedule import alpha_sigma, cosine_log_snr, ddim_step, noised, spread, x_from_v
+from .schedule import alpha_sigma, cosine_log_snr, ddim_step, noised, spread, x_from
 from .training import DiffusionObjective, DiffusionStage, centred
 
 if TYPE_CHECKING:
     from ...training.train import TrainOptions
     from . import Denoiser, Model
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 class DistillationObjective(DiffusionObjective):
@@ -46,11 +46,14 @@ class DistillationObjective(DiffusionObjective):
         with torch.no_grad():
             text = self.teacher.read(batch["words"], batch["seen"])
             goal = self.goal(z, t, steps, text)
-        alpha, sigma = alpha_sigma(spread(self.ratio(t), x))
-        target = (alpha * z - goal) / sigma  # the v whose x is the goal
+        _, sigma = alpha_sigma(spread(self.ratio(t), x))
         own = self.student.read(batch["words"], batch["seen"])
-        found = self.student.unet(z, self.ratio(t), own)
-        return {"loss": (found.float() - target).square().mean()}
+        found = self.clean(z, self.student.unet(z, self.ratio(t), own).float(), self.ratio(t))
+        return {"loss": ((found - goal) / sigma).square().mean()}  # as an error of v
+
+    def clean(self, z: Tensor, found: Tensor, log_snr: Tensor) -> Tensor:
+        """The x that a network's prediction means."""
+        return x_from(self.student.config.target, z, found, spread(log_snr, z))
 
     def ratio(self, t: Tensor) -> Tensor:
         """Log-SNR at the times t."""
@@ -71,11 +74,11 @@ class DistillationObjective(DiffusionObjective):
         """One DDIM step of the teacher."""
         ratio = self.ratio(now)
         if self.round == 0:
-            v = guided(self.teacher.unet, z, ratio, text, self.guidance)
+            found = guided(self.teacher.unet, z, ratio, text, self.guidance)
         else:
-            v = self.teacher.unet(z, ratio, text)
+            found = self.teacher.unet(z, ratio, text)
         here, there = spread(ratio, z), spread(self.ratio(then), z)
-        x = x_from_v(z, v, here).clamp(-1, 1)
+        x = self.clean(z, found, ratio).clamp(-1, 1)
         return ddim_step(z, x, alpha_sigma(here), alpha_sigma(there))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import Graph, Range, Value
-from .schedule import spread, x_from_eps, x_from_v
+from .schedule import spread, x_from
 
 if TYPE_CHECKING:
     from . import Denoiser, Model
@@ -81,9 +81,8 @@ def guided(
 
 
 def clean(denoiser: Denoiser, z: Tensor, seen: Tensor, log_snr: Tensor) -> Tensor:
-    """The clean frames that a prediction (v or eps) means."""
-    convert = x_from_v if denoiser.config.target == "v" else x_from_eps
-    return convert(z, seen, spread(log_snr, z))
+    """The clean frames that a prediction means."""
+    return x_from(denoiser.config.target, z, seen, spread(log_snr, z))
 
 
 def build_graphs(model: Model) -> dict[str, Graph]:

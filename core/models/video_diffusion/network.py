@@ -87,11 +87,12 @@ class TemporalAttention(nn.Module):
         tokens = rearrange(x, "(b f) c h w -> b f (h w) c", f=frames)
         joined = self.qkv(self.norm(tokens))
         video = joined[:, : frames - images]
-        q, k, v = rearrange(video, "b f p (three h d) -> three (b p) h f d", three=3, h=self.heads)
+        # Places beside the heads: CUDA's kernels take 65,535 in the first dimension at most.
+        q, k, v = rearrange(video, "b f p (three h d) -> three b (p h) f d", three=3, h=self.heads)
         cos, sin = turns(frames - images, self.head, x)
         q, k = turned(q, cos, sin), turned(k, cos, sin)
         seen = F.scaled_dot_product_attention(q, k, v)
-        seen = rearrange(seen, "(b p) h f d -> b f p (h d)", p=tokens.shape[2])
+        seen = rearrange(seen, "b (p h) f d -> b f p (h d)", h=self.heads)
         if images:
             alone = joined[:, frames - images :, :, -seen.shape[-1] :]
             seen = torch.cat([seen, alone], dim=1)
@@ -152,6 +153,12 @@ def followed(given: Tensor, rate: int) -> Tensor:
     return torch.stack(parts, dim=2).flatten(1, 2)
 
 
+def enlarged(frames: Tensor, scale: int) -> Tensor:
+    """(B, F, C, h, w) -> (B, F, C, scale h, scale w), each pixel a square."""
+    large = F.interpolate(frames.flatten(0, 1), scale_factor=float(scale), mode="nearest")
+    return large.unflatten(0, frames.shape[:2])
+
+
 class Stack(nn.Module):
     """A residual block and the attentions of its level."""
 
@@ -180,6 +187,7 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         self.given_patch = given_size // config.sides[0]
+        self.scale = config.image_size // given_size if given_size else 1
         self.rate = config.rate if isinstance(config, Upsampler) else 1
         self.condition = Condition(config, text, bool(given_size))
         widths = config.widths
@@ -218,13 +226,17 @@ class UNet(nn.Module):
         c = self.condition(log_snr, text, given_log_snr)
         c = torch.cat([c[:, :1].expand(-1, frames - images, -1), c[:, 1:]], dim=1).flatten(0, 1)
         x = F.pixel_unshuffle(z.flatten(0, 1), self.config.patch)
-        if given is not None:
-            beside = followed(given, self.rate).flatten(0, 1)
-            x = torch.cat([x, F.pixel_unshuffle(beside, self.given_patch)], dim=1)
+        beside = None if given is None else followed(given, self.rate)
+        if beside is not None:
+            x = torch.cat([x, F.pixel_unshuffle(beside.flatten(0, 1), self.given_patch)], dim=1)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         x = self.levels(x, c, frames, images)
         x = self.head(F.silu(self.norm(x)))
-        return F.pixel_shuffle(x, self.config.patch).unflatten(0, (-1, frames))
+        found = F.pixel_shuffle(x, self.config.patch).unflatten(0, (-1, frames))
+        if beside is None or given_log_snr is None or self.config.target != "x":
+            return found
+        alpha = given_log_snr.sigmoid().sqrt().view(-1, 1, 1, 1, 1)
+        return found + enlarged(beside[:, :, -3:], self.scale) / alpha
 
     def levels(self, x: Tensor, c: Tensor, frames: int, images: int) -> Tensor:
         """Down, through the middle and up again: (N, first width, H, W) -> same."""

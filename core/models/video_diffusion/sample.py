@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from . import Model
 
 OnProgress = Callable[[int, int, str], None]
-STEPS = 24  # of the base where it has no distilled twin
+STEPS = 16  # of the base where it has no distilled twin
 AUGMENTATION = 0.2  # the time at which noise is laid over the given frames
 
 

@@ -59,6 +59,13 @@ def x_from_eps(z: Tensor, eps: Tensor, log_snr: Tensor) -> Tensor:
     return (z - sigma * eps) / alpha
 
 
+def x_from(target: str, z: Tensor, found: Tensor, log_snr: Tensor) -> Tensor:
+    """The clean x that a prediction of `target` (v, eps or x) means."""
+    if target == "x":
+        return found
+    return (x_from_v if target == "v" else x_from_eps)(z, found, log_snr)
+
+
 def eps_from_x(z: Tensor, x: Tensor, log_snr: Tensor) -> Tensor:
     """The noise in z."""
     alpha, sigma = alpha_sigma(log_snr)

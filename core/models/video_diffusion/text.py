@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,16 +31,16 @@ def encode_captions(
     """
     if config.encoder:
         return _pretrained(config, captions, later)
-    rows = torch.zeros(len(captions), config.text_length, dtype=torch.long)
-    seen = torch.zeros_like(rows)
+    rows = np.zeros((len(captions), config.text_length), dtype=np.int64)
+    seen = np.zeros_like(rows)
     for number, (caption, on) in enumerate(zip(captions, later, strict=True)):
         if caption is None:
             continue
         words = [len(vocabulary)] * on + vocabulary.encode(caption)
         words = words[: config.text_length]
-        rows[number, : len(words)] = torch.tensor(words, dtype=torch.long)
+        rows[number, : len(words)] = words
         seen[number, : len(words)] = 1
-    return {"words": rows, "seen": seen}
+    return {"words": torch.from_numpy(rows), "seen": torch.from_numpy(seen)}
 
 
 def _pretrained(

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
 LEARNING_RATE = 2e-3
 LATER = 0.4  # share of the windows that do not open their clip
 HELD_BACK = 0.02  # share of the clips that measure instead of teach
-MOST_AUGMENTATION = 0.6  # latest time of the noise on the given frames
+MOST_AUGMENTATION = 0.4  # latest time of the noise on the given frames
+LEAST_NOISE = 0.1  # variance below which an error of x weighs no more
 
 
 class DiffusionObjective(nn.Module):
     """Squared error of what the U-Net predicts, at times drawn evenly over the batch."""
 
-    def __init__(self, denoiser: Denoiser, given_size: int = 0) -> None:
+    def __init__(self, denoiser: Denoiser, given: bool = False) -> None:
         super().__init__()
-        self.denoiser, self.given_size = denoiser, given_size
+        self.denoiser, self.reads = denoiser, given
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """batch: frames uint8 (B, F, H, W, 3), words and seen (B, 1 + I, S)."""
@@ -52,19 +53,22 @@ class DiffusionObjective(nn.Module):
         eps, ratio = torch.randn_like(x), spread(log_snr, x)
         z = noised(x, eps, ratio)
         text = self.denoiser.read(words, seen)
-        target = v_from(x, eps, ratio) if config.target == "v" else eps
+        target = {"v": v_from(x, eps, ratio), "eps": eps, "x": x}[config.target]
         found = unet(z, log_snr, text, *self.given(x))
-        return (found.float() - target).square().flatten(1).mean(1)
+        errors = (found.float() - target).square().flatten(1).mean(1)
+        if config.target == "x":  # weighs as an error of v does (2202.00512, section 4)
+            return errors / (-log_snr).sigmoid().clamp(min=LEAST_NOISE)
+        return errors
 
     def given(self, x: Tensor) -> tuple[Tensor, Tensor] | tuple[()]:
         """What a super-resolution reads: the base's frames, small and under noise, and their
         log-SNR."""
-        if not self.given_size:
+        if not self.reads:
             return ()
         t = MOST_AUGMENTATION * torch.rand(len(x), device=x.device)
         log_snr = cosine_log_snr(t)
         x = x[:, :: self.denoiser.unet.rate]
-        small = F.avg_pool2d(x.flatten(0, 1), x.shape[-1] // self.given_size)
+        small = F.avg_pool2d(x.flatten(0, 1), self.denoiser.unet.scale)
         small = small.unflatten(0, x.shape[:2])
         return noised(small, torch.randn_like(small), spread(log_snr, small)), log_snr
 
@@ -92,13 +96,13 @@ class DiffusionStage(Stage):
     """What both stages share: windows of clips with captions drawn anew, images appended."""
 
     images = 0
-    fine = False  # whether it sees all frames of a clip, or those of the base
+    rate = 1  # frames it sees for each of the base's
+    crop = 0
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         self.model, self.options = model, options
         config = model.config
-        self.rate = config.upsample.rate
-        self.count = config.clip_frames if self.fine else config.frames
+        self.count = config.frames * self.rate
         self.strip = 2 * config.frames
         self.source = told(source, self.strip / config.fps)
         self.denoiser = self.own()
@@ -125,11 +129,15 @@ class DiffusionStage(Stage):
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         config = self.model.config
-        size = max(config.base.image_size, config.upsample.image_size)
-        workers = self.options.workers or 0
-        frames = self.strip * self.rate
         self.table = strips_table(
-            self.source, frames, config.clip_fps, size, cache, workers, on_event
+            self.source,
+            config.clips,
+            self.strip * self.rate,
+            config.fps * self.rate,
+            self.denoiser.config.image_size,
+            cache,
+            self.options.workers or 0,
+            on_event,
         )
         self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
 
@@ -137,24 +145,23 @@ class DiffusionStage(Stage):
         return len(self.table) - self.held
 
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        config, size = self.model.config, self.denoiser.config.image_size
         seed = [self.options.seed or 0, crc32(self.name.encode()), epoch]
         frames, captions, later = [], [], []
         for row in indices:
             rng = np.random.default_rng([*seed, int(row)])
             rows, places = self.window(int(row), rng)
-            frames.append(shrunk(self.table[rows, places], size))
+            frames.append(self.cropped(self.table[rows, places], rng))
             clips = rows[self.count - 1 :]  # the last frame's is the clip's own
             captions += [drawn_caption(self.source, int(clip), rng) for clip in clips]
             later += [bool(places[0]), *[False] * self.images]
-        texts = encode_captions(config, self.model.vocabulary, captions, later)
+        texts = encode_captions(self.model.config, self.model.vocabulary, captions, later)
         shape = len(indices), 1 + self.images
         return {"frames": torch.from_numpy(np.stack(frames))} | {
             name: tensor.unflatten(0, shape) for name, tensor in texts.items()
         }
 
     def example(self, count: int) -> dict[str, Tensor]:
-        config, size = self.model.config, self.denoiser.config.image_size
+        config, size = self.model.config, self.crop or self.denoiser.config.image_size
         shape = count, 1 + self.images, config.text_length
         frames = count, self.count + self.images, size, size, 3
         seen = torch.zeros(shape, dtype=torch.long)
@@ -167,8 +174,16 @@ class DiffusionStage(Stage):
         start = int(rng.integers(1, last + 1)) if rng.random() < LATER else 0
         others = rng.integers(0, len(self), self.images)
         moments = rng.integers(0, self.strip, self.images)
-        own = start * self.rate + np.arange(self.count) * (1 if self.fine else self.rate)
+        own = start * self.rate + np.arange(self.count)
         return np.append([row] * self.count, others), np.append(own, moments * self.rate)
+
+    def cropped(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(F, H, W, 3) -> a square of `crop` pixels, where the given frames have pixels too."""
+        if not self.crop:
+            return frames
+        scale = self.denoiser.unet.scale
+        top, left = scale * rng.integers(0, (frames.shape[1] - self.crop) // scale + 1, 2)
+        return frames[:, top : top + self.crop, left : left + self.crop]
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on clips that did not teach, in bands of the noise, and clips of a few prompts."""
@@ -182,9 +197,9 @@ class DiffusionStage(Stage):
             x = centred(batch["frames"])
             t = torch.from_numpy(times[part]).float().to(device)
             errors += self.objective.errors(x, batch["words"], batch["seen"], t).tolist()
-        low, middle, high = (float(np.mean(band)) for band in np.array_split(errors, 3))
-        metrics = {"loss": float(np.mean(errors)), "low": low, "middle": middle, "high": high}
-        return metrics, self.shown()
+        bands = zip(("low", "middle", "high"), np.array_split(errors, 3), strict=True)
+        metrics = {name: float(np.mean(band)) for name, band in bands if len(band)}
+        return {"loss": float(np.mean(errors))} | metrics, self.shown()
 
     def prompts(self) -> list[str]:
         """What the contact sheet shows."""
@@ -221,15 +236,18 @@ class UpsampleStage(DiffusionStage):
     """Small clips to large ones of more frames, under noise that hides the base's faults."""
 
     name = "upsample"
-    fine = True
     needs = ()
-    steps, batch = 1500, 8
+    steps, batch = 1500, 16
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        self.rate, self.crop = model.config.upsample.rate, model.config.upsample.crop
+        super().__init__(model, source, options)
 
     def own(self) -> Denoiser:
         return self.model.upsample
 
     def own_objective(self) -> DiffusionObjective:
-        return DiffusionObjective(self.model.upsample, self.model.config.base.image_size)
+        return DiffusionObjective(self.model.upsample, given=True)
 
     def shown(self) -> list[Clip]:
         """Held-back clips: small, made large again, as they were."""

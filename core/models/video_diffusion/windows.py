@@ -13,8 +13,6 @@ from ...errors import UsageError
 from ...training.events import OnEvent
 from ..layers.pixels import teller
 
-MOST_CLIPS = 3000  # that are rendered; their captions are drawn anew at each use
-
 
 def told(source: Source, seconds: float) -> Source:
     """The source with clips long enough to continue, where it can tell them that long."""
@@ -24,6 +22,7 @@ def told(source: Source, seconds: float) -> Source:
 
 def strips_table(
     source: Source,
+    rows: int,
     frames: int,
     fps: float,
     size: int,
@@ -31,11 +30,11 @@ def strips_table(
     workers: int,
     on_event: OnEvent,
 ) -> np.memmap:
-    """`frames` frames of each clip at this rate: uint8 (clips, frames, size, size, 3).
+    """`frames` frames of the first `rows` clips: uint8 (clips, frames, size, size, 3).
 
     A clip that ends sooner stands still at its last frame.
     """
-    rows = min(len(source), MOST_CLIPS)
+    rows = min(len(source), rows)
     if all(source.duration(clip) < 1 / fps for clip in range(rows)):
         raise UsageError(
             f"no clip of {source.name} lasts {1 / fps:g} s, the time of one frame",
