@@ -46,6 +46,7 @@ MODELS = {
             task="text-to-video",
             paper="arXiv:2204.03458",
             presets=("tiny", "small", "paper"),
+            bundled="video-diffusion-tiny.safetensors",
         ),
         Spec(
             name="recognizer",

@@ -1,6 +1,7 @@
 """Muon (Jordan et al. 2024): momentum whose matrices are made orthogonal before they step."""
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class Muon(torch.optim.Optimizer):
 
     def _averaged(self, parameter: Tensor, momentum: float) -> Tensor:
         """The gradient with its momentum, as a matrix."""
-        state, gradient = self.state[parameter], parameter.grad
+        state, gradient = self.state[parameter], cast(Tensor, parameter.grad)
         if not state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
         average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from . import Model
 
 OnProgress = Callable[[int, int, str], None]
-STEPS = 16  # of the base where it has no distilled twin
-AUGMENTATION = 0.2  # the time at which noise is laid over the given frames
+STEPS = 12  # of the base where it has no distilled twin
+AUGMENTATION = 0.05  # the time at which noise is laid over the given frames
 
 
 @dataclass(frozen=True)
@@ -188,20 +188,23 @@ def clip_frames(
     """The base's frames (1, N, 3, h, w) and at least `frames` of the clip (1, rate N, 3, H, W), in
     [-1, 1].
 
-    Each further block shares half of its frames with what is there.
+    Each further block shares half of its frames with what is there. The frames after a block's
+    last saw one side of their moment alone: the next block makes them anew.
     """
     config = loop.model.config
     text, size, rate = loop.read(prompt), config.base.image_size, config.upsample.rate
     low = loop.base(text, opening.shrunk(size, rate) if opening else None)
     high = loop.finer(low, text, opening)
-    overlap = config.frames // 2
+    overlap, again = config.frames // 2, rate - 1
+    shared = overlap * rate - again
     if frames > config.clip_frames:
         text = loop.read(prompt, later=True)
     while high.shape[1] < frames:
         block = loop.base(text, continuing(low, overlap, config.frames))
-        large = loop.finer(block, text, continuing(high, overlap * rate, config.clip_frames))
+        high = high[:, : high.shape[1] - again]
+        large = loop.finer(block, text, continuing(high, shared, config.clip_frames))
         low = torch.cat([low, block[:, overlap:]], dim=1)
-        high = torch.cat([high, large[:, overlap * rate :]], dim=1)
+        high = torch.cat([high, large[:, shared:]], dim=1)
     return low, high
 
 
