@@ -659,12 +659,7 @@ def test_muon_moves_its_matrices_and_adamw_the_rest():
     assert [id(p) for g in muon.param_groups for p in g["params"]] == [id(player.muon[0])]
 
 
-def device_params():
-    cuda = pytest.param("cuda", marks=pytest.mark.gpu)
-    return ["cpu", cuda]
-
-
-@pytest.mark.parametrize("device", device_params())
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_moments_come_back_in_the_parameters_order_in_memory(device: str):
     """AdamW's fused kernel, the one on a GPU, refuses any other."""
     if device == "cuda" and not torch.cuda.is_available():

@@ -19,7 +19,7 @@ from dln.core.models.video_diffusion import Denoiser, Model, sample, stages
 from dln.core.models.video_diffusion.config import PRESETS, Config, UNetConfig, Upsampler
 from dln.core.models.video_diffusion.distillation import DistillationObjective, DistillationStage
 from dln.core.models.video_diffusion.network import followed, turned, turns
-from dln.core.models.video_diffusion.sample import STEPS, Loop, clip_frames
+from dln.core.models.video_diffusion.sample import Loop, clip_frames
 from dln.core.models.video_diffusion.schedule import (
     alpha_sigma,
     cosine_log_snr,
@@ -170,7 +170,7 @@ def test_a_clip_costs_the_evaluations_it_says():
     assert told[-1][:2] == (4, 4)
     for asked, graph, count in (
         (Request("lion drinking", steps=3), "base", 3),
-        (Request("lion drinking", guidance=2.0), "base", STEPS),
+        (Request("lion drinking", guidance=2.0), "base", 12),
         (Request("lion drinking", steps=2), "fast", 2),
     ):
         engine.calls.clear()

@@ -29,14 +29,20 @@ class UNetConfig:
     def __post_init__(self) -> None:
         if self.image_size < 1 or self.patch < 1 or self.blocks < 1 or self.head < 1:
             raise UsageError("image_size, patch, blocks and head must be positive")
-        smallest = self.patch * 2 ** (len(self.widths) - 1)
-        if self.image_size % smallest:
-            raise UsageError(f"image_size must be a multiple of {smallest}, not {self.image_size}")
+        if self.image_size % self.coarsest:
+            raise UsageError(
+                f"image_size must be a multiple of {self.coarsest}, not {self.image_size}"
+            )
         for width in self.widths:
             if width < 1 or width % self.head:
                 raise UsageError(f"width {width} is not divisible by heads of {self.head}")
         if self.target not in ("v", "eps", "x"):
             raise UsageError(f"target is v, eps or x, not {self.target!r}")
+
+    @property
+    def coarsest(self) -> int:
+        """Pixels along one side of a place of the last level."""
+        return self.patch * 2 ** (len(self.widths) - 1)
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -64,10 +70,9 @@ class Upsampler(UNetConfig):
         super().__post_init__()
         if self.rate < 1:
             raise UsageError(f"upsample.rate must be positive, not {self.rate}")
-        smallest = self.patch * 2 ** (len(self.widths) - 1)
-        if not 0 <= self.crop <= self.image_size or self.crop % smallest:
+        if not 0 <= self.crop <= self.image_size or self.crop % self.coarsest:
             raise UsageError(
-                f"upsample.crop is a multiple of {smallest} up to {self.image_size}, "
+                f"upsample.crop is a multiple of {self.coarsest} up to {self.image_size}, "
                 f"not {self.crop}"
             )
 

@@ -102,9 +102,6 @@ class DistillationStage(DiffusionStage):
     def own(self) -> Denoiser:
         return cast("Denoiser", self.model.fast)
 
-    def own_objective(self) -> DiffusionObjective:
-        return DiffusionObjective(self.denoiser)
-
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """Both begin as the base, which is complete by now."""
         super().prepare(cache, on_event)

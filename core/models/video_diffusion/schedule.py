@@ -59,6 +59,13 @@ def x_from_eps(z: Tensor, eps: Tensor, log_snr: Tensor) -> Tensor:
     return (z - sigma * eps) / alpha
 
 
+def target_from(target: str, x: Tensor, eps: Tensor, log_snr: Tensor) -> Tensor:
+    """What a network of this `target` (v, eps or x) is to predict."""
+    if target == "v":
+        return v_from(x, eps, log_snr)
+    return eps if target == "eps" else x
+
+
 def x_from(target: str, z: Tensor, found: Tensor, log_snr: Tensor) -> Tensor:
     """The clean x that a prediction of `target` (v, eps or x) means."""
     if target == "x":

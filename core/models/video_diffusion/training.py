@@ -18,7 +18,7 @@ from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
 from ..layers.pixels import to_pixels
 from .network import UNet
-from .schedule import cosine_log_snr, noised, spread, v_from
+from .schedule import cosine_log_snr, noised, spread, target_from
 from .text import encode_captions
 from .windows import shrunk, strips_table, told
 
@@ -36,9 +36,9 @@ LEAST_NOISE = 0.1  # variance below which an error of x weighs no more
 class DiffusionObjective(nn.Module):
     """Squared error of what the U-Net predicts, at times drawn evenly over the batch."""
 
-    def __init__(self, denoiser: Denoiser, given: bool = False) -> None:
+    def __init__(self, denoiser: Denoiser) -> None:
         super().__init__()
-        self.denoiser, self.reads = denoiser, given
+        self.denoiser = denoiser
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """batch: frames uint8 (B, F, H, W, 3), words and seen (B, 1 + I, S)."""
@@ -53,7 +53,7 @@ class DiffusionObjective(nn.Module):
         eps, ratio = torch.randn_like(x), spread(log_snr, x)
         z = noised(x, eps, ratio)
         text = self.denoiser.read(words, seen)
-        target = {"v": v_from(x, eps, ratio), "eps": eps, "x": x}[config.target]
+        target = target_from(config.target, x, eps, ratio)
         found = unet(z, log_snr, text, *self.given(x))
         errors = (found.float() - target).square().flatten(1).mean(1)
         if config.target == "x":  # weighs as an error of v does (2202.00512, section 4)
@@ -63,7 +63,7 @@ class DiffusionObjective(nn.Module):
     def given(self, x: Tensor) -> tuple[Tensor, Tensor] | tuple[()]:
         """What a super-resolution reads: the base's frames, small and under noise, and their
         log-SNR."""
-        if not self.reads:
+        if not self.denoiser.unet.given_patch:
             return ()
         t = MOST_AUGMENTATION * torch.rand(len(x), device=x.device)
         log_snr = cosine_log_snr(t)
@@ -107,7 +107,7 @@ class DiffusionStage(Stage):
         self.source = told(source, self.strip / config.fps)
         self.denoiser = self.own()
         self.modules = self.denoiser
-        self.objective = self.own_objective()
+        self.objective = DiffusionObjective(self.denoiser)
         self.players = [
             Player(
                 self.name,
@@ -121,10 +121,6 @@ class DiffusionStage(Stage):
 
     def own(self) -> Denoiser:
         """The network that this stage trains."""
-        raise NotImplementedError
-
-    def own_objective(self) -> DiffusionObjective:
-        """Its loss."""
         raise NotImplementedError
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
@@ -223,9 +219,6 @@ class BaseStage(DiffusionStage):
     def own(self) -> Denoiser:
         return self.model.base
 
-    def own_objective(self) -> DiffusionObjective:
-        return DiffusionObjective(self.model.base)
-
     def shown(self) -> list[Clip]:
         from .sample import preview
 
@@ -245,9 +238,6 @@ class UpsampleStage(DiffusionStage):
 
     def own(self) -> Denoiser:
         return self.model.upsample
-
-    def own_objective(self) -> DiffusionObjective:
-        return DiffusionObjective(self.model.upsample, given=True)
 
     def shown(self) -> list[Clip]:
         """Held-back clips: small, made large again, as they were."""
