@@ -113,13 +113,13 @@ def trained(
     force: bool,
 ) -> Result:
     """The study of methods for flat minima."""
+    from dln.core.study.report import COLUMNS, NUMBERS, PAGE, PICTURE, about, cells, write
+    from dln.core.study.study import Comparison, study
     from dln.core.training.sharpness import parse
-    from dln.core.training.study import Request, study
-    from dln.core.training.study_report import COLUMNS, NUMBERS, PAGE, PICTURE, about, cells, write
 
     methods = tuple(filter(None, (word.strip() for word in against.split(","))))
     settings = parse(f"none,{sharpness}" if sharpness else None)
-    asked = Request(model, data, methods, settings=settings, **wanted)
+    asked = Comparison(model, data, methods, settings=settings, **wanted)
     if out:
         check_places([out / PAGE, out / PICTURE, out / NUMBERS], force)
     with progress() as report:

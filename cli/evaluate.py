@@ -167,9 +167,9 @@ def minimum(
     model: str, count: int, seed: int, device: str, out: Path | None, force: bool
 ) -> Result:
     """The sharpness of the minimum, on the data that the weights learned from."""
-    from dln.core.generate import pick_device
+    from dln.core.metrics.curvature import plot_slice
     from dln.core.metrics.minimum import evaluate as measure
-    from dln.core.metrics.sharpness import plot_slice
+    from dln.core.models.engine import pick_device
     from dln.core.models.package import load_model
 
     if out is not None:

@@ -125,7 +125,7 @@ def options_of(
     out: Path | None,
 ) -> "tuple[ExportOptions, Path]":
     """What was asked for, resolved; UsageError and MissingCapability before any work."""
-    from dln.core.generate import pick_device
+    from dln.core.models.engine import pick_device
     from dln.export.bundle import ExportOptions
     from dln.export.open import default_folder
     from dln.export.tensorrt import choose_backend

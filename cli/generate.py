@@ -16,7 +16,7 @@ from .progress import progress
 from .show import Result, screen
 
 if TYPE_CHECKING:
-    from dln.core.generate import Result as Made
+    from dln.core.generation.generate import Generated as Made
     from dln.core.models.registry import Spec
 
 MAX_SEED = 2**31 - 1
@@ -202,7 +202,7 @@ def check_fit(prompt: str, spec: "Spec") -> None:
 def check_rank(prompt: str, best_of: int) -> None:
     """UsageError where there are candidates and the prompt names nothing to rank them by."""
     if best_of > 1:
-        from dln.core.best import named
+        from dln.core.generation.best import named
 
         named(prompt)
 
@@ -240,7 +240,7 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list["Made"]:
 
 
 def make(job: Job, loaded: Any, seed: int, engine: Any) -> "Made":
-    from dln.core.generate import Request
+    from dln.core.models.request import Request
 
     request = Request(prompt=job.prompt, seed=seed, **job.wish)
     with progress() as report:
@@ -256,10 +256,10 @@ def make(job: Job, loaded: Any, seed: int, engine: Any) -> "Made":
 def computed(loaded: Any, request: Any, best_of: int, options: Any) -> "Made":
     """One clip, or the best of several; what each scored is said where details are asked for."""
     if best_of == 1:
-        from dln.core.generate import generate as compute
+        from dln.core.generation.generate import generate as compute
 
         return compute(loaded, request, **options)
-    from dln.core.best import generate_best
+    from dln.core.generation.best import generate_best
 
     best = generate_best(loaded, request, best_of, **options)
     for number, each in enumerate(best.candidates):
@@ -269,7 +269,7 @@ def computed(loaded: Any, request: Any, best_of: int, options: Any) -> "Made":
 
 
 def write(result: "Made", path: Path, native: bool, force: bool) -> None:
-    from dln.core.clip import write_clip
+    from dln.core.media.clip import write_clip
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

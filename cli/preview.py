@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .show import console
 
 if TYPE_CHECKING:
-    from dln.core.clip import Clip
+    from dln.core.media.clip import Clip
 
 MAX_COLUMNS = 48
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"

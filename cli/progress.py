@@ -2,14 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from dln.core.progress import OnProgress
 
 from .show import errors, screen
 
 PLAIN_EVERY = 10.0  # seconds between two plain lines
-
-OnProgress = Callable[[int, int, str], None]
 
 
 @contextmanager

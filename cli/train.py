@@ -38,7 +38,7 @@ class Optimizer(StrEnum):
     sgd = "sgd"
 
 
-class Precision(StrEnum):
+class TrainPrecision(StrEnum):
     """What the training computes in."""
 
     fp32 = "fp32"
@@ -74,7 +74,7 @@ def train(
         int | None, typer.Option("--seed", "-s", min=0, help="Seed; 0 where left out.")
     ] = None,
     device: Device = "auto",
-    precision: Annotated[Precision | None, typer.Option(help="Default: the device's.")] = None,
+    precision: Annotated[TrainPrecision | None, typer.Option(help="Default: the device's.")] = None,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Use torch.compile.")
     ] = None,
@@ -248,8 +248,8 @@ def carry_out(
     leave: bool,
 ) -> Result | None:
     """Train, and return where the weights are; None on all processes but the first."""
+    from dln.core.runs.train import train as run_training
     from dln.core.training.pace import Pace
-    from dln.core.training.train import train as run_training
 
     from .watch import watching
 
@@ -279,7 +279,8 @@ def intention(spec: "Spec", options: "TrainOptions") -> Result:
     """What --dry-run shows: the options as given and the model's configuration they lead to."""
     from dln.core.data import sizes_of
     from dln.core.models.registry import load
-    from dln.core.training.options import plain, resolve_config
+    from dln.core.runs.build import resolve_config
+    from dln.core.training.options import plain
 
     preset = options.preset or spec.default_preset
     samples, classes = sizes_of(options.data or "menagerie")

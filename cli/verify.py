@@ -37,7 +37,7 @@ def verify(
     """
     if file.is_dir():
         return verify_export(file, model, device)
-    from dln.core.verify import verify as compare
+    from dln.core.generation.verify import verify as compare
 
     with progress() as report:
         found = compare(

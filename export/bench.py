@@ -10,11 +10,11 @@ from statistics import median
 from typing import Any
 
 from dln.core.errors import MissingCapability, UsageError
+from dln.core.progress import OnProgress
 
 from .bench_process import run_worker
 from .bench_times import EngineTimes, summarise
 
-OnProgress = Callable[[int, int, str], None]
 BASE = "torch"  # what every other engine is a ratio to
 
 

@@ -19,9 +19,11 @@ from torch import Tensor
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.files import write_json
-from dln.core.generate import Request, generate, pick_device
-from dln.core.models.graph import Engine, Graph, TorchEngine, Value
+from dln.core.generation.generate import generate
+from dln.core.models.engine import Engine, TorchEngine, pick_device
+from dln.core.models.graph import Graph, Value
 from dln.core.models.package import Loaded, load_model
+from dln.core.models.request import Request
 
 from .bench_energy import metered
 from .bench_limits import Signature, matrix_rate, signature, streaming_rate, workload

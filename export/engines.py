@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError, MissingCapability
-from dln.core.models.graph import Engine, Value, flatten
+from dln.core.models.engine import Engine
+from dln.core.models.graph import Value, flatten
 
 from .manifest import check_file, read_manifest
 from .runtime import require_onnxruntime
@@ -25,7 +26,7 @@ def pick_providers(device: str, available: list[str]) -> tuple[str, list[Any]]:
     Asking for CUDA where there is none makes ONNX Runtime print and fall back, so on a machine
     without a GPU only the CPU is asked for.
     """
-    from dln.core.generate import pick_device
+    from dln.core.models.engine import pick_device
 
     wanted = pick_device(device)
     if wanted == "cpu":

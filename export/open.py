@@ -14,7 +14,7 @@ from .finished import folder_named
 from .manifest import FILE, read_manifest
 
 if TYPE_CHECKING:
-    from dln.core.models.graph import Engine
+    from dln.core.models.engine import Engine
     from dln.core.models.package import Loaded
 
 OnNote = Callable[[str], None]
@@ -37,7 +37,7 @@ def open_engine(
     import torch
 
     if name == "torch":
-        from dln.core.generate import torch_engine
+        from dln.core.models.engine import torch_engine
 
         return torch_engine(loaded, device)
     if name == "trt" and not torch.cuda.is_available():

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from dln.core.errors import DlnError
-from dln.core.models.graph import Engine, Graph, Range, TorchEngine, Value, flatten
+from dln.core.models.engine import Engine, TorchEngine
+from dln.core.models.graph import Graph, Range, Value, flatten
 
 if TYPE_CHECKING:
-    from dln.core.clip import Clip
+    from dln.core.media.clip import Clip
 
 SEEDS = (0, 1, 2)
 INTERIOR = 3  # shapes beside the smallest, the typical and the largest

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dln.core.errors import DlnError
-from dln.core.models.graph import Graph, TorchEngine, Value
+from dln.core.models.engine import TorchEngine
+from dln.core.models.graph import Graph, Value
 
 from .onnx import clean_file, dtypes_found, silence
 

@@ -4,7 +4,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dln.core.models.graph import Engine, Graph
+    from dln.core.models.engine import Engine
+    from dln.core.models.graph import Graph
     from dln.core.models.package import Loaded
 
 PROMPTS = 2  # that the whole loop is checked with
@@ -32,9 +33,9 @@ def prompts_for(loaded: "Loaded", count: int) -> list[str]:
 def check_sampling(loaded: "Loaded", engine: "Engine", precision: str) -> dict[str, Any]:
     """The sampling loop on PyTorch and on `engine`: the same pixels for fp32; for less precise
     graphs every call of the loop within the precision's limits. Raises ParityError."""
-    from dln.core.generate import Request
-    from dln.core.models.graph import TorchEngine
+    from dln.core.models.engine import TorchEngine
     from dln.core.models.registry import load
+    from dln.core.models.request import Request
 
     from .parity import ParityError, Shadow, compare_sampling
 
@@ -65,9 +66,9 @@ def check_sampling(loaded: "Loaded", engine: "Engine", precision: str) -> dict[s
 
 def record_calls(loaded: "Loaded") -> dict[str, list[dict[str, Any]]]:
     """Inputs of each graph while a few prompts are sampled: at most CALLS of each, evenly."""
-    from dln.core.generate import Request
-    from dln.core.models.graph import TorchEngine
+    from dln.core.models.engine import TorchEngine
     from dln.core.models.registry import load
+    from dln.core.models.request import Request
 
     from .parity import Recorder
 

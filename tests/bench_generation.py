@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from dln.core.generate import Request
 from dln.core.models.cogvideo import PRESETS, Model
 from dln.core.models.cogvideo.config import DURATIONS
 from dln.core.models.cogvideo.sample import _texts, first_frame, key_frames, start_loop
-from dln.core.models.graph import Engine, TorchEngine
+from dln.core.models.engine import Engine, TorchEngine
+from dln.core.models.request import Request
 from dln.core.text.vocabulary import Vocabulary
 from dln.export.engines import OnnxEngine
 from dln.export.onnx import write_onnx

@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 
 from dln.core.data import open_source
+from dln.core.study.study import Comparison, _stage
 from dln.core.training.allocator import keep_freed_memory
 from dln.core.training.batches import Batches
 from dln.core.training.events import silent
@@ -23,12 +24,11 @@ from dln.core.training.run import Run
 from dln.core.training.session import Session
 from dln.core.training.settings import FitSettings
 from dln.core.training.sharpness import parse
-from dln.core.training.study import Request, _stage
 
 METHODS = ("none", "sam", "saf", "mesa")
 
 
-def session_of(request: Request, source, method: str, folder: Path) -> Session:
+def session_of(request: Comparison, source, method: str, folder: Path) -> Session:
     """As the study trains it, with the method at work from the first step on."""
     stage = _stage(request, source, seed=0)
     stage.prepare(folder / "cache", silent)
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="of a method in a round")
     asked = parser.parse_args()
     keep_freed_memory()
-    request = Request(asked.model, asked.data, count=asked.count)
+    request = Comparison(asked.model, asked.data, count=asked.count)
     source = open_source(request.data, count=request.count)
     times: dict[str, list[float]] = {method: [] for method in METHODS}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:

@@ -87,8 +87,8 @@ class Asked:
     def _of_model(self, model: str) -> Used:
         """The floating-point operations of a training over those that a device reaches."""
         from dln.core.carbon.energy import REACHED, UNNAMED, hours_of, of_work
+        from dln.core.runs.work import work
         from dln.core.training.options import TrainOptions
-        from dln.core.training.work import work
 
         from ..train import parse_steps
 

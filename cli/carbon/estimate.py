@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from dln.core.carbon.regions import Region
     from dln.core.carbon.values import Intensity
 
-NEAR = 3  # cleaner regions shown
-
 
 def estimate(
     region: RegionOption = None,
@@ -102,11 +100,12 @@ def estimate(
 
 def costs(place: "Region", intensity: "Intensity", used: Used, times: float, pue: float) -> Result:
     """Energy times intensity, what that equals, and what is cleaner."""
+    from dln.core.carbon.cleaner import clean_hours, cleaner_regions
     from dln.core.carbon.energy import equivalents
 
     energy = used.kwh * (times * pue)
     emitted = (energy * intensity.g_per_kwh) * 1e-3
-    others, hours = cleaner(place, intensity), clean_hours(place)
+    others, hours = cleaner_regions(place, intensity), clean_hours(place)
     data: dict[str, Any] = {
         "region": place.code,
         "name": place.name,
@@ -134,31 +133,3 @@ def costs(place: "Region", intensity: "Intensity", used: Used, times: float, pue
         ("counted", "operation, location-based; not what making the machines emitted"),
     ]
     return Result(data, table(("", "low / expected / high"), rows), [f"{emitted.expected:.6g}"])
-
-
-def cleaner(place: "Region", intensity: "Intensity") -> dict[str, float]:
-    """The cleanest regions where machines are for hire: of a cloud its own, else of any, one a
-    grid."""
-    from dln.core.carbon.annual import annual
-    from dln.core.carbon.regions import regions as every
-
-    cloud = place.code.partition(":")[0] if place.kind == "cloud" else ""
-    alike = [r for r in every() if r.kind == "cloud" and r.code.startswith(cloud)]
-    found: dict[str, tuple[float, str]] = {}
-    for region in alike:
-        found.setdefault(
-            region.zone or region.name, (annual(region).g_per_kwh.expected, region.code)
-        )
-    best = sorted(found.values())[:NEAR]
-    return {code: g for g, code in best if g < intensity.g_per_kwh.expected}
-
-
-def clean_hours(place: "Region") -> list[int] | None:
-    """The three hours of the day (UTC) with the lowest mean over the year."""
-    from dln.core.carbon.embedded import months
-
-    means = months(place)
-    if means is None:
-        return None
-    by_hour = [sum(hour) for hour in zip(*means, strict=True)]
-    return sorted(sorted(range(len(by_hour)), key=by_hour.__getitem__)[:3])

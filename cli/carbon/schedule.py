@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dln.core.carbon.embedded import Skill
     from dln.core.carbon.plan import Job, Plan
     from dln.core.carbon.regions import Region
-    from dln.core.carbon.sources import Source
+    from dln.core.carbon.sources import IntensitySource
     from dln.core.carbon.values import Series
 
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -116,7 +116,9 @@ def training(out: Path | None) -> str:
     return "dln train cogvideo" + (f" --carbon-plan {shlex.quote(str(out))}" if out else "")
 
 
-def skill_of(source: "Source", place: "Region", begin: datetime, job: "Job") -> "Skill | None":
+def skill_of(
+    source: "IntensitySource", place: "Region", begin: datetime, job: "Job"
+) -> "Skill | None":
     """How good such plans were: of the zone's typical hours, or of the file's last days before."""
     from dln.core.carbon.backtest import skill_so_far
     from dln.core.carbon.embedded import skill

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import UsageError
 from ..files import write_json
 from .regions import Region
-from .sources import Source
+from .sources import IntensitySource
 from .values import Series
 
 SCHEMA = 1
@@ -83,7 +83,7 @@ class Emissions:
     source: str | None = None
     intensity: Series | None = None
 
-    def placed(self, region: Region, source: Source) -> Emissions:
+    def placed(self, region: Region, source: IntensitySource) -> Emissions:
         """The same run with the intensities that `source` has for its time. UsageError where it
         does not know them."""
         series = source.series(self.submitted, max(self.end, self.submitted + timedelta(seconds=1)))

@@ -17,7 +17,7 @@ from ..errors import UsageError
 from ..files import write_json
 from .regions import Region
 from .schedule import Blocks, Mode, best_plan, flexible_start, mean_of, pause_and_resume
-from .sources import Source
+from .sources import IntensitySource
 from .values import Label, Series, iso
 
 SCHEMA = 1
@@ -64,12 +64,6 @@ class Plan:
         """Whether the run goes at `moment`; after the last block it may go on to its end."""
         within = any(start <= moment < end for start, end in self.blocks)
         return within or moment >= self.blocks[-1][1]
-
-    def next_change(self, moment: datetime) -> datetime | None:
-        """When that changes; None where it does not any more."""
-        last = self.blocks[-1][1]
-        edges = sorted(edge for block in self.blocks for edge in block if edge < last)
-        return next((edge for edge in edges if edge > moment), None)
 
     def lines(self, command: str) -> dict[str, str]:
         """What starts `command` with the first block: cron, at and Slurm, times in UTC."""
@@ -150,7 +144,7 @@ class Job:
 
 
 def make_plan(
-    job: Job, region: Region, source: Source, submitted: datetime, kept: float = 1.0
+    job: Job, region: Region, source: IntensitySource, submitted: datetime, kept: float = 1.0
 ) -> tuple[Plan, Series]:
     """The plan, and the intensities that it was made from.
 

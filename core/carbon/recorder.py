@@ -11,7 +11,7 @@ from ..errors import DlnError, UsageError
 from .emissions import Emissions, Interval
 from .meter import Energy, Meter
 from .regions import Region
-from .sources import Source
+from .sources import IntensitySource
 
 LONGEST = timedelta(minutes=5)  # of an interval; shorter ones are joined
 
@@ -21,7 +21,7 @@ class Place:
     """Where a run takes place, whose intensities count there, and how good the building is."""
 
     region: Region
-    source: Source
+    source: IntensitySource
     pue: float = 1.0
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ LIVE = ("gb", "electricity-maps", "watttime", "eia")
 SPECS = ("annual", "typical", "csv:FILE", "recent28:FILE", *LIVE)
 
 
-class Source(Protocol):
+class IntensitySource(Protocol):
     """Gives the intensity over any span that it knows.
 
     foresight: whether its values are those that came to be, as an old file's are.
@@ -112,7 +112,7 @@ class Service:
         return self.live.history(start, end) if past else self.live.forecast(start, end)
 
 
-def open_source(spec: str, region: Region | None) -> Source:
+def open_source(spec: str, region: Region | None) -> IntensitySource:
     """The source that `spec` names. UsageError for an unknown one, or one that does not know the
     region's hours."""
     kind, _, path = spec.partition(":")

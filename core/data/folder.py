@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from ..decode import VIDEO_SUFFIXES, Probe, examine, read_frames
 from ..errors import UsageError
+from ..media.decode import VIDEO_SUFFIXES, Probe, examine, read_frames
 from .listing import Entry, read_listing
 
 MIN_FRAMES = 5

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..clip import Clip, write_clip
 from ..errors import UsageError
 from ..files import atomic_write, make_folder
+from ..media.clip import Clip, write_clip
 from .menagerie.source import Menagerie
 
 COLUMNS: tuple[str, ...] = ("file_name", "text", "actor", "action", "scene", "speed", "seed")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..best import generate_best
-from ..clip import Clip
 from ..data.menagerie import caption, describe
 from ..data.menagerie.source import Menagerie
 from ..errors import UsageError
-from ..generate import Request, generate, pick_device
-from ..models.graph import Engine
+from ..generation.best import generate_best
+from ..generation.generate import generate
+from ..media.clip import Clip
+from ..models.engine import Engine, pick_device
 from ..models.package import Loaded
-from .judge import JUDGED, load_judge
+from ..models.recognizer.judge import JUDGED, load_judge
+from ..models.request import Request
+from ..progress import OnProgress
 from .likeness import Likeness
 
-OnProgress = Callable[[int, int, str], None]
-
-PROMPT_SEED = 20_000  # the menagerie's seeds for prompts, for frames and for the judge's own test
+PROMPT_SEED = 20_000  # the menagerie's seeds for prompts and for frames
 FRAME_SEED = 10_000
-REAL_SEED = 30_000
 FPS = 2.0  # of the real clips that are judged
 MOST_CONFUSIONS = 20
 
@@ -152,23 +151,6 @@ def judge(clips: list[Clip]) -> dict[str, list[str]]:
 
 def _single(found: dict[str, list[str]]) -> dict[str, str]:
     return {head: names[0] for head, names in found.items()}
-
-
-def accuracy_on_real(count: int = 1000, held_out: bool | None = None) -> dict[str, float]:
-    """How often the judge is right about rendered clips that did not teach it, head by head.
-
-    held_out: True for the pairs that generators never see, False for the others, None for all.
-    """
-    source = Menagerie(count, REAL_SEED, held_out)
-    clips = (clip for _, clip, _ in _real_clips(source, load_judge().model.config.image_size))  # pyright: ignore
-    seen = judge(list(clips))
-    truth = [source.labels(index) for index in range(count)]
-    return {
-        head: float(
-            np.mean([labels[head] == name for labels, name in zip(truth, names, strict=True)])
-        )
-        for head, names in seen.items()
-    }
 
 
 def _real_clips(source: Menagerie, size: int) -> Iterator[tuple[int, Clip, np.ndarray]]:

@@ -4,13 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from ..clip import Clip
 from ..errors import UsageError
-from ..generate import Request, generate
-from ..models.graph import Engine
+from ..generation.generate import generate
+from ..media.clip import Clip
+from ..models.engine import Engine
 from ..models.package import Loaded
 from ..models.registry import load
-from .alignment import OnProgress, draw_prompts, judge, prefixed, wilson
+from ..models.request import Request
+from ..progress import OnProgress
+from .alignment import draw_prompts, judge, prefixed, wilson
 
 ENDS = 16  # frames at the beginning and at the end that are held against each other
 HEADS = ("actor", "scene")

@@ -17,13 +17,11 @@ import numpy as np
 import torch
 
 from ..errors import UsageError
-from .judge import load_judge
 
 if TYPE_CHECKING:
-    from ..clip import Clip
+    from ..media.clip import Clip
 
 FEWEST = 4  # samples whose halves have a spread
-CHUNK = 64  # clips in one pass of the recognizer
 ROWS = 1024  # of a kernel matrix at a time
 Z = 1.959964  # standard errors on either side of a 95 % interval
 SHORTEST = 10  # frames: I3D halves the time three times and then pools what is left
@@ -166,16 +164,6 @@ def _cube(products: np.ndarray) -> np.ndarray:
     return (products + 1) ** 3
 
 
-def features(clips: Sequence[Clip]) -> np.ndarray:
-    """The bundled recognizer's features of clips of any length and size: float64 (N, D).
-
-    MissingCapability where its weights are not installed.
-    """
-    model: Any = load_judge().model
-    parts = [list(clips[start : start + CHUNK]) for start in range(0, len(clips), CHUNK)]
-    return np.concatenate([model.features(part).cpu().double().numpy() for part in parts or [[]]])
-
-
 class I3D:
     """A video classifier in a TorchScript file, called as StyleGAN-V (2112.14683) calls it.
 
@@ -228,12 +216,3 @@ def load_detector(path: Path, device: str) -> Any:
     if missing := [name for name in DETECTOR if name not in takes]:
         raise UsageError(f"the detector in {path} takes no {', '.join(missing)}", hint=HINT)
     return detector
-
-
-def i3d_features(path: Path, clips: Sequence[Clip], frames: int = 16) -> np.ndarray:
-    """Features of the first `frames` frames of each clip from the detector in `path`: (N, 400).
-
-    One clip at a time, so that 128 frames fit into memory. UsageError as for `I3D`.
-    """
-    detector = I3D(path)
-    return np.concatenate([detector([clip], frames) for clip in clips])

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..clip import Clip
 from ..data.menagerie.source import Menagerie
+from ..media.clip import Clip
 from ..models.recognizer import moment_places
+from ..models.recognizer.judge import load_judge
+from ..progress import OnProgress
 from .frechet import FEWEST, I3D, PUBLISHED, Estimate, frechet_distance, kernel_distance
-from .judge import load_judge
 
 SUBSETS = 100
-
-OnProgress = Callable[[int, int, str], None]
 
 
 class Likeness:

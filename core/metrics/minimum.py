@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ import torch
 from ..data import open_source
 from ..errors import UsageError
 from ..models.registry import load
+from ..progress import OnProgress
 from ..training.events import silent
 from ..training.options import TrainOptions
-from .sharpness import Batch, Surface, loss_slice, measure
+from .curvature import Batch, Surface, loss_slice, measure
 
 if TYPE_CHECKING:
     from ..models.package import Loaded
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PIECE = 64  # samples in one pass
 
-OnProgress = Callable[[int, int, str], None]
 Slice = tuple[np.ndarray, np.ndarray]  # positions and losses
 
 

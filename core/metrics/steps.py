@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write
-from .judge import JUDGED
-from .sharpness import COLOURS
+from ..models.recognizer.judge import JUDGED
+from .curvature import COLOURS
 
 
 def plot_steps(path: Path | str, found: Mapping[int, Mapping[str, Any]]) -> None:

@@ -59,7 +59,7 @@ def fit(
             if last or due(settings.evaluate_every, progress.step):
                 session.evaluate()
             stopped = session.agreed(stop.requested)
-            if last or stopped or session.agreed(session.checkpointdue()):
+            if last or stopped or session.agreed(session.checkpoint_due()):
                 session.save()
                 if session.penalty:  # nobody writes the next outputs while these are saved
                     accelerator.wait_for_everyone()

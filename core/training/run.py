@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..files import append_line, atomic_write, disk_errors, make_folder
 
 if TYPE_CHECKING:
-    from ..clip import Clip
+    from ..media.clip import Clip
 
 try:
     import fcntl
@@ -118,7 +118,7 @@ class Run:
         """The contact sheet of `clips` as samples/`name`.png."""
         from PIL import Image
 
-        from ..clip import contact_sheet
+        from ..media.clip import contact_sheet
 
         path = self.samples / f"{name}.png"
         with atomic_write(path) as file:

@@ -222,7 +222,7 @@ class Session:
         self.run.log(row | ({"sheet": sheet.name} if sheet else {}))
         self.on_event(Evaluated(name, step, metrics, sheet))
 
-    def checkpointdue(self) -> bool:
+    def checkpoint_due(self) -> bool:
         """By steps, or by the time since the last one."""
         seconds = self.settings.checkpoint_seconds
         late = seconds is not None and time.perf_counter() - self.saved_time >= seconds

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from .events import OnEvent
 
 if TYPE_CHECKING:
-    from ..clip import Clip
+    from ..media.clip import Clip
 
 
 @dataclass

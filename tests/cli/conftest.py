@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from dln.cli.main import run
-from dln.core.clip import Clip
 from dln.core.errors import MissingCapability, UsageError
+from dln.core.media.clip import Clip
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,10 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
 
     stand_in("dln.core.models.registry", MODELS=MODELS, find=fake.find)
     stand_in("dln.core.models.package", Loaded=object, load_model=fake.load_model)
-    stand_in("dln.core.generate", Request=Request, generate=fake.generate, pick_device=str)
-    stand_in("dln.core.best", generate_best=fake.generate_best, named=str)
+    stand_in(
+        "dln.core.generation.generate", Request=Request, generate=fake.generate, pick_device=str
+    )
+    stand_in("dln.core.generation.best", generate_best=fake.generate_best, named=str)
     stand_in("dln.export.open", open_engine=fake.open_engine)
     stand_in("dln.core.metrics.alignment", evaluate=fake.evaluate)
     stand_in("dln.core.metrics.coherence", coherence=fake.coherence)
@@ -194,7 +196,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
 
 @pytest.fixture
 def training(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> FakeCore:
-    from dln.core.training import train
+    from dln.core.runs import train
 
     monkeypatch.setattr(train, "train", core.train)
     return core

@@ -135,11 +135,11 @@ def test_mistakes(dln, wrong):
 
 def test_methods_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
     """The study's request is what was asked; its numbers come back as table, object and lines."""
-    from dln.core.training import study
+    from dln.core.study import study
 
     asked = []
 
-    def compare(request: study.Request, on_progress) -> study.Study:
+    def compare(request: study.Comparison, on_progress) -> study.Study:
         asked.append(request)
         arms = [
             study.Arm(method, seed, 0.9, 10.0, 0.0, 0.1, 40.0 - 10 * place, 1.0)

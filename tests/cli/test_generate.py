@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dln.cli.places import MAX_SLUG_BYTES, check_writable, slug
 from dln.core.errors import UsageError
-from dln.core.receipt import read_receipt
+from dln.core.media.receipt import read_receipt
 
 
 def test_the_path_alone_on_stdout(dln, core):
@@ -68,7 +68,7 @@ def test_best_of(dln, core):
 
 
 def test_native_keeps_the_pixels(dln, core):
-    from dln.core.clip import read_clip
+    from dln.core.media.clip import read_clip
 
     dln("generate", "lion", "--native", "--out", "native.mp4")
     dln("generate", "lion", "--out", "large.mp4")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dln.cli import preview
-from dln.core.clip import Clip
+from dln.core.media.clip import Clip
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dln.core.clip import Clip, write_clip
 from dln.core.errors import UsageError
-from dln.core.receipt import make_receipt
+from dln.core.media.clip import Clip, write_clip
+from dln.core.media.receipt import make_receipt
 
 ROWS, COLUMNS, COLOURS = np.ogrid[:16, :18, :3]
 FRAMES = [20 * t + 9 * ROWS + 3 * COLUMNS * COLOURS for t in range(3)]
@@ -18,7 +18,7 @@ CLIP = Clip(np.stack(FRAMES).astype(np.uint8), 8.0)
 @pytest.fixture
 def remake(monkeypatch):
     """What generate will give for a receipt; `requests` collects what it was asked."""
-    import dln.core.generate
+    import dln.core.generation.generate
     import dln.core.models.package
 
     made = SimpleNamespace(clip=CLIP, requests=[], sha256="a" * 64, engines=[])
@@ -34,7 +34,7 @@ def remake(monkeypatch):
         return SimpleNamespace(clip=made.clip)
 
     monkeypatch.setattr(dln.core.models.package, "load_model", load_model)
-    monkeypatch.setattr(dln.core.generate, "generate", generate)
+    monkeypatch.setattr(dln.core.generation.generate, "generate", generate)
     return made
 
 

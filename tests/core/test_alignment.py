@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from dln.core.clip import Clip
 from dln.core.data.menagerie import ACTORS, HELD_OUT, describe, draw_story, render
+from dln.core.data.menagerie.source import Menagerie
 from dln.core.errors import UsageError
-from dln.core.generate import Result
+from dln.core.generation.generate import Generated
+from dln.core.media.clip import Clip
 from dln.core.metrics import alignment
 from dln.core.models.package import Loaded
 from dln.core.models.registry import MODELS, Spec
@@ -60,7 +61,7 @@ def obedient(monkeypatch: pytest.MonkeyPatch) -> list:
 
     def generate(loaded, request, **options):
         asked.append(request)
-        return Result(film(request.prompt, request.seed), {})
+        return Generated(film(request.prompt, request.seed), {})
 
     monkeypatch.setattr(alignment, "generate", generate)
     return asked
@@ -98,7 +99,7 @@ def test_a_wrong_actor_is_seen(monkeypatch: pytest.MonkeyPatch):
     def generate(loaded, request, **options):
         asked = describe(request.prompt)["actor"]
         other = ACTORS[(ACTORS.index(str(asked)) + 1) % len(ACTORS)]
-        return Result(film(request.prompt, request.seed, actor=other), {})
+        return Generated(film(request.prompt, request.seed, actor=other), {})
 
     monkeypatch.setattr(alignment, "generate", generate)
     found = alignment.evaluate(loaded(), count=4)
@@ -117,10 +118,10 @@ def test_the_best_of_several_is_judged(monkeypatch: pytest.MonkeyPatch):
         asked.append(request.seed)
         wanted = describe(request.prompt)["actor"]
         other = {"actor": "bear" if wanted != "bear" else "lion"} if request.seed < 3 else {}
-        return Result(film(request.prompt, request.seed, **other), {})
+        return Generated(film(request.prompt, request.seed, **other), {})
 
     monkeypatch.setattr(alignment, "generate", generate)
-    monkeypatch.setattr("dln.core.best.generate", generate)
+    monkeypatch.setattr("dln.core.generation.best.generate", generate)
     monkeypatch.setattr(alignment, "draw_prompts", lambda *which: ["lion drinking", "cat dancing"])
     alone = alignment.evaluate(loaded(), count=2)
     assert (alone["actor_accuracy"], alone["best_of"], asked) == (0.0, 1, [0, 1])
@@ -159,14 +160,18 @@ def test_refuses_what_reads_no_prompt(generates, text):
 
 def test_real_clips_of_every_pair_are_recognised():
     for held_out in (None, True):
-        found = alignment.accuracy_on_real(40, held_out)
-        assert min(found["actor"], found["action"], found["scene"]) >= 0.97
+        source = Menagerie(40, 30_000, held_out)
+        clips = [Clip(source.frames(i, np.arange(9) / 2, 64)[0], 2.0) for i in range(40)]
+        seen, truth = alignment.judge(clips), [source.labels(i) for i in range(40)]
+        for head in ("actor", "action", "scene"):
+            right = [name == labels[head] for name, labels in zip(seen[head], truth, strict=True)]
+            assert np.mean(right) >= 0.97
 
 
 def test_a_picture_does_nothing(monkeypatch: pytest.MonkeyPatch):
     def generate(loaded, request, **options):
         frames = film(request.prompt, request.seed).frames
-        return Result(Clip(frames[[4] * 33], 8.0), {})
+        return Generated(Clip(frames[[4] * 33], 8.0), {})
 
     monkeypatch.setattr(alignment, "generate", generate)
     found = alignment.evaluate(loaded(), count=6)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from dln.core import best
-from dln.core.best import candidate_seed, generate_best, log_probability, named
-from dln.core.clip import Clip
 from dln.core.data.menagerie import draw_story, render
 from dln.core.errors import UsageError
-from dln.core.generate import Request, Result
-from dln.core.metrics.judge import load_judge
+from dln.core.generation import best
+from dln.core.generation.best import candidate_seed, generate_best, log_probability, named
+from dln.core.generation.generate import Generated
+from dln.core.media.clip import Clip
+from dln.core.models.recognizer.judge import load_judge
+from dln.core.models.request import Request
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def generated(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     def generate(loaded, request, **options):
         asked.append(request)
         clip = Clip(np.full((1, 1, 1, 3), request.seed % 10, np.uint8), 8.0)
-        return Result(clip, {"seed": request.seed}, [], {"sample": 1.0})
+        return Generated(clip, {"seed": request.seed}, [], {"sample": 1.0})
 
     monkeypatch.setattr(best, "generate", generate)
     return asked

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dln.core.clip import (
+from dln.core.errors import DlnError, UsageError
+from dln.core.media.clip import (
     Clip,
     compare,
     contact_sheet,
@@ -23,9 +24,8 @@ from dln.core.clip import (
     roundtrip,
     write_clip,
 )
-from dln.core.encode import _delays
-from dln.core.errors import DlnError, UsageError
-from dln.core.receipt import read_receipt
+from dln.core.media.encode import _delays
+from dln.core.media.receipt import read_receipt
 
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 LEVELS = 12  # brightness steps between neighbouring frames: far above what encoders change

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from dln.core.errors import UsageError
-from dln.core.generate import Request
 from dln.core.models.cogvideo import Model, masks, sample
 from dln.core.models.cogvideo.clustering import cluster_codes
 from dln.core.models.cogvideo.config import DURATIONS, PRESETS, Config
@@ -23,9 +22,10 @@ from dln.core.models.cogvideo.sample import (
     whole_frame,
 )
 from dln.core.models.cogvideo.tokenizer import TokenizerConfig
-from dln.core.models.cogvideo.transformer import clip_logits, image_logits
+from dln.core.models.cogvideo.transformer import clip_logits
 from dln.core.models.cogvideo.windows import Window, cut_windows
-from dln.core.models.graph import TorchEngine
+from dln.core.models.engine import TorchEngine
+from dln.core.models.request import Request
 from dln.core.text.vocabulary import Vocabulary
 
 TOKENIZER = TokenizerConfig(
@@ -163,7 +163,9 @@ def test_cached_image_equals_the_full_pass():
     model = toy()
     text, seen, codes = random_clip()
     with torch.no_grad():
-        expected = image_logits(model.image, text, seen, shift(TOY, codes[:, 0]))
+        expected = clip_logits(
+            model.image, None, text, seen, shift(TOY, codes[:, 0])[:, None], None
+        )[:, 0]
     engine = TorchEngine(model.graphs())
     state = engine.run("text", text=text, seen=seen)
     windows = whole_frame(state, "image", 16)
@@ -189,7 +191,7 @@ def test_alpha_one_is_the_image_model():
     text, seen, codes = random_clip()
     with torch.no_grad():
         model.keyframes.mix.fill_(1e4)
-        alone = image_logits(model.image, text, seen, codes[:, 0])
+        alone = clip_logits(model.image, None, text, seen, codes[:, :1], None)[:, 0]
     mixed = full(model, model.keyframes, VISIBLE["keyframes"], text, seen, codes)[:, 0]
     assert (alone - mixed).abs().max() < 1e-5
 

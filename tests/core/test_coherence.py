@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dln.core.clip import Clip
 from dln.core.errors import UsageError
+from dln.core.media.clip import Clip
 from dln.core.metrics import coherence as module
 from dln.core.metrics.coherence import coherence, differences
 from dln.core.models.video_diffusion import PRESETS, seams

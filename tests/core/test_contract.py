@@ -8,7 +8,8 @@ import torch
 
 from dln.core.data import open_source
 from dln.core.errors import UsageError
-from dln.core.models.graph import Graph, Range, TorchEngine, Value
+from dln.core.models.engine import TorchEngine
+from dln.core.models.graph import Graph, Range, Value
 from dln.core.models.package import load_model, rebuild, save_model
 from dln.core.models.registry import MODELS, load
 from dln.core.text.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dln.core.models.video_diffusion.guidance import magnification, reconstruction, replacement
+from dln.core.models.video_diffusion.guidance import reconstruction, replacement
 from dln.core.models.video_diffusion.samplers import (
     alpha_sigma,
     ancestral,
@@ -20,8 +20,6 @@ from dln.core.models.video_diffusion.samplers import (
 from dln.core.models.video_diffusion.schedule import (
     LIMIT,
     cosine_log_snr,
-    eps_from_v,
-    eps_from_x,
     noised,
     v_from,
     x_from_eps,
@@ -54,16 +52,14 @@ def even(first: float, last: float, steps: int) -> list[float]:
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(-12, 12), st.integers(0, 10_000))
-def test_x_eps_and_v_convert_into_each_other(log_snr, seed):
+def test_x_comes_back_from_eps_and_from_v(log_snr, seed):
     torch.manual_seed(seed)
     x, eps = torch.randn(2, 5, dtype=torch.float64)
     ratio = torch.tensor(log_snr, dtype=torch.float64)
     z, v = noised(x, eps, ratio), v_from(x, eps, ratio)
     for found, true in (
         (x_from_v(z, v, ratio), x),
-        (eps_from_v(z, v, ratio), eps),
         (x_from_eps(z, eps, ratio), x),
-        (eps_from_x(z, x, ratio), eps),
     ):
         torch.testing.assert_close(found, true, atol=1e-6, rtol=0)
 
@@ -208,13 +204,3 @@ def test_the_pull_is_the_gradient_of_the_formula():
     slope = -2 * (1.5 - x[0]) * float(gain[0, 1])
     found = reconstruction(pulled, KNOWN, GIVEN, weight)(z, log_snr).flatten().tolist()
     assert found == pytest.approx([1.5, x[1] - weight * a / 2 * slope])
-
-
-def test_magnification_pulls_the_mean_of_the_frames_to_the_given_one():
-    def shrink(x):
-        return x.mean(dim=1, keepdim=True)
-
-    small = torch.full((1, 1, 1, 1, 1), 1.2, dtype=torch.float64)
-    free = shrink(run_pair(pair))
-    fitted = shrink(run_pair(magnification(pulled, small, shrink, 1.0)))
-    assert (fitted - 1.2).abs().mean() < 0.3 * (free - 1.2).abs().mean()

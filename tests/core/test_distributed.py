@@ -17,10 +17,10 @@ sys.path.append(str(Path(__file__).parent))
 from toy_training import QUICK, Toy, rows, weights
 
 from dln.core.errors import Interrupted
+from dln.core.training.accelerator import create_accelerator
 from dln.core.training.events import Event, Saved, silent
 from dln.core.training.fit import fit
 from dln.core.training.run import Run
-from dln.core.training.train import create_accelerator
 
 SETTINGS = replace(QUICK, evaluate_every=10, accumulate=2)
 

@@ -38,10 +38,10 @@ from dln.core.training.events import (
     Stepped,
     silent,
 )
-from dln.core.training.fit import FitSettings, fit
+from dln.core.training.fit import fit
 from dln.core.training.muon import Muon, orthogonal
 from dln.core.training.run import Run, to_toml
-from dln.core.training.settings import rate_factor
+from dln.core.training.settings import FitSettings, rate_factor
 from dln.core.training.state import Checkpoints, load_optimizer_tensors, optimizer_tensors
 from dln.core.training.stop import StopSignals
 
@@ -215,7 +215,7 @@ def test_bf16_trains(new_run: Callable[..., Run], accelerator: Accelerator):
 
 
 def test_a_contact_sheet(new_run: Callable[..., Run], accelerator: Accelerator):
-    from dln.core.clip import Clip
+    from dln.core.media.clip import Clip
 
     class Shown(Toy):
         def evaluate(self) -> Any:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dln.core.clip import Clip, write_clip
 from dln.core.data.folder import Folder, check
 from dln.core.data.listing import read_listing
 from dln.core.errors import UsageError
+from dln.core.media.clip import Clip, write_clip
 
 RNG = np.random.default_rng(0)
 COLOURS = {"red": (210, 40, 30), "green": (30, 180, 60), "blue": (40, 60, 220)}

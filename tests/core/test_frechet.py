@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from dln.core.clip import Clip
 from dln.core.data.menagerie import draw_story, render
 from dln.core.data.menagerie.source import Menagerie
 from dln.core.errors import UsageError
+from dln.core.media.clip import Clip
 from dln.core.metrics.frechet import (
     I3D,
     discrepancies,
-    features,
     few_samples,
     frechet_distance,
     halves,
-    i3d_features,
     kernel_distance,
 )
 from dln.core.metrics.likeness import Likeness
@@ -188,13 +186,13 @@ def film(seed: int, frames: int = 33, size: int = 64, **fixed: str) -> Clip:
 
 
 def test_features_are_what_the_heads_read():
-    model = load_model("recognizer").model
+    model: Any = load_model("recognizer").model
     clips = [film(n, size=size) for n, size in enumerate((64, 32, 64))]
-    found = features(clips)
-    assert (found.shape, found.dtype) == ((3, 3 * 160), np.float64)
-    np.testing.assert_allclose(found[1:2], features(clips[1:2]), rtol=1e-3, atol=1e-4)
-    assert model.names(torch.from_numpy(found).float()) == model.recognize(clips)  # pyright: ignore
-    assert features([]).shape == (0, 480)
+    found = model.features(clips)
+    assert found.shape == (3, 3 * 160)
+    torch.testing.assert_close(found[1:2], model.features(clips[1:2]), rtol=1e-3, atol=1e-4)
+    assert model.names(found) == model.recognize(clips)
+    assert model.features([]).shape == (0, 480)
 
 
 def test_features_are_the_numbers_of_the_layers():
@@ -247,20 +245,20 @@ def scripted(folder: Path, module: torch.nn.Module) -> Path:
 
 def test_i3d_is_called_as_the_protocol_says(tmp_path):
     clips = [film(n) for n in range(3)]
-    found = i3d_features(scripted(tmp_path, Detector()), clips)
+    found = I3D(scripted(tmp_path, Detector()))(clips)
     assert (found.shape, found.dtype) == ((3, 6), np.float64)
     expected = [[*clip.frames[0].mean((0, 1)), *clip.frames[15].mean((0, 1))] for clip in clips]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    shorter = i3d_features(scripted(tmp_path, Detector()), clips, frames=10)
+    shorter = I3D(scripted(tmp_path, Detector()))(clips, frames=10)
     np.testing.assert_allclose(shorter[1, 3:], clips[1].frames[9].mean((0, 1)), rtol=1e-5)
 
 
 def test_i3d_refuses_what_it_cannot_take(tmp_path):
     path = scripted(tmp_path, Detector())
     with pytest.raises(UsageError, match="12 frames is too short for I3D on 16"):
-        i3d_features(path, [film(0, frames=12)])
+        I3D(path)([film(0, frames=12)])
     with pytest.raises(UsageError, match="10 frames or more, not 9"):
-        i3d_features(path, [film(0)], frames=9)
+        I3D(path)([film(0)], frames=9)
     (tmp_path / "text.pt").write_text("no model")
     torch.save({"weights": torch.zeros(2)}, tmp_path / "weights.pt")
     for name, words in (("none.pt", "no file"), ("text.pt", "no TorchScript"),
@@ -270,7 +268,7 @@ def test_i3d_refuses_what_it_cannot_take(tmp_path):
     with pytest.raises(UsageError, match="takes no rescale, resize, return_features"):
         I3D(scripted(tmp_path, Other()))
     with pytest.raises(UsageError, match="no row of features"):
-        i3d_features(scripted(tmp_path, Flat()), [film(0)])
+        I3D(scripted(tmp_path, Flat()))([film(0)])
 
 
 def likeness_of(clips: list[Clip], i3d: Path | None = None, held_out: bool | None = None) -> dict:

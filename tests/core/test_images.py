@@ -12,9 +12,9 @@ from dln.core.data.images import Digits, ImageFolder, Middles, is_image_folder, 
 from dln.core.errors import UsageError
 from dln.core.models.package import load_model
 from dln.core.models.registry import MODELS, load
+from dln.core.runs.train import train
 from dln.core.text.vocabulary import Vocabulary
 from dln.core.training.options import TrainOptions
-from dln.core.training.train import train
 
 COUNTS = {  # torchvision 0.2x and timm 1.0
     ("resnet", "resnet18"): 11_689_512,

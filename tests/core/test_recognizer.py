@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from dln.core.clip import Clip
 from dln.core.data import open_source
 from dln.core.data.menagerie import ACTIONS, ACTORS, HELD_OUT, SCENES, SPEEDS, draw_story, render
 from dln.core.errors import UsageError
-from dln.core.models.graph import TorchEngine
+from dln.core.media.clip import Clip
+from dln.core.models.engine import TorchEngine
 from dln.core.models.package import load_model, save_model
 from dln.core.models.recognizer import (
     HEADS,
@@ -28,7 +28,7 @@ from dln.core.models.recognizer.training import RecognizerObjective, RecognizerS
 from dln.core.models.registry import MODELS
 from dln.core.text.vocabulary import Vocabulary
 from dln.core.training.events import silent
-from dln.core.training.train import TrainOptions
+from dln.core.training.options import TrainOptions
 
 TOY = Config(image_size=32, width=24, trunk=(8, 8, 8))
 WORDS = Vocabulary(["lion", "drinking"])

@@ -20,24 +20,17 @@ from toy_training import QUICK, Toy, weights
 from dln.core.data import open_source
 from dln.core.errors import Interrupted, UsageError
 from dln.core.models.registry import MODELS, load
+from dln.core.runs.train import flattened
 from dln.core.text.vocabulary import Vocabulary
 from dln.core.training import history as history_module
 from dln.core.training.batches import Batches
 from dln.core.training.events import silent
-from dln.core.training.fit import FitSettings, fit
+from dln.core.training.fit import fit
 from dln.core.training.history import History
 from dln.core.training.options import TrainOptions
 from dln.core.training.run import Run
-from dln.core.training.sharpness import (
-    Mesa,
-    Saf,
-    Sharpness,
-    as_text,
-    ascended,
-    parse,
-    trajectory,
-)
-from dln.core.training.train import flattened
+from dln.core.training.settings import FitSettings
+from dln.core.training.sharpness import Mesa, Saf, Sharpness, as_text, ascended, parse, trajectory
 
 SCRIPT = str(Path(__file__).with_name("toy_classes.py"))
 PLAIN = Sharpness()

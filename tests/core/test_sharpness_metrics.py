@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from dln.core.errors import UsageError
-from dln.core.metrics.sharpness import (
+from dln.core.metrics.curvature import (
     Surface,
     filter_direction,
     hutchinson_trace,

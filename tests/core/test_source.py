@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.clip import read_clip
 from dln.core.data import open_source
 from dln.core.data.folder import Folder
 from dln.core.data.menagerie import ACTORS, HELD_OUT, draw_story
 from dln.core.data.menagerie.source import Menagerie
 from dln.core.data.render import render_folder
 from dln.core.errors import UsageError
+from dln.core.media.clip import read_clip
 from dln.core.text.vocabulary import normalise
 
 

@@ -14,12 +14,12 @@ from dln.core.data import open_source
 from dln.core.errors import Interrupted, UsageError
 from dln.core.metrics import minimum
 from dln.core.models.package import load_model
-from dln.core.training import study as study_module
+from dln.core.runs.train import train
+from dln.core.study import study as study_module
+from dln.core.study.report import COLUMNS, NUMBERS, PAGE, PICTURE, cells, write
+from dln.core.study.study import Arm, Comparison, Study, study
 from dln.core.training.options import TrainOptions
 from dln.core.training.sharpness import Sharpness
-from dln.core.training.study import Arm, Request, Study, study
-from dln.core.training.study_report import COLUMNS, NUMBERS, PAGE, PICTURE, cells, write
-from dln.core.training.train import train
 
 ARMS = [
     Arm("sgd", 0, 0.80, 10.0, 0.0, 0.1, 40.0, 1.0),
@@ -45,7 +45,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_rows_by_hand():
-    sgd, saf = Study(Request("resnet", "digits", ("sgd", "saf"), 3), tuple(ARMS)).rows()
+    sgd, saf = Study(Comparison("resnet", "digits", ("sgd", "saf"), 3), tuple(ARMS)).rows()
     assert (sgd.accuracy, sgd.flatter, sgd.step_ratio) == (pytest.approx(0.82), 0, 1.0)
     assert saf.accuracy == pytest.approx(0.84)
     assert saf.accuracy_deviation == pytest.approx(0.04)
@@ -54,7 +54,7 @@ def test_rows_by_hand():
 
 
 def test_a_report_to_read(tmp_path: Path):
-    found = Study(Request("resnet", "digits", ("sgd", "saf"), 3), tuple(ARMS))
+    found = Study(Comparison("resnet", "digits", ("sgd", "saf"), 3), tuple(ARMS))
     assert [path.name for path in write(tmp_path, found)] == [PAGE, PICTURE, NUMBERS]
     page = (tmp_path / PAGE).read_text(encoding="utf-8")
     assert "| saf | 84.00 ± 4.00 % | 33.3 | 2 of 3 | 1 | 1.04 | 2 |" in page
@@ -76,19 +76,19 @@ def test_a_report_to_read(tmp_path: Path):
 )
 def test_what_cannot_be_studied(asked, said):
     with pytest.raises(UsageError, match=said):
-        Request("resnet", "digits", **asked)
+        Comparison("resnet", "digits", **asked)
 
 
 def test_a_generator_has_no_accuracy():
     with pytest.raises(UsageError, match="cogvideo is no classifier"):
-        study(Request("cogvideo", "menagerie", count=2, seeds=1, epochs=1))
+        study(Comparison("cogvideo", "menagerie", count=2, seeds=1, epochs=1))
 
 
 def test_methods_start_alike(images: Path, monkeypatch: pytest.MonkeyPatch):
     """Same first weights and same order: a method that does nothing yet ends where SGD ends."""
     monkeypatch.setattr(study_module, "PROBED", 16)
     settings = Sharpness(start=1, rho=1e-12)
-    asked = Request("resnet", str(images), seeds=1, epochs=2, batch=16, settings=settings)
+    asked = Comparison("resnet", str(images), seeds=1, epochs=2, batch=16, settings=settings)
     told = []
     found = study(asked, lambda *event: told.append(event))
     assert [arm.method for arm in found.arms] == ["sgd", "sam", "saf", "mesa"]
@@ -112,7 +112,7 @@ def test_an_interrupted_study_says_that_it_starts_anew(
 
     monkeypatch.setattr(study_module, "fit", stopped)
     with pytest.raises(Interrupted, match="training 1 of 2; nothing") as found:
-        study(Request("resnet", str(images), ("sgd", "saf"), seeds=1, epochs=1))
+        study(Comparison("resnet", str(images), ("sgd", "saf"), seeds=1, epochs=1))
     assert "--seeds" in str(found.value.hint)
     assert "resume" not in str(found.value.hint)
 

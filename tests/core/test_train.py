@@ -25,12 +25,14 @@ from dln.core.carbon.recorder import Place
 from dln.core.carbon.regions import find
 from dln.core.carbon.sources import open_source
 from dln.core.errors import Interrupted, MissingCapability, UsageError
+from dln.core.runs.build import override, resolve_config
+from dln.core.runs.start import begin_from, joined_vocabulary
+from dln.core.runs.train import train
 from dln.core.text.vocabulary import Vocabulary
+from dln.core.training.accelerator import create_accelerator
 from dln.core.training.events import Event, Finished, Note, Started, silent
-from dln.core.training.options import TrainOptions, override, resolve_config
+from dln.core.training.options import TrainOptions
 from dln.core.training.run import Run
-from dln.core.training.start import begin_from, joined_vocabulary
-from dln.core.training.train import create_accelerator, train
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         for parameter in model.parameters():
             parameter.fill_(1.0)
     found = SimpleNamespace(model=model, sha256="1" * 64)
-    monkeypatch.setattr("dln.core.training.train.open_start", lambda name, model: found)
+    monkeypatch.setattr("dln.core.runs.train.open_start", lambda name, model: found)
     return found
 
 

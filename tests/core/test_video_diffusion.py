@@ -11,10 +11,11 @@ from PIL import Image
 from dln.core.data import open_source
 from dln.core.data.menagerie import draw_story, render
 from dln.core.errors import MissingCapability, UsageError
-from dln.core.generate import Request, generate
+from dln.core.generation.generate import generate
 from dln.core.metrics.alignment import judge
-from dln.core.models.graph import TorchEngine
+from dln.core.models.engine import TorchEngine
 from dln.core.models.package import load_model
+from dln.core.models.request import Request
 from dln.core.models.video_diffusion import Denoiser, Model, sample, stages
 from dln.core.models.video_diffusion.config import PRESETS, Config, UNetConfig, Upsampler
 from dln.core.models.video_diffusion.distillation import DistillationObjective, DistillationStage

@@ -9,10 +9,11 @@ from dln.core.data import open_source
 from dln.core.errors import UsageError
 from dln.core.models.registry import find as model_of
 from dln.core.models.registry import load
+from dln.core.runs.build import override
+from dln.core.runs.work import flop_per_sample, work
 from dln.core.text.vocabulary import Vocabulary
-from dln.core.training.options import TrainOptions, override
+from dln.core.training.options import TrainOptions
 from dln.core.training.stage import Player, Stage
-from dln.core.training.work import flop_per_sample, work
 
 SOURCE = open_source("menagerie", count=6)
 

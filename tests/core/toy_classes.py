@@ -14,12 +14,13 @@ import torch._dynamo
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from dln.core.training.accelerator import create_accelerator
 from dln.core.training.events import Event, Started, silent
-from dln.core.training.fit import FitSettings, fit
+from dln.core.training.fit import fit
 from dln.core.training.run import Run
+from dln.core.training.settings import FitSettings
 from dln.core.training.sharpness import Sharpness
 from dln.core.training.stage import Player, Stage
-from dln.core.training.train import create_accelerator
 
 HEADS = (3, 4)
 SAF = Sharpness("saf", start=1, lag=2)

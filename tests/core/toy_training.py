@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from dln.core.training import state
 from dln.core.training.events import Event, Started
-from dln.core.training.fit import FitSettings, fit
+from dln.core.training.fit import fit
 from dln.core.training.run import Run
+from dln.core.training.settings import FitSettings
 from dln.core.training.stage import Player, Stage
 
 

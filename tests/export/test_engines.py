@@ -15,11 +15,12 @@ from torch import Tensor
 sys.path.append(str(Path(__file__).parent))
 from toy_export import NAMES, Apply, exported, graph, loaded
 
-from dln.core import generate
 from dln.core.errors import DlnError, MissingCapability, UsageError
-from dln.core.generate import Request
+from dln.core.models import engine as engine_module
 from dln.core.models.cogvideo import sample
-from dln.core.models.graph import TorchEngine, flatten
+from dln.core.models.engine import TorchEngine
+from dln.core.models.graph import flatten
+from dln.core.models.request import Request
 from dln.export import engines
 from dln.export.engines import OnnxEngine, engine_name, onnx_engine, pick_providers, trt_engine
 from dln.export.onnx import write_onnx
@@ -259,7 +260,7 @@ def test_which_providers_are_asked_for(monkeypatch):
 def on_broken_cuda(monkeypatch, tmp_path, device: str) -> OnnxEngine:
     """CUDA is asked for, and a session as it is without CUDA's libraries is obtained."""
     write_onnx(graph(Apply(lambda x: 2 * x + 1)), tmp_path / "step.onnx")
-    monkeypatch.setattr(generate, "pick_device", lambda device: "cuda")
+    monkeypatch.setattr(engine_module, "pick_device", lambda device: "cuda")
     runtime = require_onnxruntime()
     session = runtime.InferenceSession
     monkeypatch.setattr(runtime, "get_available_providers", lambda: [CUDA, CPU])

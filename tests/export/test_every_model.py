@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dln.core.data import open_source
-from dln.core.models.graph import TorchEngine
+from dln.core.models.engine import TorchEngine
 from dln.core.models.registry import MODELS, load
 from dln.core.text.vocabulary import Vocabulary
 from dln.export.engines import OnnxEngine

@@ -18,7 +18,8 @@ from torch import Tensor
 sys.path.append(str(Path(__file__).parent))
 from toy_export import exported, loaded
 
-from dln.core.models.graph import TorchEngine, flatten
+from dln.core.models.engine import TorchEngine
+from dln.core.models.graph import flatten
 from dln.export.parity import example
 
 SCRIPT = Path(__file__).with_name("run_graph.mjs")

@@ -21,7 +21,8 @@ from toy_export import NAMES, TOY, Apply, Pair, build, exported, graph
 
 from dln.core.errors import DlnError
 from dln.core.files import sha256_file
-from dln.core.models.graph import Graph, Range, TorchEngine, flatten
+from dln.core.models.engine import TorchEngine
+from dln.core.models.graph import Graph, Range, flatten
 from dln.export import onnx as module
 from dln.export.onnx import OPSET, dtypes_found, frozen_axes, tracing_sizes, write_onnx
 from dln.export.parity import example

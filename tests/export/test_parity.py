@@ -17,8 +17,9 @@ from torch import Tensor, nn
 sys.path.append(str(Path(__file__).parent))
 from toy_export import Apply, Pair, graph, loaded
 
-from dln.core.clip import Clip
-from dln.core.models.graph import Graph, Range, TorchEngine
+from dln.core.media.clip import Clip
+from dln.core.models.engine import TorchEngine
+from dln.core.models.graph import Graph, Range
 from dln.export.engines import OnnxEngine
 from dln.export.onnx import tracing_sizes, write_onnx
 from dln.export.parity import (

@@ -14,7 +14,8 @@ sys.path.append(str(Path(__file__).parent))
 from toy_export import Pair, graph, loaded, model_of
 
 from dln.core.errors import DlnError
-from dln.core.models.graph import TorchEngine, flatten
+from dln.core.models.engine import TorchEngine
+from dln.core.models.graph import flatten
 from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import OnnxEngine
 from dln.export.manifest import read_manifest

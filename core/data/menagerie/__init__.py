@@ -7,17 +7,7 @@ English or in Russian, and `describe` reads such a caption back.
 from .captions import caption, vocabulary
 from .lexicon import describe
 from .render import backdrop, render
-from .world import (
-    ACTIONS,
-    ACTORS,
-    CLIP_SECONDS,
-    HELD_OUT,
-    NAMES,
-    SCENES,
-    SPEEDS,
-    Story,
-    draw_story,
-)
+from .world import ACTIONS, ACTORS, CLIP_SECONDS, HELD_OUT, NAMES, SCENES, SPEEDS, Story, draw_story
 
 __all__ = [
     "ACTIONS",

@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...clip import Clip
 from ...errors import UsageError
-from ...generate import Request, picture
-from ..graph import Engine, TorchEngine
+from ...media.clip import Clip
+from ...media.picture import picture
+from ...progress import OnProgress
+from ..engine import Engine, TorchEngine
 from ..layers.pixels import to_frames, to_pixels
+from ..request import Request
 from . import masks
 from .cache import Windows
 from .config import Config
@@ -28,8 +30,6 @@ from .prompt import encode_texts
 
 if TYPE_CHECKING:
     from . import Model
-
-OnProgress = Callable[[int, int, str], None]
 
 
 ITSELF = torch.zeros(1, 1)  # what a single new token sees of itself

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...clip import Clip
 from ...data import Source
+from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.pixels import to_frames
@@ -19,7 +19,7 @@ from .tokenizer import ImageTokenizer
 from .windows import FRAMES_PER_CLIP, frames_table
 
 if TYPE_CHECKING:
-    from ...training.train import TrainOptions
+    from ...training.options import TrainOptions
     from . import Model
 
 HELD_BACK = 0.02  # share of the clips that measure instead of teach

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...clip import Clip
 from ...data import Source
+from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
@@ -28,7 +28,7 @@ from .transformer import Backbone, Channel, clip_logits
 from .windows import STEP, codes_table, cut_windows
 
 if TYPE_CHECKING:
-    from ...training.train import TrainOptions
+    from ...training.options import TrainOptions
     from . import Model
 
 LEARNING_RATE = 2e-3

@@ -128,15 +128,6 @@ def text_positions(seen: Tensor) -> Tensor:
     return (seen.long().cumsum(-1) - 1).clamp(min=0)
 
 
-def image_logits(backbone: Backbone, text: Tensor, seen: Tensor, codes: Tensor) -> Tensor:
-    """One frame from text, all positions at once.
-
-    text: (B, S) rows of the embedding table, seen: (B, S) 0 for padding, codes: (B, N) input
-    tokens (shifted) -> (B, N, codes).
-    """
-    return clip_logits(backbone, None, text, seen, codes.unsqueeze(1), None)[:, 0]
-
-
 def clip_logits(
     backbone: Backbone,
     channel: Channel | None,

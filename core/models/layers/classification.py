@@ -21,8 +21,8 @@ from ...training.stage import Player, Stage
 from ..graph import Graph, Range, Value
 
 if TYPE_CHECKING:
-    from ...clip import Clip
     from ...data import Source
+    from ...media.clip import Clip
     from ...text.vocabulary import Vocabulary
     from ...training.options import TrainOptions
 

@@ -20,10 +20,10 @@ from .config import HEADS, PRESETS, Config
 from .network import Network
 
 if TYPE_CHECKING:
-    from ...clip import Clip
     from ...data import Source
+    from ...media.clip import Clip
+    from ...training.options import TrainOptions
     from ...training.stage import Stage
-    from ...training.train import TrainOptions
 
 __all__ = ["HEADS", "PRESETS", "Config", "Model", "moment_places", "moments", "sample", "stages"]
 

@@ -20,8 +20,8 @@ from .augment import augment
 from .config import HEADS, STILL, Config
 
 if TYPE_CHECKING:
-    from ...clip import Clip
-    from ...training.train import TrainOptions
+    from ...media.clip import Clip
+    from ...training.options import TrainOptions
     from . import Model
 
 CLIPS = 6000

@@ -14,8 +14,8 @@ from .text import StatesEncoder, WordEncoder
 
 if TYPE_CHECKING:
     from ...data import Source
+    from ...training.options import TrainOptions
     from ...training.stage import Stage
-    from ...training.train import TrainOptions
 
 __all__ = ["PRESETS", "Config", "Model", "sample", "seams", "stages"]
 

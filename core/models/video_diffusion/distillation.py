@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from ...clip import Clip
 from ...data import Source
+from ...media.clip import Clip
 from ...training.events import Note, OnEvent
 from ...training.stage import Player
 from .graphs import guided
@@ -23,7 +23,7 @@ from .schedule import alpha_sigma, cosine_log_snr, ddim_step, noised, spread, x_
 from .training import DiffusionObjective, DiffusionStage, centred
 
 if TYPE_CHECKING:
-    from ...training.train import TrainOptions
+    from ...training.options import TrainOptions
     from . import Denoiser, Model
 
 ROUNDS = 2

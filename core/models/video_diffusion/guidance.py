@@ -43,19 +43,3 @@ def reconstruction(denoise: Pulled, known: Tensor, given: Tensor, weight: float)
         return torch.where(fixed, known, pulled)
 
     return guided
-
-
-def magnification(
-    denoise: Pulled, small: Tensor, shrink: Callable[[Tensor], Tensor], weight: float
-) -> Denoise:
-    """Spatial super-resolution without a network for it: the whole x is pulled to where
-    shrink(x) is `small` (equation 8)."""
-
-    def missed(x: Tensor) -> Tensor:
-        return (small.to(x) - shrink(x)).square().sum()
-
-    def guided(z: Tensor, log_snr: float) -> Tensor:
-        x, gradient = denoise(z, log_snr, missed)
-        return x - 0.5 * weight * alpha_sigma(log_snr)[0] * gradient
-
-    return guided

@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...clip import Clip
 from ...errors import MissingCapability, UsageError
-from ...generate import Request, picture
-from ..graph import Engine, TorchEngine
+from ...media.clip import Clip
+from ...media.picture import picture
+from ...progress import OnProgress
+from ..engine import Engine, TorchEngine
 from ..layers.pixels import to_frames, to_pixels
+from ..request import Request
 from .guidance import reconstruction, replacement
 from .samplers import Denoise, Noise, ddim, dpm_solver, log_snrs
 from .schedule import cosine_log_snr, noised
@@ -29,7 +31,6 @@ from .windows import shrunk
 if TYPE_CHECKING:
     from . import Model
 
-OnProgress = Callable[[int, int, str], None]
 STEPS = 12  # of the base where it has no distilled twin
 AUGMENTATION = 0.05  # the time at which noise is laid over the given frames
 
@@ -101,13 +102,13 @@ class Loop:
         times = log_snrs(config.upsample_steps, config.upsample.shift)
         return dpm_solver(denoise, self.noise(*shape), times, self.noise_like(*shape))
 
-    def runner(self, graph: str, **inputs: Tensor) -> Run:
-        return Run(self.engine, graph, inputs)
+    def runner(self, graph: str, **inputs: Tensor) -> Evaluation:
+        return Evaluation(self.engine, graph, inputs)
 
     def noise_like(self, *shape: int) -> Noise:
         return partial(self.noise, *shape)
 
-    def seen(self, run: Run) -> Denoise:
+    def seen(self, run: Evaluation) -> Denoise:
         """A step of a graph as the samplers call it, with its range of pixels kept."""
 
         def denoise(z: Tensor, log_snr: float) -> Tensor:
@@ -117,7 +118,7 @@ class Loop:
 
         return denoise
 
-    def around(self, run: Run, known: Known) -> Denoise:
+    def around(self, run: Evaluation, known: Known) -> Denoise:
         """A step that keeps the known frames and fits the others to them."""
         weight = self.model.config.reconstruction if self.weight is None else self.weight
         if weight == 0:
@@ -133,7 +134,7 @@ class Loop:
 
 
 @dataclass(frozen=True)
-class Run:
+class Evaluation:
     """One graph with everything but the noisy frames."""
 
     engine: Engine

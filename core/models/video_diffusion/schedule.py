@@ -73,20 +73,8 @@ def x_from(target: str, z: Tensor, found: Tensor, log_snr: Tensor) -> Tensor:
     return (x_from_v if target == "v" else x_from_eps)(z, found, log_snr)
 
 
-def eps_from_x(z: Tensor, x: Tensor, log_snr: Tensor) -> Tensor:
-    """The noise in z."""
-    alpha, sigma = alpha_sigma(log_snr)
-    return (z - alpha * x) / sigma
-
-
 def ddim_step(z: Tensor, x: Tensor, now: Pair, then: Pair) -> Tensor:
     """From z to where the probability flow would carry it if x stayed what it sees (2010.02502,
     equation 12 without noise). now, then: alpha and sigma."""
     (a, s), (a_then, s_then) = now, then
     return a_then * x + s_then / s * (z - a * x)
-
-
-def eps_from_v(z: Tensor, v: Tensor, log_snr: Tensor) -> Tensor:
-    """The noise in z."""
-    alpha, sigma = alpha_sigma(log_snr)
-    return sigma * z + alpha * v

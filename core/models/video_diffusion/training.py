@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...clip import Clip
 from ...data import Source
+from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
@@ -23,7 +23,7 @@ from .text import encode_captions
 from .windows import shrunk, strips_table, told
 
 if TYPE_CHECKING:
-    from ...training.train import TrainOptions
+    from ...training.options import TrainOptions
     from . import Denoiser, Model
 
 LEARNING_RATE = 2e-3

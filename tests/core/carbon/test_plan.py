@@ -53,9 +53,6 @@ def test_when_a_run_goes():
     made = plan(Job(2 * HOUR, 4 * HOUR))
     goes = [made.running(START + hours * HOUR) for hours in range(8)]
     assert goes == [False, True, False, False, False, True, True, True]
-    assert made.next_change(START) == START + HOUR
-    assert made.next_change(START + 2 * HOUR) == START + 5 * HOUR
-    assert made.next_change(START + 5 * HOUR) is None
 
 
 def test_lines_that_start_it():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,23 +12,23 @@ from typing import Any
 import torch
 
 from ..errors import Interrupted, UsageError, closest
-from .events import Evaluated, Event, Stepped, silent
-from .fit import fit
-from .options import TrainOptions, override
-from .run import Run
-from .settings import FitSettings
-from .sharpness import METHODS, Sharpness
-from .stage import Stage
+from ..progress import OnProgress
+from ..runs.build import override
+from ..training.events import Evaluated, Event, Stepped, silent
+from ..training.fit import fit
+from ..training.options import TrainOptions
+from ..training.run import Run
+from ..training.settings import FitSettings
+from ..training.sharpness import METHODS, Sharpness
+from ..training.stage import Stage
 
 BASE = "sgd"  # what `METHODS` call none
 PROBED = 512  # samples whose loss surface is looked at
 HORIZON = 5.0  # epochs over which MESA averages, unless its decay is given
 
-OnProgress = Callable[[int, int, str], None]
-
 
 @dataclass(frozen=True)
-class Request:
+class Comparison:
     """What to compare: every method once for each seed.
 
     count: samples of the data set, None for all. lr None: the stage's own.
@@ -90,7 +89,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Study:
-    request: Request
+    request: Comparison
     arms: tuple[Arm, ...]
 
     def rows(self) -> list[Row]:
@@ -120,7 +119,7 @@ class Study:
         }
 
 
-def study(request: Request, on_progress: OnProgress | None = None) -> Study:
+def study(request: Comparison, on_progress: OnProgress | None = None) -> Study:
     """Train every method with every seed, one after the other.
 
     Gradients are not clipped and the weights not averaged: what flattens is the method alone.
@@ -129,7 +128,7 @@ def study(request: Request, on_progress: OnProgress | None = None) -> Study:
     from accelerate import Accelerator
 
     from ..data import open_source
-    from .allocator import keep_freed_memory
+    from ..training.allocator import keep_freed_memory
 
     keep_freed_memory()
     report = on_progress or (lambda done, total, what: None)
@@ -152,7 +151,7 @@ def study(request: Request, on_progress: OnProgress | None = None) -> Study:
 
 
 def _arm(
-    request: Request, source: Any, method: str, seed: int, folder: Path, accelerator: Any
+    request: Comparison, source: Any, method: str, seed: int, folder: Path, accelerator: Any
 ) -> Arm:
     stage = _stage(request, source, seed)
     stage.prepare(folder / "cache", silent)
@@ -182,7 +181,7 @@ def _arm(
     )
 
 
-def _stage(request: Request, source: Any, seed: int) -> Stage:
+def _stage(request: Comparison, source: Any, seed: int) -> Stage:
     """The model's one stage from the seed's weights. UsageError where it has several, or no
     accuracy to compare."""
     from ..models.registry import find, load
@@ -205,8 +204,8 @@ def _stage(request: Request, source: Any, seed: int) -> Stage:
 
 def surface_metrics(stage: Stage, device: torch.device | str = "cpu") -> dict[str, float]:
     """Loss, largest eigenvalue and SAM's sharpness on the first samples of the training set."""
+    from ..metrics.curvature import sam_sharpness, top_eigenvalues
     from ..metrics.minimum import surface_of
-    from ..metrics.sharpness import sam_sharpness, top_eigenvalues
 
     surface = surface_of(stage, PROBED, device)
     return {

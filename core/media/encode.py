@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PIL import Image
 
-from .errors import UsageError
-from .files import disk_errors, fsync_path
+from ..errors import UsageError
+from ..files import disk_errors, fsync_path
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from .clip import Clip
-from .data.menagerie import describe
-from .errors import UsageError
-from .generate import OnProgress, Request, Result, generate
-from .metrics.judge import JUDGED, load_judge
-from .models.package import Loaded
+from ..data.menagerie import describe
+from ..errors import UsageError
+from ..media.clip import Clip
+from ..models.package import Loaded
+from ..models.recognizer.judge import JUDGED, load_judge
+from ..models.request import Request
+from ..progress import OnProgress
+from .generate import Generated, generate
 
 if TYPE_CHECKING:
-    from .models.graph import Engine
+    from ..models.engine import Engine
 
 Score = Callable[[Clip], float]
 
@@ -35,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Best(Result):
+class Best(Generated):
     """The winner's clip and receipt, the seconds of all candidates, and who took part."""
 
     candidates: list[Candidate] = field(default_factory=list)

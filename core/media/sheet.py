@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..errors import UsageError
 from .containers import truncation
-from .errors import UsageError
 
 if TYPE_CHECKING:
     from .clip import Clip

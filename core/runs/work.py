@@ -11,8 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..data import open_source
 from ..models.registry import find, load
 from ..text.vocabulary import Vocabulary
-from .options import TrainOptions, override, resolve_config, with_defaults
-from .stage import Stage, turn
+from ..training.options import TrainOptions, with_defaults
+from ..training.stage import Stage, turn
+from .build import override, resolve_config
 from .train import adjust
 
 

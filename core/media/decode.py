@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ..errors import UsageError
 from .containers import truncation
-from .errors import UsageError
 
 if TYPE_CHECKING:
     from av import VideoFrame

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .clip import compare, read_clip, roundtrip
-from .errors import DlnError, MissingCapability, UsageError
-from .receipt import SCHEMA, make_receipt, read_receipt
+from ..errors import DlnError, MissingCapability, UsageError
+from ..media.clip import compare, read_clip, roundtrip
+from ..media.receipt import SCHEMA, make_receipt, read_receipt
 
 if TYPE_CHECKING:
-    from .clip import Clip
-    from .generate import Request
-    from .models.graph import Engine
-    from .models.package import Loaded
+    from ..media.clip import Clip
+    from ..models.engine import Engine
+    from ..models.package import Loaded
+    from ..models.request import Request
 
 
 OpenEngine = Callable[[str, "Loaded", str], "Engine"]
@@ -65,7 +65,7 @@ def verify(
 
 def request_of(receipt: dict[str, Any], path: Path) -> "Request":
     """What was asked for. UsageError for a receipt of another schema or with unknown settings."""
-    from .generate import Request
+    from ..models.request import Request
 
     if receipt.get("schema") != SCHEMA:
         raise UsageError(f"{path} has a receipt of the kind {receipt.get('schema')!r}; this dln "
@@ -83,7 +83,7 @@ def request_of(receipt: dict[str, Any], path: Path) -> "Request":
 
 def weights_of(receipt: dict[str, Any], model: str | None) -> "Loaded":
     """The very weights that made the clip. MissingCapability where they are not here."""
-    from .models.package import load_model
+    from ..models.package import load_model
 
     name, wanted = model or receipt["model"], receipt["weights_sha256"]
     hint = "Say where they lie with --model RUN or --model FILE."

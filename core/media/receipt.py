@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
+from ..files import sha256_file
 from .containers import truncation
-from .errors import UsageError
-from .files import sha256_file
 
 __all__ = ["SCHEMA", "make_receipt", "read_receipt", "sha256_file"]
 

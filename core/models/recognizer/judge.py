@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from ..models.package import Loaded, load_model
+from ..package import Loaded, load_model
 
 JUDGED = ("actor", "action", "scene")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UsageError
 from .decode import Probe, examine, probe, read_all, read_frames
 from .encode import encode
-from .errors import UsageError
 from .sheet import contact_sheet, read_sheet
 
 __all__ = [

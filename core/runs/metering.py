@@ -7,8 +7,8 @@ from pathlib import Path
 from ..carbon.emissions import NAME, Emissions
 from ..carbon.recorder import Place, Recorder
 from ..errors import UsageError
-from .events import Event, Note, OnEvent, Saved, Started
-from .pace import Pace
+from ..training.events import Event, Note, OnEvent, Saved, Started
+from ..training.pace import Pace
 
 
 class Metering:

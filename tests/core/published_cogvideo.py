@@ -8,9 +8,8 @@ attention), `third_layernorm` (after it), `post_attention_layernorm` (before the
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
-
-from ...errors import UsageError
 
 _LAYER = {
     "input_layernorm": "norm1",
@@ -41,7 +40,7 @@ def backbone_state(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
             number, part, kind = match.groups()
             state[f"layers.{number}.{_LAYER[part]}.{kind}"] = tensor
     if not state:
-        raise UsageError("this file holds no tensor named as in the published CogVideo checkpoints")
+        raise ValueError("no tensor is named as in the published CogVideo checkpoints")
     return state
 
 
@@ -59,8 +58,7 @@ def channel_state(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
             part = "qkv" if match[1] == "query_key_value" else "dense"
             state[f"attention.{match[2]}.{part}.{match[3]}"] = tensor
     if not mix:
-        raise UsageError("this file holds no second attention channel of CogVideo")
-    import torch
+        raise ValueError("there is no second attention channel of CogVideo")
 
     state["mix"] = torch.stack([mix[number] for number in sorted(mix)])
     return state

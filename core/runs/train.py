@@ -1,9 +1,7 @@
 """From a model's name and options to a trained run: stages in order, then packaged weights."""
 
-import os
 import platform
 from dataclasses import replace
-from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,27 +9,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..carbon.recorder import Place
-from ..errors import Interrupted, MissingCapability, UsageError, closest
-from .allocator import keep_freed_memory
-from .batches import step_seed
-from .events import Note, OnEvent, silent
-from .fit import FitSettings, fit
+from ..errors import Interrupted, UsageError, closest
+from ..training.accelerator import create_accelerator, default_precision
+from ..training.batches import step_seed
+from ..training.events import Note, OnEvent, silent
+from ..training.fit import fit
+from ..training.options import TrainOptions, plain, recipe, with_defaults, with_stored
+from ..training.pace import Pace
+from ..training.run import Run
+from ..training.settings import FitSettings
+from ..training.sharpness import Sharpness, parse
+from ..training.stage import Stage
+from ..training.state import Checkpoints
+from .build import override, resolve_config
 from .metering import Metering
-from .options import (
-    TrainOptions,
-    override,
-    plain,
-    recipe,
-    resolve_config,
-    with_defaults,
-    with_stored,
-)
-from .pace import Pace
-from .run import Run
-from .sharpness import Sharpness, parse
-from .stage import Stage
 from .start import begin_from, joined_vocabulary, open_start
-from .state import Checkpoints
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -178,51 +170,6 @@ def _open_run(
     run.config |= table
     run.write_config()
     return run
-
-
-def create_accelerator(device: str) -> "Accelerator":
-    """The processes of `accelerate launch` or torchrun, or this one, on auto, cpu or cuda[:n]."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
-
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdigit())):
-        raise UsageError(f"device is auto, cpu, cuda or cuda:n, not {device!r}")
-    if kind == "cuda":
-        _require_cuda(int(number or 0))
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if number and launched > 1:
-        raise UsageError(f"several processes share out the devices: --device cuda, not {device}")
-    if number:
-        os.environ["ACCELERATE_TORCH_DEVICE"] = device
-        torch.cuda.set_device(int(number))
-    accelerator = Accelerator(
-        cpu=kind == "cpu" or not torch.accelerator.is_available(),
-        mixed_precision="no",
-        kwargs_handlers=[
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-            InitProcessGroupKwargs(timeout=timedelta(hours=6)),
-        ],
-    )
-    if accelerator.num_processes != launched:
-        raise UsageError(f"{launched} processes were launched that cannot train together here")
-    if accelerator.device.type == "cpu":
-        keep_freed_memory()
-    return accelerator
-
-
-def _require_cuda(number: int) -> None:
-    count = torch.cuda.device_count()
-    if number >= count:
-        there = f"only {count} CUDA devices are here" if count else "no CUDA device is here"
-        raise MissingCapability(there, hint="dln doctor says why; --device cpu always works")
-
-
-def default_precision(device: torch.device) -> str:
-    """bf16 where the device computes in it, else fp32."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bf16" if device.type == "cpu" and fast() else "fp32"
 
 
 def adjust(stages: list[Stage], options: TrainOptions) -> None:
