@@ -113,8 +113,7 @@ def evaluate(
             raise UsageError("--out draws a slice of the loss, or quality against several --steps.",
                              "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
         check_places([out], force)
-    wish = {"guidance": guidance, "temperature": temperature, "reconstruction": reconstruction}
-    settings = given(wish)
+    settings = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
     if metrics is Metrics.coherence:
         if best_of > 1 or i3d:
             raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
@@ -124,7 +123,7 @@ def evaluate(
     else:
         from dln.core.metrics.alignment import evaluate as alignment
 
-        settings |= given({"frames": frames})
+        settings |= given(frames=frames)
         measure = partial(alignment, i3d=i3d, best_of=best_of)
     from dln.core.models.package import load_model
 
@@ -133,7 +132,7 @@ def evaluate(
     measure = partial(measure, loaded, count=count, seed=seed, device=device, engine=runner)
     found: dict[int | None, dict[str, Any]] = {}
     for few in tried or [None]:
-        chosen = settings | given({"steps": few})
+        chosen = settings | given(steps=few)
         found[few] = {}
         for pairs in PAIRS[held_out]:
             with progress() as report:
@@ -142,7 +141,7 @@ def evaluate(
     if len(tried) > 1:
         return against_steps(model, asked, found, out)
     few = tried[0] if tried else None
-    asked["settings"] = settings | given({"steps": few})
+    asked["settings"] = settings | given(steps=few)
     return summary(model, asked, found[few])
 
 

@@ -59,7 +59,7 @@ def evaluate(
     likeness = Likeness(i3d, pick_device(device) if i3d else "cpu")
     for number, prompt in enumerate(draw_prompts(count, seed, held_out)):
         began = time.perf_counter()
-        request = Request(prompt, seed=number, **(settings or {}))
+        request = Request.of(prompt, number, settings or {})
         options: Any = {"engine": engine, "device": device}
         if best_of > 1:
             clip = generate_best(loaded, request, best_of, **options).clip

@@ -36,7 +36,7 @@ def coherence(
     sides of a seam over that between all other neighbours. Clips, prompts, settings and held_out as
     in `alignment.evaluate`. UsageError for a model whose clips have no seams at that length.
     """
-    places = getattr(load(loaded.spec), "seams", lambda *_: [])(loaded.model, frames)
+    places = load(loaded.spec).seams(loaded.model, frames)
     if not places or frames < 2 * ENDS:
         raise UsageError(
             f"{loaded.spec.name} makes {frames} frames in one piece: nothing meets there",
@@ -45,7 +45,7 @@ def coherence(
     same: dict[str, list[bool]] = {head: [] for head in HEADS}
     at_seams, inside = [], []
     for number, prompt in enumerate(draw_prompts(count, seed, held_out)):
-        request = Request(prompt, seed=number, frames=frames, **(settings or {}))
+        request = Request.of(prompt, number, {"frames": frames, **(settings or {})})
         clip = generate(loaded, request, engine=engine, device=device).clip
         ends = [Clip(part, clip.fps) for part in (clip.frames[:ENDS], clip.frames[-ENDS:])]
         seen = judge(ends)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..data.menagerie.source import Menagerie
 from ..media.clip import Clip
-from ..models.recognizer import moment_places
 from ..models.recognizer.judge import load_judge
+from ..models.recognizer.model import moment_places
 from ..progress import OnProgress
 from .frechet import FEWEST, I3D, PUBLISHED, Estimate, frechet_distance, kernel_distance
 

@@ -68,7 +68,7 @@ def test_best_of(dln, core):
 
 
 def test_native_keeps_the_pixels(dln, core):
-    from dln.core.media.clip import read_clip
+    from dln.core.media.video import read_clip
 
     dln("generate", "lion", "--native", "--out", "native.mp4")
     dln("generate", "lion", "--out", "large.mp4")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from dln.core.errors import UsageError
-from dln.core.media.clip import Clip, write_clip
+from dln.core.media.clip import Clip
 from dln.core.media.receipt import make_receipt
+from dln.core.media.video import write_clip
 
 ROWS, COLUMNS, COLOURS = np.ogrid[:16, :18, :3]
 FRAMES = [20 * t + 9 * ROWS + 3 * COLUMNS * COLOURS for t in range(3)]

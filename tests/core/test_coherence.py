@@ -10,7 +10,8 @@ from dln.core.errors import UsageError
 from dln.core.media.clip import Clip
 from dln.core.metrics import coherence as module
 from dln.core.metrics.coherence import coherence, differences
-from dln.core.models.video_diffusion import PRESETS, seams
+from dln.core.models.video_diffusion.config import PRESETS
+from dln.core.models.video_diffusion.sample import seams
 
 
 def test_differences_by_hand():
