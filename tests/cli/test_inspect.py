@@ -8,21 +8,33 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
+sys.path.append(str(Path(__file__).parents[1] / "export"))
+import toy_export  # pyright: ignore[reportMissingImports]
 
-def test_models_list(dln, core):
+from dln.core.models.registry import MODELS
+
+
+def test_models_list(dln, wordless):
     outcome = dln("models", "list")
     assert "cogvideo" in outcome.out
-    assert "A paper (2022)" in outcome.out
-    assert dln("models", "list", "--quiet").out == "cogvideo\nstylegan-v\nrecognizer\n"
-    entries = dln("models", "list", "--json").json["models"]
-    assert [entry["name"] for entry in entries] == ["cogvideo", "stylegan-v", "recognizer"]
-    assert all(entry["weights"] == "none" for entry in entries)
+    assert "arXiv:2205.15868" in outcome.out
+    assert dln("models", "list", "--quiet").out.splitlines() == list(MODELS)
+    entries = {entry["name"]: entry for entry in dln("models", "list", "--json").json["models"]}
+    assert list(entries) == list(MODELS)
+    assert {entries[name]["weights"] for name in ("cogvideo", "recognizer")} == {"bundled"}
+    assert {entries[name]["weights"] for name in (wordless, "vit")} == {"none"}
+    assert [name for name in entries if not entries[name]["generates"]] == [
+        "recognizer", "resnet", "vit"
+    ]  # fmt: skip
 
 
-def test_models_show(dln, core):
+def test_models_show(dln, wordless):
     shown = dln("models", "show", "cogvideo", "--json").json
-    assert shown["title"] == "The cogvideo model"
-    assert shown["card"] is None
+    assert shown["title"] == MODELS["cogvideo"].title
+    assert shown["prompt"] is True
+    assert shown["card"]["model"] == "cogvideo"
+    bare = dln("models", "show", wordless, "--json").json
+    assert (bare["prompt"], bare["card"], bare["weights_path"]) == (False, None, None)
     assert dln("models", "show", "nothing").code == 2
 
 
@@ -32,7 +44,7 @@ def weights(path: Path, header: object) -> Path:
     return path
 
 
-def test_models_show_reads_the_card(dln, core, monkeypatch, tmp_path):
+def test_models_show_reads_the_card(dln, monkeypatch, tmp_path):
     from dln.cli import models
 
     card = {"seed": 0, "metrics": {"tokenizer": {"psnr": 25.5}}, "widths": [1, 2]}
@@ -49,7 +61,7 @@ def test_models_show_reads_the_card(dln, core, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "header", [{}, {"__metadata__": {"dln": "{"}}, {"__metadata__": {"dln": "{}"}}, []]
 )
-def test_a_damaged_card(dln, core, monkeypatch, tmp_path, header):
+def test_a_damaged_card(dln, monkeypatch, tmp_path, header):
     from dln.cli import models
 
     path = weights(tmp_path / "w.safetensors", header)
@@ -199,10 +211,13 @@ def test_evaluate_the_minimum(dln, core):
     found = dln("evaluate", *flags, "--out", "slice.png", "--json").json
     assert found["metrics"] == core.metrics
     assert (found["slice"], found["count"]) == ("slice.png", 7)
-    assert core.evaluations == [{"count": 7, "seed": 3, "device": "auto"}]
+    (asked,) = core.evaluations
+    assert (asked["count"], asked["seed"]) == (7, 3)
+    assert asked["device"] in ("cpu", "cuda")
     with Image.open("slice.png") as picture:
         assert picture.format == "PNG"
     assert dln("evaluate", *flags, "--out", "slice.png").code == 2
+    assert dln("evaluate", *flags, "--data", "digits").code == 2
     assert "hessian eigenvalue" in dln("evaluate", *flags).out
 
 
@@ -251,3 +266,46 @@ def test_evaluate_on_which_pairs(dln, core, flags, held_out):
     asked = core.evaluations[-1]
     assert asked["best_of"] == 3
     assert (asked["settings"], asked["seed"], asked["count"]) == ({"guidance": 2.0}, 5, 7)
+
+
+def test_evaluate_what_reads_no_prompt(dln, core, wordless):
+    """One pass, since it has no pairs to hold out, against the data of its card or --data."""
+    core.metrics = {"frechet_distance": 2.5}
+    found = dln("evaluate", wordless, "--json")
+    assert (found.json["metrics"], found.json["data"]) == (core.metrics, "menagerie")
+    assert (found.json["notes"], found.err) == ([], "")
+    assert dln("evaluate", wordless, "--data", "digits", "--json").json["data"] == "digits"
+    assert [(asked["held_out"], asked["data"]) for asked in core.evaluations] == [
+        (False, None), (False, "digits")
+    ]  # fmt: skip
+    for flag in ("--held-out", "--seen"):
+        refused = dln("evaluate", wordless, flag)
+        assert refused.code == 2
+        assert "no held-out pairs" in refused.err
+    assert len(core.evaluations) == 2
+
+
+def test_evaluate_in_another_world_says_what_it_leaves_out(dln, core):
+    core.metrics = {"frechet_distance": 2.5}
+    outcome = dln("evaluate", "cogvideo", "--data", "digits", "--json")
+    assert len(core.evaluations) == 1
+    (note,) = outcome.json["notes"]
+    assert "cannot be judged" in note
+    assert f"note: {note}" in outcome.err
+
+
+def test_evaluate_a_file_against_a_folder(dln, folder):
+    """Nothing stands in for anything: the few weights of a toy, and the folder's two clips."""
+    weights = str(toy_export.weights())
+    unknown = dln("evaluate", weights, "-n", "4")
+    assert unknown.code == 2
+    assert "does not say what it was trained on" in unknown.err
+    found = dln("evaluate", weights, "-n", "4", "--data", str(folder), "--json").json
+    assert (found["data"], found["metrics"]["count"]) == (str(folder), 4)
+    assert found["metrics"]["frechet_distance"] is None
+    assert "only 2 clips" in found["metrics"]["warning"]
+    assert found["metrics"]["psnr_db"] > 0
+    assert not [name for name in found["metrics"] if "accuracy" in name]
+    named = dln("evaluate", weights, "-n", "4", "--data", "menagerie", "--seen", "--json").json
+    assert named["metrics"]["frechet_distance"] > 0
+    assert named["metrics"]["actor_accuracy"] is not None
