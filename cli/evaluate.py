@@ -12,7 +12,9 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .generate import Engine, Runner, given
+from .assign import parse_overrides
+from .clips import Engine, Runner
+from .generate import given
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
@@ -68,6 +70,10 @@ def evaluate(
     reconstruction: Annotated[
         float | None, typer.Option(min=0.0, help="As in dln generate.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="As in dln generate (repeatable)."),
+    ] = None,
     best_of: Annotated[int, typer.Option(min=1, help="As in dln generate.")] = 1,
     engine: Annotated[Engine, typer.Option(help="As in dln generate.")] = Engine.torch,
     precision: Annotated[
@@ -121,16 +127,20 @@ def evaluate(
         return minimum(model, count, seed, device, out, force)
     tried = sorted(set(steps or []))
     check_plot(out, force, metrics, tried)
-    wish = {"guidance": guidance, "temperature": temperature, "reconstruction": reconstruction}
+    wish = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
+    wish |= parse_overrides(settings or [])
+    from dln.core.models.locate import identify
+
+    identify(model).check(wish | given(frames=frames, steps=max(tried, default=None)))
     if metrics is Metrics.coherence:
         if best_of > 1 or i3d:
             raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
         measure = coherence(frames or LONG)
     else:
-        wish["frames"] = frames
+        wish |= given(frames=frames)
         measure = clips(i3d, best_of)
     runner = Runner(engine, precision, None, device)
-    job = Job(model, data, held_out, given(wish), tried, runner)
+    job = Job(model, data, held_out, wish, tried, runner)
     found, asked = job.carry_out(partial(measure, count=count, seed=seed, device=device))
     asked = {"seed": seed, **asked}
     if len(tried) > 1:
@@ -191,11 +201,11 @@ class Job:
         measure = partial(measure, loaded, engine=engine, data=self.data)
         found: dict[int | None, dict[str, Any]] = {}
         for few in self.tried or [None]:
-            chosen, found[few] = self.settings | given({"steps": few}), {}
+            chosen, found[few] = self.settings | given(steps=few), {}
             for pairs in splits:
                 with progress() as report:
                     found[few] |= measure(held_out=pairs, settings=chosen, on_progress=report)
-        settings = self.settings | given({"steps": self.tried[0] if len(self.tried) == 1 else None})
+        settings = self.settings | given(steps=self.tried[0] if len(self.tried) == 1 else None)
         asked = {"data": world.data, "engine": engine.name if engine else "torch"}
         return found, asked | {"settings": settings, "notes": world.notes}
 

@@ -1,19 +1,16 @@
 """`dln models`: the systems that dln knows, and the weights that ship with it."""
 
-import json as json_text
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dln.core.errors import DlnError
-
 from .options import Json, Quiet, Verbose
 from .show import Result, rows_of, screen, table
 
 if TYPE_CHECKING:
-    from dln.core.models.registry import Spec
+    from dln.core.models.about import About
 
 app = typer.Typer(name="models", help="The systems that dln knows, and their weights.")
 
@@ -56,19 +53,21 @@ def show_model(
       dln models show cogvideo
       dln models show cogvideo --json --verbose
     """
+    from dln.core.models.locate import read_card
     from dln.core.models.registry import find
 
     spec = find(name)
     path = weights_of(spec)
     card = read_card(path) if path else None
     data = {**entry(spec), "title": spec.title, "default_preset": spec.default_preset,
-            "prompt": spec.text, "weights_path": path and str(path), "card": card}  # fmt: skip
+            "takes": list(spec.takes), "gives": spec.gives, "settings": settings_of(spec),
+            "weights_path": path and str(path), "card": card}  # fmt: skip
     if screen.verbose:
         data["parameters"] = count_parameters(spec)
     return Result(data, table(("", spec.title), list(rows_of(data))), [str(path or "")])
 
 
-def entry(spec: "Spec") -> dict[str, Any]:
+def entry(spec: "About") -> dict[str, Any]:
     """What the list says of a model."""
     return {
         "name": spec.name,
@@ -80,7 +79,7 @@ def entry(spec: "Spec") -> dict[str, Any]:
     }
 
 
-def weights_of(spec: "Spec") -> Path | None:
+def weights_of(spec: "About") -> Path | None:
     """The bundled weights' file, or None."""
     if spec.bundled is None:
         return None
@@ -88,26 +87,27 @@ def weights_of(spec: "Spec") -> Path | None:
     return path if path.is_file() else None
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """The card in a weight file's header, read without torch. DlnError for a damaged file."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json_text.loads(file.read(min(size, 100_000_000)))
-        return json_text.loads(header["__metadata__"]["dln"])["card"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DlnError(f"{path} is damaged: its card cannot be read.") from error
-
-
-def count_parameters(spec: "Spec") -> dict[str, int]:
+def count_parameters(about: "About") -> dict[str, int]:
     """Parameters of each preset, counted on the meta device: nothing is allocated."""
     import torch
 
     from dln.core.data import open_source
-    from dln.core.models.registry import load
-    from dln.core.text.vocabulary import Vocabulary
+    from dln.core.runs.build import build
 
-    module, words = load(spec), Vocabulary(open_source("menagerie").words())
+    source = open_source("menagerie")
     with torch.device("meta"):
-        built = {name: module.Model(config, words) for name, config in module.PRESETS.items()}
+        built = {name: build(about, name, {}, source) for name in about.presets}
     return {name: sum(p.numel() for p in model.parameters()) for name, model in built.items()}
+
+
+def settings_of(about: "About") -> list[dict[str, Any]]:
+    """What its sampler can be told with --set: name, default, range, one line of help."""
+    from dataclasses import fields
+
+    from dln.core.models.settings import limits
+
+    return [
+        {"name": field.name, "default": field.default, "range": limits(field),
+         "help": field.metadata["help"]}
+        for field in fields(about.settings)
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ import typer
 
 from dln.core.errors import UsageError
 
+from .assign import parse_overrides
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .show import Result, is_main_process, rows_of, say, screen, table
@@ -18,7 +19,7 @@ from .show import Result, is_main_process, rows_of, say, screen, table
 if TYPE_CHECKING:
     from dln.core.carbon.recorder import Place
     from dln.core.carbon.threshold import Schedule
-    from dln.core.models.registry import Spec
+    from dln.core.models.about import About
     from dln.core.training.options import TrainOptions
 
 RUNS = Path("runs")
@@ -184,38 +185,6 @@ def parse_steps(words: Sequence[str]) -> dict[str, int] | int | None:
     return steps.get("", steps)
 
 
-def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """["width=96", "text.layers=2"] -> {"width": 96, "text": {"layers": 2}}; values as in TOML."""
-    found: dict[str, Any] = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not (key.strip() and sign):
-            raise UsageError(f"--set takes KEY=VALUE, not {word!r}.", "--set width=96")
-        store(found, key.strip(), toml_value(value.strip()))
-    return found
-
-
-def store(tree: dict[str, Any], key: str, value: Any) -> None:
-    """Put the value under "group.name", making the groups."""
-    *groups, name = key.split(".")
-    for group in groups:
-        tree = tree.setdefault(group, {})
-        if not isinstance(tree, dict):
-            raise UsageError(f"--set makes {group!r} both a value and a group.")
-    tree[name] = value
-
-
-def toml_value(text: str) -> Any:
-    """96, 1e-3, true and [1, 2] are what TOML says they are; anything else is text."""
-    import tomllib
-
-    try:
-        read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return read["value"] if len(read) == 1 else text
-
-
 def latest_run(model: str) -> Path:
     """The run of this model under runs/ that was written to last."""
     found = [path.parent for path in RUNS.glob("*/config.toml")]
@@ -241,7 +210,7 @@ def last_written(run: Path) -> float:
 
 
 def carry_out(
-    spec: "Spec",
+    spec: "About",
     options: "TrainOptions",
     schedule: "Schedule | None",
     place: "Place | None",
@@ -267,7 +236,7 @@ def carry_out(
     return Result(data, path, [path])
 
 
-def generation_line(spec: "Spec", run: Path) -> str:
+def generation_line(spec: "About", run: Path) -> str:
     """The command that generates with a run, with a prompt that its data can answer."""
     data = recorded(run).get("options", {}).get("data", "menagerie")
     prompt = '"lion drinking"' if data == "menagerie" else "PROMPT"
@@ -275,7 +244,7 @@ def generation_line(spec: "Spec", run: Path) -> str:
     return f"{words} --model {shlex.quote(str(run))}"
 
 
-def intention(spec: "Spec", options: "TrainOptions") -> Result:
+def intention(spec: "About", options: "TrainOptions") -> Result:
     """What --dry-run shows: the options as given and the model's configuration they lead to."""
     from dln.core.data import sizes_of
     from dln.core.models.registry import load
@@ -296,7 +265,7 @@ def intention(spec: "Spec", options: "TrainOptions") -> Result:
     return Result({**data, **costs}, table(("", spec.title), rows), [str(options.out)])
 
 
-def memory(spec: "Spec", options: "TrainOptions", config: Any, samples: int) -> dict[str, Any]:
+def memory(spec: "About", options: "TrainOptions", config: Any, samples: int) -> dict[str, Any]:
     """What --sharpness holds beside plain training, and what each method would; null where the
     loss has no logits of a sample."""
     from dln.core.training.sharpness import METHODS, parse
@@ -315,14 +284,13 @@ def memory(spec: "Spec", options: "TrainOptions", config: Any, samples: int) -> 
     }
 
 
-def counted(spec: "Spec", config: Any) -> tuple[int, int | None]:
+def counted(spec: "About", config: Any) -> tuple[int, int | None]:
     """Parameters, and logits a sample in the stage that has most; no memory is spent on them."""
     import torch
 
     from dln.core.models.registry import load
-    from dln.core.text.vocabulary import Vocabulary
 
+    system = load(spec)
     with torch.device("meta"):
-        model = load(spec).Model(config, Vocabulary([]))
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return parameters, getattr(model, "outputs", None)
+        model = system.Model(config, system.reader(config, []))
+    return sum(parameter.numel() for parameter in model.parameters()), model.outputs

@@ -39,7 +39,7 @@ def open_engine(
     if name == "torch":
         from dln.core.models.engine import torch_engine
 
-        return torch_engine(loaded, device)
+        return torch_engine(loaded.model.graphs(), device)
     if name == "trt" and not torch.cuda.is_available():
         raise MissingCapability(
             "TensorRT engines run on an NVIDIA GPU, and there is none here",

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
-from dln.core.models.cogvideo import PRESETS, Model
-from dln.core.models.cogvideo.config import DURATIONS
+from dln.core.models.cogvideo.config import DURATIONS, PRESETS
+from dln.core.models.cogvideo.model import Model
 from dln.core.models.cogvideo.sample import _texts, first_frame, key_frames, start_loop
 from dln.core.models.engine import Engine, TorchEngine
 from dln.core.models.request import Request
@@ -61,7 +61,7 @@ def gpt2(codes: int, width: int, layers: int, heads: int):
 
 def cogvideo_times(engine: Engine, model, guidance: float, times: Times) -> None:
     """First frame and four key frames."""
-    loop = start_loop(engine, model, Request("lion", guidance=guidance), lambda: None)
+    loop = start_loop(engine, model, Request("lion", settings={"guidance": guidance}), lambda: None)
     words, length = partial(_texts, engine, model, "lion"), model.config.frame_length
     start = time.perf_counter()
     first = first_frame(loop, words(DURATIONS[0], guidance), guidance)

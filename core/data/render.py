@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..files import atomic_write, make_folder
-from ..media.clip import Clip, write_clip
+from ..media.clip import Clip
+from ..media.video import write_clip
 from .menagerie.source import Menagerie
 
 COLUMNS: tuple[str, ...] = ("file_name", "text", "actor", "action", "scene", "speed", "seed")

@@ -1,20 +1,27 @@
-"""From a prompt to a clip with its receipt, for every model in the registry."""
+"""From a prompt or a seed to a clip with its receipt, for every model in the registry: the one door
+to a sampling loop."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import UsageError
+from ..files import sha256_file
 from ..media.clip import Clip
 from ..media.receipt import make_receipt
+from ..media.stream import Stream
 from ..models.engine import torch_engine
 from ..models.package import Loaded
 from ..models.registry import load
 from ..models.request import Request
 from ..progress import OnProgress, unheard
-from ..text.vocabulary import Vocabulary, normalise
+from ..text.reader import Reader
+from ..text.vocabulary import normalise
 
 if TYPE_CHECKING:
     from ..models.engine import Engine
@@ -23,6 +30,17 @@ if TYPE_CHECKING:
 FUNCTION_WORDS = frozenset(
     "a an the is are in on at of with by and his her its в на во с со и у".split()  # noqa: SIM905
 )
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """A clip that is made while its frames are taken, what makes it, and what the user should
+    know. seconds: what each part took so far."""
+
+    stream: Stream
+    receipt: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,40 +61,84 @@ def generate(
     device: str = "auto",
     on_progress: OnProgress | None = None,
 ) -> Generated:
-    """Make one clip. The same request and weights give the same clip.
+    """Make one clip, whole. Arguments and errors as of `stream`."""
+    made = stream(loaded, request, engine=engine, device=device, on_progress=on_progress)
+    return Generated(made.stream.clip(), made.receipt, made.notes, made.seconds)
+
+
+def stream(
+    loaded: Loaded,
+    request: Request,
+    *,
+    engine: Engine | None = None,
+    device: str = "auto",
+    on_progress: OnProgress | None = None,
+) -> Streaming:
+    """One clip as its frames come. The same request and weights give the same clip.
 
     engine: what runs the model's graphs; PyTorch on `device` where left out. Raises UsageError
     for a prompt that the model cannot read or settings that it does not take, MissingCapability
     for a device that is not here.
     """
-    notes = check_prompt(request.prompt, loaded.model.vocabulary) if loaded.spec.text else []  # pyright: ignore
+    loaded.about.check(request.asked())
+    reader = loaded.model.reader
+    notes = check_prompt(request.prompt, reader) if loaded.about.text and reader else []
     start = time.perf_counter()
-    runner = engine or torch_engine(loaded, device)
+    runner = engine or torch_engine(loaded.model.graphs(), device)
     ready = time.perf_counter()
-    clip = load(loaded.spec).sample(runner, loaded.model, request, on_progress or unheard)
+    system, progress = load(loaded.about), on_progress or unheard
+    frames = system.sample(runner, loaded.model, request, progress)
     seconds = {"prepare": ready - start, "sample": time.perf_counter() - ready}
     receipt = make_receipt(
         prompt=request.prompt or None,
         seed=request.seed,
-        model=loaded.spec.name if loaded.bundled else str(loaded.path),
+        model=loaded.about.name if loaded.bundled else str(loaded.path),
         weights_sha256=loaded.sha256,
         engine=runner.name,
-        settings=request.settings(),
+        settings=request.asked(),
+        inputs=inputs_of(request),
     )
-    return Generated(clip, receipt, notes, seconds)
+    timed = Stream(_timed(frames, seconds), frames.fps, frames.size, frames.frames)
+    return Streaming(timed, receipt, notes, seconds)
 
 
-def check_prompt(prompt: str, vocabulary: Vocabulary) -> list[str]:
+def _timed(frames: Stream, seconds: dict[str, float]) -> Iterator[np.ndarray]:
+    """The blocks; the time that each took to come is added to seconds["sample"]."""
+    blocks = iter(frames)
+    while True:
+        began = time.perf_counter()
+        block = next(blocks, None)
+        seconds["sample"] += time.perf_counter() - began
+        if block is None:
+            return
+        yield block
+
+
+def inputs_of(request: Request) -> dict[str, str]:
+    """The SHA-256 of each picture that is given. UsageError where one cannot be read."""
+    files = {"image": request.image, "last_image": request.last_image}
+    found = {}
+    for name, path in files.items():
+        if path is not None:
+            try:
+                found[name] = sha256_file(path)
+            except OSError as error:
+                raise UsageError(f"cannot read the picture {path}: {error.strerror}") from error
+    return found
+
+
+def check_prompt(prompt: str, reader: Reader) -> list[str]:
     """Notes on the words that the model does not know.
 
     Raises UsageError when it knows none of the words that name something.
     """
-    unknown = list(dict.fromkeys(vocabulary.unknown(prompt)))
+    unknown = list(dict.fromkeys(reader.unknown(prompt)))
     naming = [w for w in normalise(prompt) if w not in unknown and w not in FUNCTION_WORDS]
     if not naming:
-        words = ", ".join(w for w in vocabulary.words if w not in FUNCTION_WORDS)
-        raise UsageError(f"the model knows nothing in {prompt!r}", hint=f"words it knows: {words}")
-    return [_unknown_note(word, vocabulary.nearest(word)) for word in unknown]
+        words = ", ".join(w for w in reader.words if w not in FUNCTION_WORDS)
+        hint = f"words it knows: {words}" if words else 'dln generate "lion drinking"'
+        raise UsageError(f"the model knows nothing in {prompt!r}", hint=hint)
+    return [_unknown_note(word, reader.nearest(word)) for word in unknown]
 
 
 def _unknown_note(word: str, near: list[str]) -> str:

@@ -1,19 +1,23 @@
 """Is a clip what its receipt says? Make it again, encode it the same way, compare the frames."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DlnError, MissingCapability, UsageError
-from ..media.clip import compare, read_clip, roundtrip
+from ..files import sha256_file
 from ..media.receipt import SCHEMA, make_receipt, read_receipt
+from ..media.video import compare, read_clip, roundtrip
+from ..models.request import Request
+from ..progress import OnProgress
 
 if TYPE_CHECKING:
     from ..media.clip import Clip
     from ..models.engine import Engine
     from ..models.package import Loaded
-    from ..models.request import Request
 
 
 OpenEngine = Callable[[str, "Loaded", str], "Engine"]
@@ -38,7 +42,7 @@ def verify(
     model: str | None = None,
     device: str = "auto",
     open_engine: OpenEngine | None = None,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Verification:
     """Compare a clip's file with what its receipt makes here.
 
@@ -63,25 +67,27 @@ def verify(
     return judge(stored, result.clip, path.suffix, receipt)
 
 
-def request_of(receipt: dict[str, Any], path: Path) -> "Request":
-    """What was asked for. UsageError for a receipt of another schema or with unknown settings."""
-    from ..models.request import Request
-
+def request_of(receipt: dict[str, Any], path: Path) -> Request:
+    """What was asked for. UsageError for a receipt of another schema, MissingCapability where a
+    picture that was given is gone or another one by now."""
     if receipt.get("schema") != SCHEMA:
         raise UsageError(f"{path} has a receipt of the kind {receipt.get('schema')!r}; this dln "
                          f"reads {SCHEMA!r}.", "pip install --upgrade dln")  # fmt: skip
     needed = ("seed", "model", "weights_sha256", "engine", "settings")
     if missing := [key for key in needed if receipt.get(key) is None]:
         raise UsageError(f"The receipt of {path} lacks {', '.join(missing)}.")
-    known = {entry.name for entry in fields(Request)}
-    if unknown := sorted(set(receipt["settings"]) - known):
-        raise UsageError(f"The receipt of {path} has settings that this dln does not know: "
-                         f"{', '.join(unknown)}.", "pip install --upgrade dln")  # fmt: skip
-    asked = {"prompt": receipt.get("prompt") or "", "seed": receipt["seed"]}
-    return Request(**{**receipt["settings"], **asked})
+    request = Request.of(receipt.get("prompt") or "", receipt["seed"], receipt["settings"])
+    for name, sha256 in (receipt.get("inputs") or {}).items():
+        file = getattr(request, name, None)
+        if file is None or not Path(file).is_file() or sha256_file(file) != sha256:
+            raise MissingCapability(
+                f"the picture {file} that the clip was made from is not here, or another one",
+                hint="put it back where it was",
+            )
+    return request
 
 
-def weights_of(receipt: dict[str, Any], model: str | None) -> "Loaded":
+def weights_of(receipt: dict[str, Any], model: str | None) -> Loaded:
     """The very weights that made the clip. MissingCapability where they are not here."""
     from ..models.package import load_model
 
@@ -97,7 +103,7 @@ def weights_of(receipt: dict[str, Any], model: str | None) -> "Loaded":
     return loaded
 
 
-def judge(stored: "Clip", made: "Clip", suffix: str, receipt: dict[str, Any]) -> Verification:
+def judge(stored: Clip, made: Clip, suffix: str, receipt: dict[str, Any]) -> Verification:
     """Compare through the file's own encoder, at the magnification it was written with."""
     scale = max(1, stored.frames.shape[1] // made.frames.shape[1])
     again = roundtrip(made, suffix, scale)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from ..errors import UsageError
 from ..files import disk_errors, fsync_path
+from .stream import Stream
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -26,20 +27,20 @@ WATCHABLE_SIDE = 384
 SHEET_SIDE = 128
 PALETTE_PIXELS = 100_000
 BT709 = 1
+MOST_HELD = 1 << 30  # bytes of frames that gif and png may hold
 LIMITED_RANGE = 1
 H264 = {"crf": "14", "preset": "medium", "mbtree": "0"}  # its AVX-512 code reads stale memory
 VP9 = {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "3"}
 
 
 def encode(
-    frames: np.ndarray,
-    fps: float,
+    stream: Stream,
     path: Path,
     receipt: dict[str, Any] | None,
     scale: int | None,
     overwrite: bool,
 ) -> Path:
-    """frames: uint8 (T, H, W, 3). See clip.write_clip, which this implements."""
+    """See clip.write_clip, which this implements for frames that are still to come."""
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise UsageError(
@@ -50,16 +51,33 @@ def encode(
         raise UsageError(f"scale must be at least 1, got {scale}.")
     _check_place(path, overwrite)
     if scale is None:
-        scale = watchable_scale(frames, SHEET_SIDE if write is _write_sheet else WATCHABLE_SIDE)
+        scale = watchable_scale(
+            stream.size, SHEET_SIDE if write is _write_sheet else WATCHABLE_SIDE
+        )
+    size = stream.size[0] * scale, stream.size[1] * scale
+    if write in _WHOLE:
+        _check_held(path, stream.frames, size)
     text = None if receipt is None else json.dumps(receipt)
+    large = Stream((enlarge(block, scale) for block in stream), stream.fps, size, stream.frames)
     with _beside(path) as temporary:
-        write(enlarge(frames, scale), fps, temporary, text)
+        write(large, temporary, text)
     return path
 
 
-def watchable_scale(frames: np.ndarray, side: int = WATCHABLE_SIDE) -> int:
-    """The least whole factor that makes the short side at least `side` pixels."""
-    return max(1, -(-side // min(frames.shape[1:3])))
+def _check_held(path: Path, frames: int, size: tuple[int, int]) -> None:
+    """UsageError where a format that holds all frames at once would hold too many."""
+    held = frames * size[0] * size[1] * 3
+    if held > MOST_HELD:
+        raise UsageError(
+            f"a {path.suffix[1:]} takes all frames at once, and {frames} of {size[1]}x{size[0]} "
+            f"pixels are {held / 2**30:.1f} GiB",
+            f"--out {path.with_suffix('.mp4')}, which is written as the frames come",
+        )
+
+
+def watchable_scale(size: tuple[int, int], side: int = WATCHABLE_SIDE) -> int:
+    """The least whole factor that makes the short side of (height, width) at least `side`."""
+    return max(1, -(-side // min(size)))
 
 
 def enlarge(frames: np.ndarray, scale: int) -> np.ndarray:
@@ -98,18 +116,17 @@ def _beside(path: Path) -> Iterator[Path]:
         fsync_path(path.parent)
 
 
-def _write_mp4(frames: np.ndarray, fps: float, path: Path, text: str | None) -> None:
+def _write_mp4(stream: Stream, path: Path, text: str | None) -> None:
     """H.264 with the index before the pictures, so that a browser can begin at once."""
-    _write_video(frames, fps, path, text, "libx264", H264, {"movflags": "+faststart"})
+    _write_video(stream, path, text, "libx264", H264, {"movflags": "+faststart"})
 
 
-def _write_webm(frames: np.ndarray, fps: float, path: Path, text: str | None) -> None:
-    _write_video(frames, fps, path, text, "libvpx-vp9", VP9, {})
+def _write_webm(stream: Stream, path: Path, text: str | None) -> None:
+    _write_video(stream, path, text, "libvpx-vp9", VP9, {})
 
 
 def _write_video(
-    frames: np.ndarray,
-    fps: float,
+    stream: Stream,
     path: Path,
     text: str | None,
     codec: str,
@@ -118,17 +135,17 @@ def _write_video(
 ) -> None:
     import av
 
-    frames = _even(frames)
+    height, width = (side + side % 2 for side in stream.size)
     with av.open(str(path), "w", container_options={"fflags": "+bitexact", **layout}) as container:
         if text is not None:
             container.metadata["comment"] = text
-        rate = Fraction(fps).limit_denominator(1001)
-        stream = cast("VideoStream", container.add_stream(codec, rate=rate, options=quality))
-        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-        _make_repeatable(stream.codec_context, 1 / rate)
-        for place, pixels in enumerate(frames):
-            container.mux(stream.encode(_to_yuv(pixels, place, 1 / rate)))
-        container.mux(stream.encode(None))
+        rate = Fraction(stream.fps).limit_denominator(1001)
+        track = cast("VideoStream", container.add_stream(codec, rate=rate, options=quality))
+        track.height, track.width, track.pix_fmt = height, width, "yuv420p"
+        _make_repeatable(track.codec_context, 1 / rate)
+        for place, pixels in enumerate(pixels for block in stream for pixels in _even(block)):
+            container.mux(track.encode(_to_yuv(pixels, place, 1 / rate)))
+        container.mux(track.encode(None))
 
 
 def _make_repeatable(context: VideoCodecContext, time_base: Fraction) -> None:
@@ -160,12 +177,12 @@ def _even(frames: np.ndarray) -> np.ndarray:
     return np.pad(frames, odd, mode="edge")
 
 
-def _write_gif(frames: np.ndarray, fps: float, path: Path, text: str | None) -> None:
+def _write_gif(stream: Stream, path: Path, text: str | None) -> None:
     """GIF89a with one palette for all frames, each storing the rectangle that changed.
 
     Written block by block because Pillow's own writer merges equal frames, and the count must stay.
     """
-    height, width = frames.shape[1:3]
+    frames, (height, width) = np.concatenate(list(stream)), stream.size
     palette = _palette(frames)
     parts = [b"GIF89a", struct.pack("<HHBBB", width, height, 0xF7, 0, 0), _table(palette)]
     parts.append(b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0")
@@ -174,7 +191,9 @@ def _write_gif(frames: np.ndarray, fps: float, path: Path, text: str | None) -> 
         blocks = [data[i : i + 255] for i in range(0, len(data), 255)]
         parts.append(b"!\xfe" + b"".join(bytes([len(b)]) + b for b in blocks) + b"\0")
     previous = None
-    for picture, delay in zip(_quantise(frames, palette), _delays(len(frames), fps), strict=True):
+    for picture, delay in zip(
+        _quantise(frames, palette), _delays(len(frames), stream.fps), strict=True
+    ):
         parts += _gif_frame(picture, previous, delay)
         previous = picture
     path.write_bytes(b"".join(parts) + b";")
@@ -223,16 +242,17 @@ def _changed(picture: Image.Image, previous: Image.Image | None) -> tuple[int, i
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _write_sheet(frames: np.ndarray, fps: float, path: Path, text: str | None) -> None:
+def _write_sheet(stream: Stream, path: Path, text: str | None) -> None:
     """One row of all frames; the count and the rate are noted so that they can be read back."""
     from PIL.PngImagePlugin import PngInfo
 
-    info = PngInfo()
+    frames, info = np.concatenate(list(stream)), PngInfo()
     info.add_text("frames", str(len(frames)))
-    info.add_text("fps", repr(float(fps)))
+    info.add_text("fps", repr(float(stream.fps)))
     if text is not None:
         info.add_text("comment", text)
     Image.fromarray(np.concatenate(list(frames), axis=1)).save(path, pnginfo=info)
 
 
 _WRITERS = {".mp4": _write_mp4, ".webm": _write_webm, ".gif": _write_gif, ".png": _write_sheet}
+_WHOLE = (_write_gif, _write_sheet)  # of one palette, or one row of frames

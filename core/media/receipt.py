@@ -1,7 +1,8 @@
 """Receipts: what made a clip, kept as JSON in the metadata of its file.
 
 A receipt has the keys schema, prompt, seed, model, weights_sha256, engine, settings and versions;
-that of the best of several clips also best_of, while its seed alone makes the clip again.
+where pictures were given also inputs, the SHA-256 of each; that of the best of several clips also
+best_of, while its seed alone makes the clip again.
 It lies in the tag `comment` of mp4 and webm, the comment of a gif, the text chunk of a png.
 """
 
@@ -30,9 +31,11 @@ def make_receipt(
     weights_sha256: str | None,
     engine: str,
     settings: dict[str, Any],
+    inputs: dict[str, str] | None = None,
     packages: tuple[str, ...] = PACKAGES,
 ) -> dict[str, Any]:
-    """A receipt with the versions of `packages` that are installed. settings: JSON values."""
+    """A receipt with the versions of `packages` that are installed. settings: JSON values; inputs:
+    the SHA-256 of each file that was given."""
     return {
         "schema": SCHEMA,
         "prompt": prompt,
@@ -41,6 +44,7 @@ def make_receipt(
         "weights_sha256": weights_sha256,
         "engine": engine,
         "settings": settings,
+        **({"inputs": inputs} if inputs else {}),
         "versions": {name: found for name in packages if (found := _version(name))},
     }
 

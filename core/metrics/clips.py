@@ -15,7 +15,7 @@ from ..models.request import Request
 from ..progress import OnProgress, unheard
 from .alignment import Outcome, score, single
 from .likeness import Likeness
-from .reconstruction import reconstructing, reconstruction
+from .reconstruction import reconstruction
 from .world import world_of
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def evaluate(
     clips (`reconstruction`).
 
     held_out: on the pairs of actor and action that the menagerie keeps from training, every metric
-    then named held_out_...; settings: those of a Request, such as guidance; engine: what runs the
-    graphs. UsageError for a model that makes no clips, data that are not here, a file that is no
-    detector, or a ranking of clips that no prompt describes; MissingCapability where the
+    then named held_out_...; settings: of the request, such as guidance, by name; engine: what runs
+    the graphs. UsageError for a model that makes no clips, data that are not here, a file that is
+    no detector, or a ranking of clips that no prompt describes; MissingCapability where the
     recognizer's weights are not installed.
     """
     world, report = world_of(loaded, data), on_progress or unheard
@@ -71,8 +71,7 @@ def evaluate(
         "recognizer_sha256": recognizer.sha256,
     }
     found |= likeness.against(real, report)
-    if restore := reconstructing(loaded):
-        found |= reconstruction(restore, real, likeness.size, world.known, report)
+    found |= reconstruction(loaded, real, likeness.size, world.known, report)
     return prefixed(found, held_out)
 
 
@@ -85,7 +84,7 @@ def make(
 ) -> Iterator[tuple[str, Generated]]:
     """Each prompt and its clip: clip i from seed i. options: those of `generate`."""
     for number, prompt in enumerate(prompts):
-        request = Request(prompt, seed=number, **(settings or {}))
+        request = Request.of(prompt, number, settings or {})
         if best_of > 1:
             yield prompt, generate_best(loaded, request, best_of, **options)
         else:

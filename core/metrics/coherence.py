@@ -43,10 +43,10 @@ def coherence(
     have no seams at that length.
     """
     world, report = world_of(loaded, data), on_progress or unheard
-    places = seams_of(loaded, frames)
+    places = load(loaded.about).seams(loaded.model, frames)
     if not places or frames < 2 * ENDS:
         raise UsageError(
-            f"{loaded.spec.name} makes {frames} frames in one piece: nothing meets there",
+            f"{loaded.about.name} makes {frames} frames in one piece: nothing meets there",
             "--frames 64, with a model that goes on from its own clips",
         )
     same: dict[str, list[bool]] = {head: [] for head in HEADS}
@@ -68,12 +68,6 @@ def coherence(
         "count": count,
     }
     return prefixed(found, held_out)
-
-
-def seams_of(loaded: Loaded, frames: int) -> list[int]:
-    """The frames of a clip of `frames` at which the model goes on from what it made before."""
-    places = getattr(load(loaded.spec), "seams", None)
-    return places(loaded.model, frames) if places else []
 
 
 def ends(clip: Clip) -> dict[str, list[str]]:

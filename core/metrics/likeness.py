@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from ..media.clip import Clip
-from ..models.recognizer import moment_places
 from ..models.recognizer.judge import load_judge
+from ..models.recognizer.model import moment_places
 from ..progress import OnProgress
 from .frechet import FEWEST, I3D, PUBLISHED, Estimate, frechet_distance, kernel_distance
 from .world import Real

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..media.clip import Clip
+from ..models.registry import load
 from ..progress import OnProgress
 from .alignment import judge, single
 from .world import Real
@@ -21,38 +20,27 @@ if TYPE_CHECKING:
 FPS = 2.0  # of the real clips that are looked at
 SECONDS = 4.0  # of each of them, at most
 
-Restore = Callable[[np.ndarray], np.ndarray]  # uint8 (T, H, W, 3) -> same, encoded and decoded
-
-
-def reconstructing(loaded: Loaded) -> Restore | None:
-    """How the model encodes frames and decodes them again; None for one that does not."""
-    model: Any = loaded.model
-    return (lambda frames: _through(model, frames)) if hasattr(model, "tokenizer") else None
-
 
 @torch.inference_mode()
-def _through(model: Any, frames: np.ndarray) -> np.ndarray:
-    device = next(model.parameters()).device
-    pixels = torch.from_numpy(frames).movedim(-1, 1).to(device).float() / 255
-    made: Tensor = model.tokenizer.decode(model.tokenizer.encode(pixels), model.config.grid)
-    return (made.movedim(1, -1) * 255).round().clamp(0, 255).byte().cpu().numpy()
-
-
 def reconstruction(
-    restore: Restore, real: Real, size: tuple[int, int], known: bool, on_progress: OnProgress
+    loaded: Loaded, real: Real, size: tuple[int, int], known: bool, on_progress: OnProgress
 ) -> dict[str, float]:
-    """What is left of real clips, two frames a second of at most four, after `restore`.
+    """What the model leaves of real clips, two frames a second of at most four, of (height, width)
+    pixels; {} for a model that does not encode and decode.
 
     psnr_db: mean over frames of the peak signal-to-noise ratio. Where the source has masks,
     psnr_foreground_db: the same over the pixels of actor and props. In a world that the recognizer
     knows, reconstruction_..._accuracy: how often it still sees the true actor and action.
     """
+    system = load(loaded.about)
     whole, front, right = [], [], {"actor": 0, "action": 0} if known else {}
     for number in range(len(real)):
         seconds = min(real.duration(number), SECONDS)
         times = np.arange(0, seconds + 0.5 / FPS, 1 / FPS)
         frames, mask = real.frames(number, times, seconds, size)
-        made = restore(frames)
+        made = system.reconstruct(loaded.model, frames)
+        if made is None:
+            return {}
         error = np.square((made.astype(np.float32) - frames) / 255)
         whole += [decibels(each.mean()) for each in error]
         front += [] if mask is None else _in_front(error, mask)

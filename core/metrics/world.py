@@ -128,11 +128,11 @@ def world_of(loaded: Loaded, data: str | None = None) -> World:
 
     UsageError for a model that makes no clips, and where neither names data.
     """
-    spec = loaded.spec
-    if not spec.generates:
-        raise UsageError(f"{spec.name} makes no clips to judge", hint="dln evaluate cogvideo")
+    about = loaded.about
+    if not about.generates:
+        raise UsageError(f"{about.name} makes no clips to judge", hint="dln evaluate cogvideo")
     if data is not None:
-        return World(data, spec.text)
+        return World(data, about.text)
     named = trained_on(loaded.card)
     if named is None:
         raise UsageError(
@@ -140,7 +140,7 @@ def world_of(loaded: Loaded, data: str | None = None) -> World:
             hint="name data to hold its clips against: --data menagerie, or --data DIR",
         )
     moved = f"{loaded.path} was trained on {named}; where it lies elsewhere now: --data DIR"
-    return World(named, spec.text, moved)
+    return World(named, about.text, moved)
 
 
 def trained_on(card: dict[str, Any]) -> str | None:

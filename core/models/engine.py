@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import MissingCapability, UsageError
 from .graph import Graph, Value
-
-if TYPE_CHECKING:
-    from .package import Loaded
 
 
 class Engine(Protocol):
@@ -24,6 +21,17 @@ class Engine(Protocol):
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """Inputs and outputs by name. Outputs stay on the engine's device and belong to the
         caller; inputs may lie there or on the host."""
+        ...
+
+
+@runtime_checkable
+class Differentiable(Engine, Protocol):
+    """An engine that has gradients too; PyTorch alone does."""
+
+    def gradient(
+        self, graph: str, wrt: str, loss: Callable[[dict[str, Tensor]], Tensor], **inputs: Value
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Run one graph; its outputs, and the gradient of loss(outputs) for the input `wrt`."""
         ...
 
 
@@ -48,10 +56,7 @@ class TorchEngine:
     def gradient(
         self, graph: str, wrt: str, loss: Callable[[dict[str, Tensor]], Tensor], **inputs: Value
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Run one graph; its outputs, and the gradient of loss(outputs) for the input `wrt`.
-
-        PyTorch alone can do this: other engines lack the method.
-        """
+        """As Differentiable says."""
         found = self._graphs[graph]
         moved = {name: self._here(value) for name, value in inputs.items()}
         with torch.enable_grad(), frozen(found.module):
@@ -92,8 +97,6 @@ def pick_device(device: str) -> str:
     return device
 
 
-def torch_engine(loaded: Loaded, device: str = "auto") -> Engine:
-    """The graphs of the model in PyTorch. Raises for a device that is not here."""
-    from ..models.engine import TorchEngine
-
-    return TorchEngine(loaded.model.graphs(), pick_device(device))  # pyright: ignore
+def torch_engine(graphs: Mapping[str, Graph], device: str = "auto") -> Engine:
+    """A model's graphs in PyTorch. Raises for a device that is not here."""
+    return TorchEngine(graphs, pick_device(device))

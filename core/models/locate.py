@@ -1,10 +1,15 @@
 """Where the weights of a model lie; told without PyTorch."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from ..errors import MissingCapability, UsageError
-from .registry import MODELS, Spec, find
+from ..errors import DlnError, MissingCapability, UsageError
+from .about import About
+from .registry import MODELS, find
+
+MOST_HEADER = 100_000_000  # bytes
 
 
 def locate(name: str) -> Path:
@@ -26,11 +31,33 @@ def locate(name: str) -> Path:
     raise UsageError(f"there is no model, run or file {name}", hint="dln models list")
 
 
-def bundled(spec: Spec) -> Path:
+def bundled(about: About) -> Path:
     """The weights that come with the package. Raises MissingCapability where there are none."""
-    path = Path(str(files("dln.core") / "weights" / (spec.bundled or "")))
-    if spec.bundled is None or not path.is_file():
+    path = Path(str(files("dln.core") / "weights" / (about.bundled or "")))
+    if about.bundled is None or not path.is_file():
         raise MissingCapability(
-            f"{spec.name} comes without weights here", hint=f"dln train {spec.name}"
+            f"{about.name} comes without weights here", hint=f"dln train {about.name}"
         )
     return path
+
+
+def identify(name: str) -> About:
+    """What a model's name, a run folder or a file of weights is. Errors as of `locate`, DlnError
+    for a file whose card cannot be read."""
+    return MODELS[name] if name in MODELS else find(str(read_card(locate(name)).get("model", "")))
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card in a weight file's header. DlnError for a damaged file, UsageError for one that
+    this program did not write."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(size, MOST_HEADER)))
+        told = header.get("__metadata__", {}).get("dln")
+        card = json.loads(told)["card"] if told else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DlnError(f"{path} is damaged: its card cannot be read.") from error
+    if not isinstance(card, dict):
+        raise UsageError(f"{path} was not written by dln", hint="dln models list")
+    return card

@@ -12,10 +12,12 @@ from safetensors.torch import save
 from torch import nn
 
 from ..errors import DlnError, UsageError
-from ..files import atomic_write, sha256_file
+from ..files import atomic_write, known_sha256
 from ..text.vocabulary import Vocabulary
+from .about import About
 from .locate import locate
-from .registry import MODELS, Spec, find, load
+from .registry import MODELS, find, load
+from .system import SystemModel
 
 FORMAT = "dln-model-1"
 
@@ -24,15 +26,21 @@ FORMAT = "dln-model-1"
 class Loaded:
     """A model ready to use, and where it came from."""
 
-    model: nn.Module
-    spec: Spec
+    model: SystemModel
+    about: About
     card: dict[str, Any]
     sha256: str
     path: Path
     bundled: bool
 
+    @property
+    def spec(self) -> About:
+        return self.about
 
-def save_model(path: Path, model: Any, card: dict[str, Any], dtype: torch.dtype | None = None):
+
+def save_model(
+    path: Path, model: SystemModel, card: dict[str, Any], dtype: torch.dtype | None = None
+):
     """Write the model atomically; floating-point tensors as `dtype` where one is given.
 
     card["model"] names the entry of the registry that reads it back.
@@ -41,8 +49,9 @@ def save_model(path: Path, model: Any, card: dict[str, Any], dtype: torch.dtype 
         "format": FORMAT,
         "card": card,
         "config": dataclasses.asdict(model.config),
-        "vocabulary": model.vocabulary.words,
     }
+    if isinstance(model.reader, Vocabulary):
+        header["vocabulary"] = model.reader.words
     tensors = {}
     for name, tensor in model.state_dict().items():
         half = dtype is not None and tensor.is_floating_point()
@@ -60,18 +69,32 @@ def load_model(name: str | Path) -> Loaded:
     """
     path = locate(str(name))
     header = read_header(path)
-    spec = find(header["card"].get("model", ""))
-    module = load(spec)
-    config = rebuild(module.Config, header["config"])
-    model = module.Model(config, Vocabulary(header["vocabulary"]))
-    own = model.state_dict()
+    about = find(header["card"].get("model", ""))
+    system = load(about)
+    config = rebuild(system.Config, header["config"])
+    with torch.device("meta"):  # drawing weights at random takes longer than reading them
+        model = system.Model(config, system.reader(config, header.get("vocabulary", [])))
     try:
-        model.load_state_dict({key: t.to(own[key].dtype) for key, t in _tensors(path).items()})
+        fill(model, _tensors(path))
     except (KeyError, RuntimeError) as error:
         raise DlnError(
-            f"the weights in {path} do not fit {spec.name}'s configuration in the same file"
+            f"the weights in {path} do not fit {about.name}'s configuration in the same file"
         ) from error
-    return Loaded(model.eval(), spec, header["card"], sha256_file(path), path, name in MODELS)
+    return Loaded(model.eval(), about, header["card"], known_sha256(path), path, name in MODELS)
+
+
+def fill(model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Lay a file's tensors into a model on the meta device, in the types that it computes in and
+    in its own order in memory. KeyError or RuntimeError where the two do not fit."""
+    own = model.state_dict()
+    strange = {name for name, _ in model.named_buffers()} - own.keys()
+    if strange:
+        raise TypeError(f"no file holds {', '.join(sorted(strange))}: make them persistent")
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            raise RuntimeError(f"{name} is {list(tensor.shape)}, not {list(own[name].shape)}")
+    placed = {n: torch.empty_like(own[n], device="cpu").copy_(t) for n, t in tensors.items()}
+    model.load_state_dict(placed, assign=True)
 
 
 def read_header(path: Path) -> dict[str, Any]:

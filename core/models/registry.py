@@ -1,91 +1,47 @@
-"""The models by name. Nothing here imports torch; a model's module is imported when it is used."""
+"""The models by name: every folder beside this file that has an about.py.
 
-from dataclasses import dataclass
+Nothing here imports torch; a model is imported when it is used. DLN_MODELS may name further
+places (separated as in PATH) that hold such folders: systems of your own.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
 from importlib import import_module
-from types import ModuleType
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError, closest
+from . import __path__ as places
+from .about import About
+
+if TYPE_CHECKING:
+    from .system import System
+
+PLACES = "DLN_MODELS"
 
 
-@dataclass(frozen=True)
-class Spec:
-    """What is known of a model without loading it.
-
-    `module` is relative to this package; `bundled` names the file in core/weights, if any.
-    `text`: whether it takes a prompt; `generates`: whether it makes clips.
-    """
-
-    name: str
-    module: str
-    title: str
-    task: str
-    paper: str
-    presets: tuple[str, ...]
-    default_preset: str = "tiny"
-    text: bool = True
-    generates: bool = True
-    bundled: str | None = None
+def scan() -> dict[str, About]:
+    """Every model that says what it is, by its name. UsageError for two of one name."""
+    for place in filter(None, os.environ.get(PLACES, "").split(os.pathsep)):
+        if place not in places:
+            places.append(place)
+    found: dict[str, About] = {}
+    for folder in (
+        path.parent for place in places for path in sorted(Path(place).glob("*/about.py"))
+    ):
+        about = import_module(f".{folder.name}.about", __package__).ABOUT
+        if about.name in found:
+            raise UsageError(f"two models are named {about.name!r}: {folder} is the second")
+        found[about.name] = replace(about, module=folder.name)
+    return found
 
 
-MODELS = {
-    spec.name: spec
-    for spec in (
-        Spec(
-            name="cogvideo",
-            module="cogvideo",
-            title="CogVideo: text to video by a hierarchy of transformers",
-            task="text-to-video",
-            paper="arXiv:2205.15868",
-            presets=("tiny", "small", "paper"),
-            bundled="cogvideo-tiny.safetensors",
-        ),
-        Spec(
-            name="video-diffusion",
-            module="video_diffusion",
-            title="Video Diffusion: text to video by a cascade of space-time U-Nets",
-            task="text-to-video",
-            paper="arXiv:2204.03458",
-            presets=("tiny", "small", "paper"),
-            bundled="video-diffusion-tiny.safetensors",
-        ),
-        Spec(
-            name="recognizer",
-            module="recognizer",
-            title="Recognizer: who does what, where, in a clip",
-            task="recognition",
-            paper="",
-            presets=("tiny",),
-            text=False,
-            generates=False,
-            bundled="recognizer-tiny.safetensors",
-        ),
-        Spec(
-            name="resnet",
-            module="resnet",
-            title="ResNet: residual networks for images",
-            task="image-classification",
-            paper="arXiv:1512.03385",
-            presets=("mini", "resnet18", "resnet50"),
-            default_preset="mini",
-            text=False,
-            generates=False,
-        ),
-        Spec(
-            name="vit",
-            module="vit",
-            title="ViT: transformers for images",
-            task="image-classification",
-            paper="arXiv:2010.11929",
-            presets=("mini", "tiny", "small"),
-            default_preset="mini",
-            text=False,
-            generates=False,
-        ),
-    )
-}
+MODELS = scan()
 
 
-def find(name: str) -> Spec:
+def find(name: str) -> About:
     """The model called `name`. Raises UsageError with the nearest names."""
     if name not in MODELS:
         raise UsageError(
@@ -94,6 +50,6 @@ def find(name: str) -> Spec:
     return MODELS[name]
 
 
-def load(spec: Spec) -> ModuleType:
-    """The module of a model: Config, PRESETS, Model, stages, sample."""
-    return import_module(f".{spec.module}", __package__)
+def load(about: About) -> System:
+    """The model's system: its configuration, presets, network, trainings and sampling loop."""
+    return import_module(f".{about.module}.system", __package__).SYSTEM

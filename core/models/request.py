@@ -1,31 +1,34 @@
 """What is asked of a generator."""
 
-from dataclasses import asdict, dataclass
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import UsageError
 
+SHARED = ("frames", "fps", "size", "image", "last_image", "label")
+
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for; None leaves a setting to the model.
+    """What is asked for; None leaves a choice to the model.
 
-    frames: how many; fps: playback rate, frames a second; image and last_image: pictures'
-    files, the first frame and the last; guidance, temperature, top_p, steps and reconstruction as
-    the model's sampler defines them.
+    frames: how many; fps: playback rate, frames a second; size: (height, width) in pixels; image
+    and last_image: pictures' files, the first frame and the last; label: a class by its name.
+    settings: the model's own by name, as its `about` declares them.
     """
 
     prompt: str = ""
     seed: int = 0
     frames: int | None = None
     fps: float | None = None
-    guidance: float | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+    size: tuple[int, int] | None = None
     image: str | None = None
     last_image: str | None = None
-    steps: int | None = None
-    reconstruction: float | None = None
+    label: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -34,19 +37,20 @@ class Request:
             raise UsageError(f"a clip has at least one frame, not {self.frames}")
         if self.fps is not None and not self.fps > 0:
             raise UsageError(f"fps must be above zero, not {self.fps}")
+        if self.size is not None and min(self.size) < 1:
+            raise UsageError(f"a frame has at least one pixel, not {self.size[1]}x{self.size[0]}")
 
-        if self.steps is not None and self.steps < 1:
-            raise UsageError(f"steps must be at least 1, not {self.steps}")
-        if self.reconstruction is not None and self.reconstruction < 0:
-            raise UsageError(f"reconstruction must not be negative, not {self.reconstruction}")
+    @classmethod
+    def of(cls, prompt: str, seed: int, asked: Mapping[str, Any]) -> Request:
+        """A request from one flat mapping, as receipts and flags have it."""
+        shared = {name: value for name, value in asked.items() if name in SHARED}
+        if shared.get("size") is not None:
+            height, width = shared["size"]
+            shared["size"] = (height, width)
+        own = {name: value for name, value in asked.items() if name not in SHARED}
+        return cls(prompt, seed, **shared, settings=own)
 
-    def refuse(self, model: str, *names: str) -> None:
-        """UsageError where one of these settings is asked of a model that has no use for it."""
-        for name in names:
-            if getattr(self, name) is not None:
-                raise UsageError(f"{model} has no {name}", f"leave --{name.replace('_', '-')} out")
-
-    def settings(self) -> dict[str, Any]:
-        """What was asked beside prompt and seed."""
-        chosen = {name: value for name, value in asdict(self).items() if value is not None}
-        return {name: chosen[name] for name in chosen if name not in ("prompt", "seed")}
+    def asked(self) -> dict[str, Any]:
+        """What was asked beside prompt and seed, in one flat mapping."""
+        named = {name: value for name, value in asdict(self).items() if name in SHARED}
+        return {n: v for n, v in {**named, **self.settings}.items() if v is not None}

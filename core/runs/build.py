@@ -1,23 +1,53 @@
 """A model built by name: its preset, what the data decide, and what was asked to be changed."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, closest
+from ..models.about import About
+from ..models.registry import load
+
+if TYPE_CHECKING:
+    from ..data import Source
+    from ..models.system import System, SystemModel
 
 
-def resolve_config(module: Any, preset: str, overrides: dict[str, Any]) -> Any:
+def build(
+    about: About, preset: str | None, overrides: Mapping[str, Any], source: Source
+) -> SystemModel:
+    """The networks of a model, drawn from torch's random state, for the data of `source`.
+
+    preset: the model's own where left out. UsageError for a preset or field that it does not have.
+    Under `torch.device("meta")` no size is too large.
+    """
+    system = load(about)
+    config = configured(system, preset, overrides, source)
+    return system.Model(config, system.reader(config, source.words()))
+
+
+def configured(
+    system: System, preset: str | None, overrides: Mapping[str, Any], source: Source
+) -> Any:
+    """The configuration: the preset, what is to be changed of it, what the data decide."""
+    config = resolve_config(system, preset or system.about.default_preset, overrides)
+    return override(config, system.fitted(config, source))
+
+
+def resolve_config(system: System, preset: str, overrides: Mapping[str, Any]) -> Any:
     """The preset with its overrides, as the model's own Config. UsageError names the field."""
-    if preset not in module.PRESETS:
-        near = closest(preset, module.PRESETS)
-        raise UsageError(f"no preset '{preset}'.{near}", hint=f"one of {', '.join(module.PRESETS)}")
+    if preset not in system.PRESETS:
+        near = closest(preset, system.PRESETS)
+        raise UsageError(f"no preset '{preset}'.{near}", hint=f"one of {', '.join(system.PRESETS)}")
     try:
-        return override(module.PRESETS[preset], overrides)
+        return override(system.PRESETS[preset], overrides)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
 
 
-def override(config: Any, values: dict[str, Any]) -> Any:
+def override(config: Any, values: Mapping[str, Any]) -> Any:
     """A dataclass with some fields replaced; a dict goes into a nested dataclass."""
     names = [f.name for f in dataclasses.fields(config)]
     changes: dict[str, Any] = {}

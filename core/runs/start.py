@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UsageError
-from ..text.vocabulary import Vocabulary
+from .build import override
 
 if TYPE_CHECKING:
     from ..models.package import Loaded
+    from ..models.system import System, SystemModel
 
 
 def open_start(name: str, model: str) -> Loaded:
@@ -20,25 +22,32 @@ def open_start(name: str, model: str) -> Loaded:
     from ..models.package import load_model
 
     loaded = load_model(name)
-    if loaded.spec.name != model:
+    if loaded.about.name != model:
         raise UsageError(
-            f"{name} holds {loaded.spec.name}, not {model}",
-            hint=f"dln train {loaded.spec.name} --start-from {name}",
+            f"{name} holds {loaded.about.name}, not {model}",
+            hint=f"dln train {loaded.about.name} --start-from {name}",
         )
     return loaded
 
 
-def joined_vocabulary(start: Any, words: list[str]) -> Vocabulary:
-    """The words that the weights know, in their order, then the new ones."""
-    return Vocabulary([*start.vocabulary.words, *words])
+def extended(
+    system: System, start: SystemModel, overrides: Mapping[str, Any], words: Sequence[str]
+) -> SystemModel:
+    """A model that begins as `start` and knows the new words too: those that the weights know, in
+    their order, come first. UsageError where the overrides change its size."""
+    config = override(start.config, overrides)
+    known = start.reader.words if start.reader else []
+    model = system.Model(config, system.reader(config, [*known, *words]))
+    begin_from(model, start)
+    return model
 
 
-def begin_from(model: nn.Module, start: nn.Module) -> None:
+def begin_from(model: SystemModel, start: SystemModel) -> None:
     """Copy `start` into `model`; rows of new words, which end a table, stay as they are.
 
     UsageError where the two are of different sizes.
     """
-    ours, theirs = (asdict(m.config) for m in (model, start))  # pyright: ignore
+    ours, theirs = (asdict(m.config) for m in (model, start))
     differing = [name for name in ours if ours[name] != theirs.get(name)]
     if differing:
         raise UsageError(

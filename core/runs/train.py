@@ -1,5 +1,7 @@
 """From a model's name and options to a trained run: stages in order, then packaged weights."""
 
+from __future__ import annotations
+
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -21,12 +23,15 @@ from ..training.settings import FitSettings
 from ..training.sharpness import Sharpness, parse
 from ..training.stage import Stage
 from ..training.state import Checkpoints
-from .build import override, resolve_config
+from .build import build
 from .metering import Metering
-from .start import begin_from, joined_vocabulary, open_start
+from .start import extended, open_start
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+    from ..models.about import About
+    from ..models.system import SystemModel
 
 __all__ = ["TrainOptions", "train"]
 
@@ -48,18 +53,18 @@ def train(
     """
     from ..models.registry import find
 
-    spec = find(name)
+    about = find(name)
     accelerator = create_accelerator(options.device)
-    path = Path(options.out) if options.out else Path("runs") / spec.name
+    path = Path(options.out) if options.out else Path("runs") / about.name
     main = accelerator.is_main_process
-    metering = Metering(path, f"dln train {spec.name}", place, on_event)
+    metering = Metering(path, f"dln train {about.name}", place, on_event)
     try:
         listen = metering if main else silent
-        _train(spec, path, options, accelerator, listen, metering.paced(pace))
+        _train(about, path, options, accelerator, listen, metering.paced(pace))
     except KeyboardInterrupt as error:
         raise Interrupted(
             "stopped at once; the last checkpoint is kept",
-            hint=Run(path, {"model": spec.name}).resume_command,
+            hint=Run(path, {"model": about.name}).resume_command,
         ) from error
     finally:
         metering.close()
@@ -67,44 +72,38 @@ def train(
 
 
 def _train(
-    spec: Any,
+    about: About,
     path: Path,
     options: TrainOptions,
-    accelerator: "Accelerator",
+    accelerator: Accelerator,
     on_event: OnEvent,
     pace: Pace | None,
 ) -> None:
     from ..data import open_source
     from ..models.registry import load
-    from ..text.vocabulary import Vocabulary
 
     if options.resume:
-        options = with_stored(options, spec.name, Run.open(path))
+        options = with_stored(options, about.name, Run.open(path))
     else:
-        preset = None if options.start_from else spec.default_preset
+        preset = None if options.start_from else about.default_preset
         options = with_defaults(options, preset, default_precision(accelerator.device))
-    module, seed = load(spec), options.seed or 0
+    system, seed = load(about), options.seed or 0
     source = open_source(str(options.data), seed=seed)
-    start = open_start(options.start_from, spec.name) if options.start_from else None
+    start = open_start(options.start_from, about.name) if options.start_from else None
     torch.manual_seed(seed)
     if start is None:
-        config = resolve_config(module, str(options.preset), options.config)
-        if hasattr(module, "fitted"):
-            config = override(config, module.fitted(config, source))
-        model = module.Model(config, Vocabulary(source.words()))
+        model = build(about, options.preset, options.config, source)
     else:
-        config = override(start.model.config, options.config)
-        model = module.Model(config, joined_vocabulary(start.model, source.words()))
-        begin_from(model, start.model)
+        model = extended(system, start.model, options.config, source.words())
     model.to(accelerator.device)
-    stages = module.stages(model, source, options)
+    stages = system.stages(model, source, options)
     adjust(stages, options)
     with accelerator.main_process_first():
         table = {
-            "model": spec.name,
+            "model": about.name,
             "options": recipe(options),
             "overrides": options.config,
-            "config": plain(config),
+            "config": plain(model.config),
             "data": {"fingerprint": source.fingerprint()},
             "start": {"sha256": start.sha256} if start else {},
         }
@@ -127,7 +126,7 @@ def _train_stage(
     stage: Stage,
     settings: FitSettings,
     run: Run,
-    accelerator: "Accelerator",
+    accelerator: Accelerator,
     on_event: OnEvent,
     pace: Pace | None,
 ) -> None:
@@ -152,7 +151,7 @@ def _train_stage(
 
 
 def _open_run(
-    path: Path, table: dict[str, Any], options: TrainOptions, accelerator: "Accelerator"
+    path: Path, table: dict[str, Any], options: TrainOptions, accelerator: Accelerator
 ) -> Run:
     """The run: new, or one whose model and data are still the same."""
     if not accelerator.is_main_process:
@@ -233,7 +232,7 @@ def flattened(stage: Stage, chosen: list[Stage], settings: FitSettings) -> FitSe
 
 
 def _package(
-    model: Any, stages: list[Stage], run: Run, options: TrainOptions, on_event: OnEvent
+    model: SystemModel, stages: list[Stage], run: Run, options: TrainOptions, on_event: OnEvent
 ) -> None:
     """model.safetensors with its card, once every stage is finished."""
     from ..models.package import save_model

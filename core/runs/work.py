@@ -10,10 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..data import open_source
 from ..models.registry import find, load
-from ..text.vocabulary import Vocabulary
 from ..training.options import TrainOptions, with_defaults
 from ..training.stage import Stage, turn
-from .build import override, resolve_config
+from .build import build
 from .train import adjust
 
 
@@ -36,15 +35,12 @@ def work(name: str, options: TrainOptions) -> list[Work]:
     """Of every stage that `options` would train. The model is built on the meta device, so that
     no size is too large. UsageError for an unknown preset or stage, or one that cannot be counted.
     """
-    spec = find(name)
-    module, options = load(spec), with_defaults(options, spec.default_preset, "fp32")
+    about = find(name)
+    options = with_defaults(options, about.default_preset, "fp32")
     source = open_source(str(options.data))
-    config = resolve_config(module, str(options.preset), options.config)
-    if hasattr(module, "fitted"):
-        config = override(config, module.fitted(config, source))
     with torch.device("meta"):
-        model = module.Model(config, Vocabulary(source.words()))
-    stages = module.stages(model, source, options)
+        model = build(about, options.preset, options.config, source)
+    stages = load(about).stages(model, source, options)
     adjust(stages, options)
     return [Work(s.name, s.steps, s.batch, flop_per_sample(s)) for s in stages]
 

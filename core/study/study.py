@@ -13,7 +13,6 @@ import torch
 
 from ..errors import Interrupted, UsageError, closest
 from ..progress import OnProgress
-from ..runs.build import override
 from ..training.events import Evaluated, Event, Stepped, silent
 from ..training.fit import fit
 from ..training.options import TrainOptions
@@ -185,19 +184,15 @@ def _stage(request: Comparison, source: Any, seed: int) -> Stage:
     """The model's one stage from the seed's weights. UsageError where it has several, or no
     accuracy to compare."""
     from ..models.registry import find, load
-    from ..text.vocabulary import Vocabulary
+    from ..runs.build import build
 
-    spec = find(request.model)
-    module = load(spec)
-    config = module.PRESETS[request.preset or spec.default_preset]
-    if hasattr(module, "fitted"):
-        config = override(config, module.fitted(config, source))
+    about = find(request.model)
     torch.manual_seed(seed)
-    model = module.Model(config, Vocabulary(source.words()))
+    model = build(about, request.preset, {}, source)
     options = TrainOptions(data=request.data, seed=seed, precision="fp32")
-    stages = module.stages(model, source, options)
-    if spec.generates or len(stages) != 1:
-        raise UsageError(f"{spec.name} is no classifier: there is no accuracy to compare",
+    stages = load(about).stages(model, source, options)
+    if about.generates or len(stages) != 1:
+        raise UsageError(f"{about.name} is no classifier: there is no accuracy to compare",
                          "dln bench recognizer --against sgd,sam,saf,mesa")  # fmt: skip
     return stages[0]
 

@@ -1,5 +1,6 @@
 """Captions through a published language model (BERT-large in 2204.03458), each remembered."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,15 +12,28 @@ from ..errors import MissingCapability
 REMEMBERED = 2048  # captions
 
 
-def embed(name: str, captions: list[str], length: int) -> tuple[Tensor, Tensor]:
-    """Hidden states of the last layer (B, length, width), zero beyond the caption, and which
-    tokens are there, (B, length).
+@dataclass(frozen=True)
+class Pretrained:
+    """A published language model as a `Reader`. name: a model's at transformers, or a folder's;
+    length: tokens of a caption, the rest is cut off. It reads every word."""
 
-    name: a model's at transformers, or a folder's. MissingCapability where the package or the
-    weights are not here.
-    """
-    found = [_one(name, caption, length) for caption in captions]
-    return torch.stack([states for states, _ in found]), torch.stack([seen for _, seen in found])
+    name: str
+    length: int
+    words: tuple[str, ...] = ()
+
+    def encode(self, text: str) -> tuple[Tensor, Tensor]:
+        """Hidden states of the last layer (length, width), zero beyond the caption, and which
+        tokens are there, (length,).
+
+        MissingCapability where the package or the weights are not here.
+        """
+        return _one(self.name, text, self.length)
+
+    def unknown(self, text: str) -> list[str]:
+        return []
+
+    def nearest(self, word: str) -> list[str]:
+        return []
 
 
 @lru_cache(maxsize=REMEMBERED)

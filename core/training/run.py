@@ -118,7 +118,7 @@ class Run:
         """The contact sheet of `clips` as samples/`name`.png."""
         from PIL import Image
 
-        from ..media.clip import contact_sheet
+        from ..media.sheet import contact_sheet
 
         path = self.samples / f"{name}.png"
         with atomic_write(path) as file:

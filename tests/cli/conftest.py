@@ -18,7 +18,8 @@ import toy_export  # pyright: ignore[reportMissingImports]
 
 from dln.cli.main import run
 from dln.core.errors import MissingCapability
-from dln.core.generation import best, generate
+from dln.core.generation import generate
+from dln.core.media.stream import Stream
 from dln.core.metrics import clips, coherence, minimum
 from dln.core.models import package
 from dln.core.models.registry import MODELS
@@ -86,15 +87,16 @@ class Core:
         if name not in MODELS:
             return LOAD_MODEL(name)
         card = {"data": {"name": "menagerie"}}
-        return replace(toy(), spec=MODELS[name], card=card, bundled=True)
+        return replace(toy(), about=MODELS[name], card=card, bundled=True)
 
-    def generate(self, loaded, request, **options: Any) -> generate.Generated:
+    def stream(self, loaded, request, **options: Any) -> generate.Streaming:
         self.requests.append(request)
         if self.raises:
             raise self.raises
-        made = GENERATE(loaded, request, **options)
-        short = made.clip.frames[: request.frames or 2]  # less to encode
-        return replace(made, clip=replace(made.clip, frames=short))
+        made = STREAM(loaded, request, **options)
+        clip = made.stream.clip()
+        short = clip.frames[: request.frames or 2]  # less to encode
+        return replace(made, stream=Stream.of(replace(clip, frames=short)))
 
     def open_engine(self, name: str, *asked: Any, **options: Any) -> Any:
         raise MissingCapability(f"the engine {name} is not here.", "pip install it")
@@ -127,7 +129,7 @@ class Core:
         return self.metrics, {"classifier": (line, line**2)}
 
 
-LOAD_MODEL, GENERATE = package.load_model, generate.generate
+LOAD_MODEL, STREAM = package.load_model, generate.stream
 
 
 @cache
@@ -140,8 +142,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Core:
     stands_in = Core()
     for module, name, function in (
         (package, "load_model", stands_in.load_model),
-        (generate, "generate", stands_in.generate),
-        (best, "generate", stands_in.generate),
+        (generate, "stream", stands_in.stream),
         (engines, "open_engine", stands_in.open_engine),
         (clips, "evaluate", stands_in.evaluate),
         (coherence, "coherence", stands_in.evaluate),
@@ -162,6 +163,6 @@ def training(core: Core) -> Core:
 @pytest.fixture
 def wordless(monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a model that makes clips and reads no prompt."""
-    spec = replace(MODELS["cogvideo"], name="wordless", text=False, bundled=None)
-    monkeypatch.setitem(MODELS, spec.name, spec)
-    return spec.name
+    about = replace(MODELS["cogvideo"], name="wordless", takes=(), bundled=None)
+    monkeypatch.setitem(MODELS, about.name, about)
+    return about.name

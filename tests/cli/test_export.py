@@ -21,8 +21,8 @@ from toy_export import (  # pyright: ignore[reportMissingImports]
 
 from dln.core.errors import DlnError
 from dln.core.files import sha256_file
-from dln.core.media.clip import read_clip
 from dln.core.media.receipt import read_receipt
+from dln.core.media.video import read_clip
 from dln.export import bundle, open, tensorrt
 from dln.export.engines import OnnxEngine
 from dln.export.finished import engine_key, finished

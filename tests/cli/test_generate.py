@@ -58,7 +58,7 @@ def test_settings_reach_the_model_and_only_those_given(dln, core):
     assert settings == {"frames": 5, "guidance": 2.5, "temperature": 0.0}
     refused = dln("generate", "lion", "--last-image", "lion.png")
     assert refused.code == 2
-    assert "cogvideo has no last_image" in refused.err
+    assert "cogvideo takes no last picture" in refused.err
 
 
 def test_best_of(dln, core):
@@ -77,7 +77,7 @@ def test_best_of(dln, core):
 
 
 def test_native_keeps_the_pixels(dln, core):
-    from dln.core.media.clip import read_clip
+    from dln.core.media.video import read_clip
 
     dln("generate", "lion", "--native", "--out", "native.mp4")
     dln("generate", "lion", "--out", "large.mp4")

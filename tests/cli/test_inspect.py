@@ -31,10 +31,11 @@ def test_models_list(dln, wordless):
 def test_models_show(dln, wordless):
     shown = dln("models", "show", "cogvideo", "--json").json
     assert shown["title"] == MODELS["cogvideo"].title
-    assert shown["prompt"] is True
+    assert "text" in shown["takes"]
+    assert "guidance" in [setting["name"] for setting in shown["settings"]]
     assert shown["card"]["model"] == "cogvideo"
     bare = dln("models", "show", wordless, "--json").json
-    assert (bare["prompt"], bare["card"], bare["weights_path"]) == (False, None, None)
+    assert (bare["takes"], bare["card"], bare["weights_path"]) == ([], None, None)
     assert dln("models", "show", "nothing").code == 2
 
 
@@ -59,16 +60,22 @@ def test_models_show_reads_the_card(dln, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", [{}, {"__metadata__": {"dln": "{"}}, {"__metadata__": {"dln": "{}"}}, []]
+    ("header", "code", "words"),
+    [
+        ({}, 2, "was not written by dln"),
+        ({"__metadata__": {"dln": "{"}}, 1, "damaged"),
+        ({"__metadata__": {"dln": "{}"}}, 1, "damaged"),
+        ([], 1, "damaged"),
+    ],
 )
-def test_a_damaged_card(dln, monkeypatch, tmp_path, header):
+def test_a_card_that_cannot_be_read(dln, monkeypatch, tmp_path, header, code, words):
     from dln.cli import models
 
     path = weights(tmp_path / "w.safetensors", header)
     monkeypatch.setattr(models, "weights_of", lambda spec: path)
     outcome = dln("models", "show", "cogvideo")
-    assert outcome.code == 1
-    assert "damaged" in outcome.err
+    assert outcome.code == code
+    assert words in outcome.err
 
 
 def test_data_list(dln):
@@ -223,7 +230,7 @@ def test_evaluate_the_minimum(dln, core):
 
 def test_evaluate_against_steps(dln, core):
     core.metrics = {"actor_accuracy": 0.75, "actor_low": 0.5, "actor_high": 0.9, "confusions": []}
-    flags = ("cogvideo", "--seen", "--steps", "8", "--steps", "2", "--guidance", "2")
+    flags = ("video-diffusion", "--seen", "--steps", "8", "--steps", "2", "--guidance", "2")
     found = dln("evaluate", *flags, "--out", "steps.png", "--json").json
     assert [asked["settings"]["steps"] for asked in core.evaluations] == [2, 8]
     assert found["steps"] == {"2": core.metrics, "8": core.metrics}
@@ -234,20 +241,34 @@ def test_evaluate_against_steps(dln, core):
     assert "8 steps" in outcome.out
     assert outcome.out.count("0.75 (95 %: 0.5 to 0.9)") == 2
     assert dln("evaluate", *flags, "--out", "steps.png").code == 2
-    assert dln("evaluate", "cogvideo", "--steps", "4", "--json").json["settings"] == {"steps": 4}
-    assert dln("evaluate", "cogvideo", "--steps", "4", "--out", "one.png").code == 2
+    few = dln("evaluate", "video-diffusion", "--steps", "4", "--json")
+    assert few.json["settings"] == {"steps": 4}
+    assert dln("evaluate", "video-diffusion", "--steps", "4", "--out", "one.png").code == 2
     assert dln("evaluate", "cogvideo", "--out", "none.png").code == 2
 
 
 def test_evaluate_the_coherence_of_long_clips(dln, core):
     core.metrics = {"agreement": 0.5, "agreement_low": 0.25, "agreement_high": 0.75}
     flags = ("--metrics", "coherence", "--held-out", "--reconstruction", "0", "-n", "2")
-    assert "0.5 (95 %: 0.25 to 0.75)" in dln("evaluate", "cogvideo", *flags).out
-    assert dln("evaluate", "cogvideo", *flags, "--frames", "40").code == 0
+    assert "0.5 (95 %: 0.25 to 0.75)" in dln("evaluate", "video-diffusion", *flags).out
+    assert dln("evaluate", "video-diffusion", *flags, "--frames", "40").code == 0
     assert [asked["frames"] for asked in core.evaluations] == [64, 40]
-    assert dln("evaluate", "cogvideo", *flags, "--best-of", "2").code == 2
+    assert dln("evaluate", "video-diffusion", *flags, "--best-of", "2").code == 2
     assert core.evaluations[0]["settings"] == {"reconstruction": 0.0}
     assert (core.evaluations[0]["held_out"], core.evaluations[0]["count"]) == (True, 2)
+
+
+def test_evaluate_refuses_what_the_model_lacks(dln, core):
+    core.metrics = {"frechet_distance": 2.5}
+    for name in ("steps", "reconstruction", "magic"):
+        flags = ("--set", "magic=1") if name == "magic" else (f"--{name}", "4")
+        outcome = dln("evaluate", "cogvideo", *flags)
+        assert outcome.code == 2
+        assert f"cogvideo has no {name}" in outcome.err
+    assert core.evaluations == []
+    asked = ("--guidance", "2", "--set", "guidance=3", "--set", "top_p=0.5", "--seen")
+    found = dln("evaluate", "cogvideo", *asked, "--json").json
+    assert found["settings"] == {"guidance": 3, "top_p": 0.5}
 
 
 def test_json_has_no_nan(dln, core):

@@ -7,14 +7,15 @@ from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
-from torch import nn
 
 from dln.core.errors import UsageError
 from dln.core.generation import generate
-from dln.core.media.clip import Clip, read_clip, write_clip
+from dln.core.media.clip import Clip
 from dln.core.media.receipt import make_receipt, read_receipt
+from dln.core.media.video import read_clip, write_clip
 from dln.core.models import package
 from dln.core.models.registry import MODELS
+from dln.core.models.system import SystemModel
 from dln.export import open as engines
 
 ROWS, COLUMNS, COLOURS = np.ogrid[:16, :18, :3]
@@ -30,8 +31,8 @@ def remake(monkeypatch):
     def load_model(name: str) -> package.Loaded:
         if name != "cogvideo":
             raise UsageError(f"no model {name}")
-        spec = MODELS["cogvideo"]
-        return package.Loaded(nn.Module(), spec, {}, made.sha256, Path("a.safetensors"), True)
+        about = MODELS["cogvideo"]
+        return package.Loaded(SystemModel(), about, {}, made.sha256, Path("a.safetensors"), True)
 
     def remade(loaded, request, *, engine, **options) -> generate.Generated:
         made.requests.append(request)
@@ -126,7 +127,6 @@ def test_versions_that_changed_are_named(dln, remake):
     [
         ({"weights_sha256": "b" * 64}, 3, "are others"),
         ({"model": "runs/gone"}, 3, "not here"),
-        ({"settings": {"magic": 1}}, 2, "magic"),
         ({"weights_sha256": None}, 2, "weights_sha256"),
     ],
 )
@@ -164,6 +164,11 @@ def test_what_generate_wrote_is_equal(dln, core):
     """The whole way, with the few weights of a toy: other pixels where the seed is another."""
     path = dln("generate", "lion", "-s", "3", "--frames", "2", "-q").out.strip()
     assert dln("verify", path).code == 0
+    strange = {**read_receipt(path), "settings": {"magic": 1}}
+    write_clip(read_clip(path), "strange.mp4", receipt=strange, scale=1)
+    refused = dln("verify", "strange.mp4")
+    assert refused.code == 2
+    assert "cogvideo has no magic" in refused.err
     other = {**read_receipt(path), "seed": 4}
     write_clip(read_clip(path), "other.mp4", receipt=other, scale=1)
     assert dln("verify", "other.mp4", "-q").out == "differs\n"

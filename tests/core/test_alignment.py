@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from dln.core.data.menagerie import ACTORS, HELD_OUT, describe, draw_story, render
 from dln.core.data.menagerie.source import Menagerie
@@ -17,39 +16,14 @@ from dln.core.metrics import alignment, clips, reconstruction
 from dln.core.metrics.world import World
 from dln.core.models.package import Loaded
 from dln.core.models.registry import MODELS
+from dln.core.models.system import SystemModel
 
 COUNT = 12
 
 
-class Square:
-    """A tokenizer that loses nothing but what 8 bits lose, or all but the mean of a frame."""
-
-    def __init__(self, blind: bool) -> None:
-        self.blind = blind
-
-    def encode(self, frames: torch.Tensor) -> torch.Tensor:
-        return frames.mean((2, 3), keepdim=True).expand_as(frames) if self.blind else frames
-
-    def decode(self, indices: torch.Tensor, height: int) -> torch.Tensor:
-        assert height == 8
-        return indices
-
-
-class Toy(nn.Module):
-    class config:
-        image_size, grid = 64, 8
-
-    def __init__(self, tokenizer: Square | None = None) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-        if tokenizer:
-            self.tokenizer = tokenizer
-
-
-def loaded(model: nn.Module | None = None) -> Loaded:
+def loaded(name: str = "video-diffusion") -> Loaded:
     card = {"data": {"name": "menagerie"}}
-    model = model or Toy()
-    return Loaded(model, MODELS["cogvideo"], card, "0" * 64, Path("toy.safetensors"), False)
+    return Loaded(SystemModel(), MODELS[name], card, "0" * 64, Path("toy.safetensors"), False)
 
 
 def film(prompt: str, seed: int, **other: str) -> Clip:
@@ -156,9 +130,9 @@ def test_what_no_prompt_names_has_no_accuracy():
 
 
 def test_what_makes_no_clips_is_refused():
-    spec = replace(MODELS["cogvideo"], name="other", generates=False)
+    about = replace(MODELS["cogvideo"], name="other", gives=None)
     with pytest.raises(UsageError, match="other makes no clips"):
-        clips.evaluate(replace(loaded(), spec=spec), count=1)
+        clips.evaluate(replace(loaded(), about=about), count=1)
 
 
 def test_real_clips_of_every_pair_are_recognised():
@@ -182,11 +156,18 @@ def test_a_picture_does_nothing(monkeypatch: pytest.MonkeyPatch):
     assert all("still" in confusion["seen"] for confusion in found["confusions"])
 
 
-def test_a_perfect_and_a_blind_tokenizer(obedient):
-    found = clips.evaluate(loaded(model=Toy(Square(blind=False))), count=4)
+def mean(frames: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(frames.mean((1, 2), keepdims=True), frames.shape)
+
+
+def test_a_perfect_and_a_blind_tokenizer(obedient, monkeypatch: pytest.MonkeyPatch):
+    tokenizer = SimpleNamespace(reconstruct=lambda model, frames: frames)
+    monkeypatch.setattr(reconstruction, "load", lambda about: tokenizer)
+    found = clips.evaluate(loaded(), count=4)
     assert found["psnr_db"] == found["psnr_foreground_db"] == pytest.approx(100)
     assert found["reconstruction_actor_accuracy"] == found["reconstruction_action_accuracy"] == 1
-    blind = clips.evaluate(loaded(model=Toy(Square(blind=True))), count=4)
+    tokenizer.reconstruct = lambda model, frames: mean(frames).astype(np.uint8)
+    blind = clips.evaluate(loaded(), count=4)
     assert blind["psnr_foreground_db"] < blind["psnr_db"] < 25
     assert blind["reconstruction_action_accuracy"] < 1
 

@@ -14,18 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dln.core.errors import DlnError, UsageError
-from dln.core.media.clip import (
-    Clip,
-    compare,
-    contact_sheet,
-    probe,
-    read_clip,
-    read_frames,
-    roundtrip,
-    write_clip,
-)
+from dln.core.media.clip import Clip
+from dln.core.media.decode import probe, read_frames
 from dln.core.media.encode import _delays
 from dln.core.media.receipt import read_receipt
+from dln.core.media.sheet import contact_sheet
+from dln.core.media.video import compare, read_clip, roundtrip, write_clip
 
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 LEVELS = 12  # brightness steps between neighbouring frames: far above what encoders change

@@ -1,31 +1,36 @@
 """CogVideo: what sees what, cached against full passes, sampling, the sizes of the presets."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from dln.core.errors import UsageError
-from dln.core.models.cogvideo import Model, masks, sample
+from dln.core.media.clip import Clip
+from dln.core.models.cogvideo import masks
+from dln.core.models.cogvideo.about import ABOUT, Sampling
 from dln.core.models.cogvideo.clustering import cluster_codes
 from dln.core.models.cogvideo.config import DURATIONS, PRESETS, Config
+from dln.core.models.cogvideo.model import Model
 from dln.core.models.cogvideo.prompt import encode_texts
 from dln.core.models.cogvideo.sample import (
     ClipRun,
     Draw,
     Loop,
-    Sampling,
     first_frame,
     levels_for,
+    sample,
     shift,
     whole_frame,
 )
 from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.cogvideo.transformer import clip_logits
 from dln.core.models.cogvideo.windows import Window, cut_windows
-from dln.core.models.engine import TorchEngine
+from dln.core.models.engine import Engine, TorchEngine
 from dln.core.models.request import Request
+from dln.core.progress import unheard
 from dln.core.text.vocabulary import Vocabulary
 
 TOKENIZER = TokenizerConfig(
@@ -57,6 +62,15 @@ def toy(seed: int = 0) -> Model:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return model.eval()
+
+
+def wish(prompt: str, seed: int = 0, **settings: Any) -> Request:
+    return Request.of(prompt, seed, settings)
+
+
+def made(engine: Engine, model: Model, request: Request, tell: Any = unheard) -> Clip:
+    """The whole clip that the loop makes."""
+    return sample(engine, model, request, tell).clip()
 
 
 def random_clip(seed: int = 0, batch: int = 2):
@@ -220,14 +234,14 @@ def test_guidance_of_one_needs_no_second_pass_and_text_matters():
     model = toy()
     engine = TorchEngine(model.graphs())
     clips = [
-        sample(engine, model, Request(prompt, seed=3, frames=5), lambda *_: None)
+        made(engine, model, wish(prompt, seed=3, frames=5))
         for prompt in ("lion drinking", "lion drinking", "penguin dancing")
     ]
     assert np.array_equal(clips[0].frames, clips[1].frames)
     assert not np.array_equal(clips[0].frames, clips[2].frames)
-    greedy = Request("lion", seed=1, frames=1, guidance=1.0, temperature=0.0)
+    greedy = wish("lion", seed=1, frames=1, guidance=1.0, temperature=0.0)
     again = replace(greedy, seed=2)
-    one, two = (sample(engine, model, r, lambda *_: None).frames for r in (greedy, again))
+    one, two = (made(engine, model, r).frames for r in (greedy, again))
     assert np.array_equal(one, two)
 
 
@@ -235,10 +249,10 @@ def test_guidance_of_one_needs_no_second_pass_and_text_matters():
 def test_number_of_frames_and_rate(frames, rate):
     model = toy()
     told = []
-    clip = sample(
+    clip = made(
         TorchEngine(model.graphs()),
         model,
-        Request("lion", frames=frames),
+        wish("lion", frames=frames),
         lambda done, total, what: told.append((done, total)),
     )
     assert clip.frames.shape == (frames, 32, 32, 3)
@@ -248,7 +262,7 @@ def test_number_of_frames_and_rate(frames, rate):
 
 def test_too_many_frames_is_refused():
     with pytest.raises(UsageError, match="at most 33"):
-        sample(TorchEngine({}), toy(), Request("lion", frames=34), lambda *_: None)
+        made(TorchEngine({}), toy(), wish("lion", frames=34))
 
 
 def test_draws_follow_the_scores():
@@ -360,13 +374,13 @@ def test_a_picture_opens_the_clip(tmp_path):
     engine = TorchEngine(model.graphs())
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "lion.png")
-    request = Request("lion drinking", image=str(tmp_path / "lion.png"), frames=5)
+    request = wish("lion drinking", image=str(tmp_path / "lion.png"), frames=5)
     told = []
-    clip = sample(engine, model, request, lambda *args: told.append(args))
+    clip = made(engine, model, request, lambda *args: told.append(args))
     assert told[-1][0] == told[-1][1] == len(told)
     middle = torch.from_numpy(pixels[4:36]).movedim(-1, 0)[None].float() / 255
     codes = engine.run("encode", frames=middle)["indices"]
     shown = engine.run("decode", indices=codes)["pixels"][0].movedim(0, -1).numpy()
     assert np.abs(clip.frames[0] / 255 - shown).max() < 0.01
-    with pytest.raises(UsageError, match="steps"):
-        sample(engine, model, Request("lion drinking", steps=4), lambda *args: None)
+    with pytest.raises(UsageError, match="cogvideo has no steps"):
+        ABOUT.check({"steps": 4})

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch import nn
 
 from dln.core.errors import UsageError
 from dln.core.generation.generate import Generated
@@ -15,8 +14,9 @@ from dln.core.metrics import clips
 from dln.core.metrics import coherence as module
 from dln.core.metrics.coherence import coherence, differences
 from dln.core.models.package import Loaded
-from dln.core.models.registry import MODELS
-from dln.core.models.video_diffusion import PRESETS, seams
+from dln.core.models.registry import MODELS, load
+from dln.core.models.system import SystemModel
+from dln.core.models.video_diffusion.config import PRESETS
 
 
 def test_differences_by_hand():
@@ -34,9 +34,11 @@ def test_dark_after_bright_is_a_difference_too():
 
 def test_seams_are_where_blocks_begin():
     model: Any = SimpleNamespace(config=PRESETS["tiny"])
+    seams = load(MODELS["video-diffusion"]).seams
     assert seams(model, 32) == []
     assert seams(model, 33) == [32]
     assert seams(model, 64) == [32, 48]
+    assert load(MODELS["cogvideo"]).seams(model, 64) == []
 
 
 def fake(
@@ -59,9 +61,10 @@ def fake(
 
     monkeypatch.setattr(clips, "generate", made)
     monkeypatch.setattr(module, "judge", judged)
-    monkeypatch.setattr(module, "seams_of", lambda loaded, frames: seams)
+    system = SimpleNamespace(seams=lambda model, frames: seams)
+    monkeypatch.setattr(module, "load", lambda about: system)
     card = {"data": {"name": data}}
-    return Loaded(nn.Module(), MODELS["cogvideo"], card, "", Path("toy.safetensors"), False)
+    return Loaded(SystemModel(), MODELS["cogvideo"], card, "", Path("toy.safetensors"), False)
 
 
 def test_a_clip_agrees_where_actor_and_scene_do(monkeypatch):
@@ -87,10 +90,3 @@ def test_a_clip_in_one_piece_has_nothing_to_measure(monkeypatch):
         coherence(fake(monkeypatch, [], []))
     with pytest.raises(UsageError, match="one piece"):
         coherence(fake(monkeypatch, [], [8]), frames=31)
-
-
-def test_a_system_says_where_its_blocks_meet():
-    model: Any = SimpleNamespace(config=PRESETS["tiny"])
-    for name, places in (("video-diffusion", [32, 48]), ("cogvideo", [])):
-        loaded = Loaded(model, MODELS[name], {}, "", Path("toy.safetensors"), False)
-        assert module.seams_of(loaded, 64) == places

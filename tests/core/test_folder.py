@@ -12,7 +12,8 @@ from PIL import Image
 from dln.core.data.folder import Folder, check
 from dln.core.data.listing import read_listing
 from dln.core.errors import UsageError
-from dln.core.media.clip import Clip, write_clip
+from dln.core.media.clip import Clip
+from dln.core.media.video import write_clip
 
 RNG = np.random.default_rng(0)
 COLOURS = {"red": (210, 40, 30), "green": (30, 180, 60), "blue": (40, 60, 220)}

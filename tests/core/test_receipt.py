@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dln.core.errors import UsageError
-from dln.core.media.clip import Clip, write_clip
+from dln.core.media.clip import Clip
 from dln.core.media.receipt import SCHEMA, make_receipt, read_receipt, sha256_file
+from dln.core.media.video import write_clip
 
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 CLIP = Clip(np.linspace(0, 255, 5 * 16 * 16 * 3).astype(np.uint8).reshape(5, 16, 16, 3), 8)

@@ -13,30 +13,24 @@ from dln.core.errors import UsageError
 from dln.core.media.clip import Clip
 from dln.core.models.engine import TorchEngine
 from dln.core.models.package import load_model, save_model
-from dln.core.models.recognizer import (
-    HEADS,
-    PRESETS,
-    Config,
-    Model,
-    moments,
-    sample,
-    stages,
-    training,
-)
+from dln.core.models.recognizer import training
 from dln.core.models.recognizer.augment import augment, resampling
+from dln.core.models.recognizer.config import HEADS, PRESETS, Config
+from dln.core.models.recognizer.model import Model, moments
+from dln.core.models.recognizer.system import SYSTEM
 from dln.core.models.recognizer.training import RecognizerObjective, RecognizerStage
 from dln.core.models.registry import MODELS
-from dln.core.text.vocabulary import Vocabulary
+from dln.core.models.request import Request
+from dln.core.progress import unheard
 from dln.core.training.events import silent
 from dln.core.training.options import TrainOptions
 
 TOY = Config(image_size=32, width=24, trunk=(8, 8, 8))
-WORDS = Vocabulary(["lion", "drinking"])
 
 
 def toy(seed: int = 0, config: Config = TOY) -> Model:
     torch.manual_seed(seed)
-    return Model(config, WORDS)
+    return Model(config)
 
 
 def film(seed: int = 0, frames: int = 9, size: int = 64, **fixed: str) -> Clip:
@@ -55,7 +49,7 @@ def stage(tmp_path, monkeypatch: pytest.MonkeyPatch) -> RecognizerStage:
 
 
 def test_logits_of_every_head():
-    model = Model(PRESETS["tiny"], WORDS)
+    model = Model(PRESETS["tiny"])
     found = model(torch.rand(2, 9, 3, 64, 64))
     sizes = {"actor": len(ACTORS), "action": len(ACTIONS) + 1, "scene": len(SCENES), "speed": 2}
     assert {head: tuple(x.shape) for head, x in found.items()} == {h: (2, sizes[h]) for h in HEADS}
@@ -114,8 +108,8 @@ def test_makes_no_clips():
     spec = MODELS["recognizer"]
     assert not spec.generates
     assert not spec.text
-    with pytest.raises(UsageError, match="judges"):
-        sample(None, toy(), None, None)
+    with pytest.raises(UsageError, match="makes no clips"):
+        SYSTEM.sample(None, toy(), Request(), unheard)  # pyright: ignore
 
 
 def test_augment_changes_pixels_alike_for_the_same_generator():
@@ -200,7 +194,7 @@ def test_data_without_labels_are_refused():
 
     for _ in range(2):
         with pytest.raises(UsageError, match="my-videos"):
-            stages(toy(), Unlabelled(), TrainOptions())  # pyright: ignore
+            SYSTEM.stages(toy(), Unlabelled(), TrainOptions())  # pyright: ignore
 
 
 def test_package_holds_the_names(tmp_path):

@@ -12,7 +12,7 @@ from dln.core.data.menagerie import ACTORS, HELD_OUT, draw_story
 from dln.core.data.menagerie.source import Menagerie
 from dln.core.data.render import render_folder
 from dln.core.errors import UsageError
-from dln.core.media.clip import read_clip
+from dln.core.media.video import read_clip
 from dln.core.text.vocabulary import normalise
 
 

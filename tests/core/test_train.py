@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 sys.path.append(str(Path(__file__).parent))
 from toy_training import Toy
@@ -25,8 +24,10 @@ from dln.core.carbon.recorder import Place
 from dln.core.carbon.regions import find
 from dln.core.carbon.sources import open_source
 from dln.core.errors import Interrupted, MissingCapability, UsageError
+from dln.core.models.about import About
+from dln.core.models.system import System, SystemModel
 from dln.core.runs.build import override, resolve_config
-from dln.core.runs.start import begin_from, joined_vocabulary
+from dln.core.runs.start import extended
 from dln.core.runs.train import train
 from dln.core.text.vocabulary import Vocabulary
 from dln.core.training.accelerator import create_accelerator
@@ -50,10 +51,10 @@ class Config:
             raise ValueError(f"width is at least 1, not {self.width}")
 
 
-class Model(nn.Module):
-    def __init__(self, config: Config, vocabulary: Any) -> None:
+class Model(SystemModel):
+    def __init__(self, config: Config, reader: Any) -> None:
         super().__init__()
-        self.config, self.vocabulary = config, vocabulary
+        self.config, self.reader = config, reader
         self.first, self.second = Toy().modules, Toy().modules
 
 
@@ -96,10 +97,14 @@ class World:
         self.cards.append(json.loads(json.dumps(card)))
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
 
-    def module(self, name: str, **members: Any) -> ModuleType:
-        module = ModuleType(name)
-        module.__dict__.update(members)
-        return module
+    def system(self) -> System:
+        class Whole(System):
+            about = About("toy", "A toy", "regression", ("tiny", "small"))
+            Config, PRESETS = Config, {"tiny": Config(), "small": Config(width=32)}
+            Model = Model
+            stages = staticmethod(self.stages)
+
+        return Whole()
 
 
 DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
@@ -109,15 +114,12 @@ DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     source = SimpleNamespace(words=lambda: ["lion"], fingerprint=lambda: world.fingerprint)
-    spec = SimpleNamespace(name="toy", default_preset="tiny")
-    presets = {"tiny": Config(), "small": Config(width=32)}
-    model = SimpleNamespace(PRESETS=presets, Model=Model, stages=world.stages)
-    for name, members in {
-        "dln.core.models.registry": {"find": lambda name: spec, "load": lambda spec: model},
-        "dln.core.models.package": {"save_model": world.save_model},
-        "dln.core.data": {"open_source": lambda spec, seed: source},
-    }.items():
-        monkeypatch.setitem(sys.modules, name, world.module(name, **members))
+    system = world.system()
+    for place in ("dln.core.models.registry", "dln.core.runs.build"):
+        monkeypatch.setattr(f"{place}.load", lambda about: system)
+    monkeypatch.setattr("dln.core.models.registry.find", lambda name: system.about)
+    monkeypatch.setattr("dln.core.models.package.save_model", world.save_model)
+    monkeypatch.setattr("dln.core.data.open_source", lambda spec, seed: source)
     return world
 
 
@@ -260,18 +262,17 @@ def test_weights_bring_their_own_size(go: Callable[..., Path], start: SimpleName
 
 
 def test_words_that_the_weights_know_keep_their_rows():
-    from dln.core.models.cogvideo import PRESETS
-    from dln.core.models.cogvideo import Model as CogVideo
+    from dln.core.models.cogvideo.system import SYSTEM
 
-    small = override(PRESETS["tiny"], {"width": 8, "layers": 1})
-    old = CogVideo(small, Vocabulary(["lion", "eats"]))
-    words = joined_vocabulary(old, ["cat", "lion"])
-    assert words.words == ["lion", "eats", "cat"]
-    new = CogVideo(small, words)
-    fresh = new.image.tokens.weight[-1].clone()
-    begin_from(new, old)
+    small = override(SYSTEM.PRESETS["tiny"], {"width": 8, "layers": 1})
+    old: Any = SYSTEM.Model(small, Vocabulary(["lion", "eats"]))
+    torch.manual_seed(0)
+    fresh: Any = SYSTEM.Model(small, Vocabulary(["lion", "eats", "cat"]))
+    torch.manual_seed(0)
+    new: Any = extended(SYSTEM, old, {}, ["cat", "lion"])
+    assert new.reader.words == ["lion", "eats", "cat"]
     assert torch.equal(new.image.tokens.weight[:-1], old.image.tokens.weight)
-    assert torch.equal(new.image.tokens.weight[-1], fresh)
+    assert torch.equal(new.image.tokens.weight[-1], fresh.image.tokens.weight[-1])
     assert torch.equal(new.tokenizer.codebook.codes, old.tokenizer.codebook.codes)
 
 

@@ -1,7 +1,8 @@
 """Video Diffusion: what sees what, the cascade's loop, given frames, training windows."""
 
+import itertools
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,15 +13,18 @@ from dln.core.data import open_source
 from dln.core.data.menagerie import draw_story, render
 from dln.core.errors import MissingCapability, UsageError
 from dln.core.generation.generate import generate
+from dln.core.media.clip import Clip
 from dln.core.metrics.alignment import judge
-from dln.core.models.engine import TorchEngine
+from dln.core.models.engine import Engine, TorchEngine
 from dln.core.models.package import load_model
 from dln.core.models.request import Request
-from dln.core.models.video_diffusion import Denoiser, Model, sample, stages
+from dln.core.models.video_diffusion.about import Sampling
 from dln.core.models.video_diffusion.config import PRESETS, Config, UNetConfig, Upsampler
+from dln.core.models.video_diffusion.denoiser import Denoiser
 from dln.core.models.video_diffusion.distillation import DistillationObjective, DistillationStage
+from dln.core.models.video_diffusion.model import Model
 from dln.core.models.video_diffusion.network import followed, turned, turns
-from dln.core.models.video_diffusion.sample import Loop, clip_frames
+from dln.core.models.video_diffusion.sample import Loop, clip_blocks, sample
 from dln.core.models.video_diffusion.schedule import (
     alpha_sigma,
     cosine_log_snr,
@@ -30,9 +34,12 @@ from dln.core.models.video_diffusion.schedule import (
     v_from,
     x_from_v,
 )
+from dln.core.models.video_diffusion.system import SYSTEM
 from dln.core.models.video_diffusion.text import encode_captions
 from dln.core.models.video_diffusion.training import DiffusionObjective, DiffusionStage
 from dln.core.models.video_diffusion.windows import shrunk
+from dln.core.progress import unheard
+from dln.core.text.pretrained import Pretrained
 from dln.core.text.vocabulary import Vocabulary
 from dln.core.training.options import TrainOptions
 
@@ -49,6 +56,7 @@ TOY = Config(
     upsample=Upsampler(rate=2, image_size=16, widths=(8, 16), head=8, temporal=(2,), condition=8),
 )
 WORDS = Vocabulary(["lion", "penguin", "drinking", "dancing"])
+FITTED, REPLACED = (Sampling(steps=2, reconstruction=weight) for weight in (0.3, 0.0))
 
 
 def toy(seed: int = 0) -> Model:
@@ -57,6 +65,15 @@ def toy(seed: int = 0) -> Model:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return model.eval()
+
+
+def wish(prompt: str, seed: int = 0, **settings: Any) -> Request:
+    return Request.of(prompt, seed, settings)
+
+
+def made(engine: Engine, model: Model, request: Request, tell: Any = unheard) -> Clip:
+    """The whole clip that the loop makes."""
+    return sample(engine, model, request, tell).clip()
 
 
 class Counting(TorchEngine):
@@ -164,18 +181,18 @@ def test_a_caption_s_vector_ignores_padding_and_is_0_for_none():
 def test_a_clip_costs_the_evaluations_it_says():
     model = toy()
     engine, told = Counting(model), []
-    clip = sample(engine, model, Request("lion drinking"), lambda *args: told.append(args))
+    clip = made(engine, model, wish("lion drinking"), lambda *args: told.append(args))
     assert clip.frames.shape == (8, 16, 16, 3)
     assert clip.fps == 2 * TOY.fps
     assert engine.calls == ["text", *["fast"] * 2, *["upsample"] * 2]
     assert told[-1][:2] == (4, 4)
     for asked, graph, count in (
-        (Request("lion drinking", steps=3), "base", 3),
-        (Request("lion drinking", guidance=2.0), "base", 12),
-        (Request("lion drinking", steps=2), "fast", 2),
+        (wish("lion drinking", steps=3), "base", 3),
+        (wish("lion drinking", guidance=2.0), "base", 12),
+        (wish("lion drinking", steps=2), "fast", 2),
     ):
         engine.calls.clear()
-        sample(engine, model, asked, lambda *args: None)
+        made(engine, model, asked)
         assert engine.calls.count(graph) == count, asked
 
 
@@ -187,7 +204,7 @@ def test_the_bundled_size_needs_at_most_8_evaluations():
 def test_the_seed_decides_the_clip():
     model = toy()
     engine = TorchEngine(model.graphs())
-    clips = [sample(engine, model, Request("lion dancing", seed=s), lambda *a: None).frames
+    clips = [made(engine, model, wish("lion dancing", seed=s)).frames
              for s in (1, 1, 2)]  # fmt: skip
     assert np.array_equal(clips[0], clips[1])
     assert not np.array_equal(clips[0], clips[2])
@@ -197,11 +214,11 @@ def test_the_seed_decides_the_clip():
 def test_longer_clips_go_on_from_what_is_there(weight):
     model = toy()
     engine, told = TorchEngine(model.graphs()), []
-    request = Request("lion dancing", frames=9, steps=3, reconstruction=weight)
-    clip = sample(engine, model, request, lambda *args: told.append(args))
+    request = wish("lion dancing", frames=9, steps=3, reconstruction=weight)
+    clip = made(engine, model, request, lambda *args: told.append(args))
     assert len(clip.frames) == 9
     assert told[-1][0] == told[-1][1] == len(told)
-    short = sample(engine, model, Request("lion dancing", steps=3), lambda *args: None)
+    short = made(engine, model, wish("lion dancing", steps=3))
     assert np.array_equal(clip.frames[:7], short.frames[:7])
     assert not np.array_equal(clip.frames[7], short.frames[7])  # it sees frame 8 now
 
@@ -209,12 +226,12 @@ def test_longer_clips_go_on_from_what_is_there(weight):
 def test_frames_that_follow_others_take_an_engine_with_gradients():
     model = toy()
     other = Elsewhere(TorchEngine(model.graphs()))
-    asked = Request("lion dancing", frames=10, steps=2)
+    asked = wish("lion dancing", frames=10, steps=2)
     with pytest.raises(MissingCapability, match="gradient"):
-        sample(other, model, asked, lambda *args: None)
-    replaced = replace(asked, reconstruction=0.0)
-    clip = sample(other, model, replaced, lambda *args: None)
-    again = sample(TorchEngine(model.graphs()), model, replaced, lambda *args: None)
+        made(other, model, asked)
+    replaced = wish("lion dancing", frames=10, steps=2, reconstruction=0.0)
+    clip = made(other, model, replaced)
+    again = made(TorchEngine(model.graphs()), model, replaced)
     assert np.array_equal(clip.frames, again.frames)
 
 
@@ -222,11 +239,11 @@ def test_a_clip_begins_with_the_picture_that_is_given(tmp_path):
     model = toy()
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "lion.png")
-    request = Request("lion dancing", image=str(tmp_path / "lion.png"), steps=2)
-    clip = sample(TorchEngine(model.graphs()), model, request, lambda *args: None)
+    request = wish("lion dancing", image=str(tmp_path / "lion.png"), steps=2)
+    clip = made(TorchEngine(model.graphs()), model, request)
     assert np.abs(clip.frames[0].astype(int) - pixels).max() <= 1
     with pytest.raises(UsageError, match="nothing"):
-        sample(TorchEngine(model.graphs()), model, replace(request, image="nothing.png"), print)
+        made(TorchEngine(model.graphs()), model, replace(request, image="nothing.png"))
 
 
 def test_a_clip_ends_with_the_picture_that_is_given(tmp_path):
@@ -236,23 +253,23 @@ def test_a_clip_ends_with_the_picture_that_is_given(tmp_path):
     for path, picture in zip(paths, pixels, strict=True):
         Image.fromarray(picture).save(path)
     engine = TorchEngine(model.graphs())
-    request = Request("lion dancing", image=paths[0], last_image=paths[1], steps=2)
-    clip = sample(engine, model, request, lambda *args: None)
+    request = wish("lion dancing", image=paths[0], last_image=paths[1], steps=2)
+    clip = made(engine, model, request)
     for frame, picture in ((0, pixels[0]), (6, pixels[1]), (7, pixels[1])):
         assert np.abs(clip.frames[frame].astype(int) - picture).max() <= 1
-    alone = sample(engine, model, replace(request, image=None), lambda *args: None)
+    alone = made(engine, model, replace(request, image=None))
     assert np.abs(alone.frames[-1].astype(int) - pixels[1]).max() <= 1
     assert np.abs(alone.frames[0].astype(int) - pixels[0]).max() > 1
     for frames in (5, 9):
         with pytest.raises(UsageError, match="8 frames"):
-            sample(engine, model, replace(request, frames=frames), print)
+            made(engine, model, replace(request, frames=frames))
 
 
 def test_frames_in_between_are_filled_around_those_that_are_given():
     from dln.core.models.video_diffusion.sample import Known
 
     model = toy()
-    loop = Loop(TorchEngine(model.graphs()), model, np.random.default_rng(0), steps=2, weight=0.3)
+    loop = Loop(TorchEngine(model.graphs()), model, np.random.default_rng(0), settings=FITTED)
     given = torch.tensor([True, False, False, True])
     known = Known(torch.rand(1, 4, 3, 8, 8) * 2 - 1, given)
     made = loop.base(loop.read("lion dancing"), known)
@@ -260,14 +277,27 @@ def test_frames_in_between_are_filled_around_those_that_are_given():
     assert not torch.equal(made[:, ~given], known.x[:, ~given])
 
 
-def test_settings_of_other_samplers_are_refused():
+@pytest.mark.parametrize(
+    "wrong", [{"top_p": 0.5}, {"steps": 0}, {"reconstruction": -1.0}, {"sampler": "euler"}]
+)
+def test_settings_of_other_samplers_are_refused(wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        SYSTEM.about.check(wrong)
+
+
+def test_the_ancestral_sampler_draws_and_the_solvers_do_not():
+    """All three see the same first noise; DDIM and the ancestral one differ by what is drawn on
+    the way, which a Langevin corrector doubles."""
     model = toy()
-    with pytest.raises(UsageError, match="top_p"):
-        sample(TorchEngine(model.graphs()), model, Request("lion", top_p=0.5), print)
-    with pytest.raises(UsageError, match="steps"):
-        Request("lion", steps=0)
-    with pytest.raises(UsageError, match="reconstruction"):
-        Request("lion", reconstruction=-1.0)
+    told = {}
+    for settings in ({"sampler": "ddim"}, {"sampler": "dpm-solver"}, {"sampler": "ancestral"},
+                     {"sampler": "ancestral", "corrector": 0.1}):  # fmt: skip
+        engine = Counting(model)
+        told[str(settings)] = made(engine, model, wish("lion", steps=3, **settings)).frames
+        base = [graph for graph in engine.calls if graph == "base"]
+        assert len(base) == 3 + 2 * ("corrector" in settings)
+    clips = list(told.values())
+    assert all(not np.array_equal(a, b) for a, b in itertools.combinations(clips, 2))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +329,7 @@ def test_the_published_widths():
 def make_stage(kind: int, tmp_path, config: Config = TOY):
     source = open_source("menagerie", count=6)
     model = Model(config, Vocabulary(source.words()))
-    stage = cast(DiffusionStage, stages(model, source, TrainOptions(seed=0))[kind])
+    stage = cast(DiffusionStage, SYSTEM.stages(model, source, TrainOptions(seed=0))[kind])
     stage.prepare(tmp_path, lambda event: None)
     return stage, model
 
@@ -309,7 +339,7 @@ def test_a_batch_is_a_window_of_one_story_and_images_of_any(tmp_path):
     batch = stage.collate(np.arange(5), 0)
     assert batch["frames"].shape == (5, 6, 8, 8, 3)
     assert batch["words"].shape == (5, 3, 6)
-    later = len(model.vocabulary)
+    later = len(model.reader)
     for row in range(5):
         frames = batch["frames"][row].numpy()
         strip = stage.table[row]
@@ -485,48 +515,45 @@ def test_stories_told_longer_repeat_and_walkers_turn_round():
     assert not walk.returning(8.5)
 
 
-def test_clips_hold_both_sizes():
+def test_long_clips_come_in_blocks():
     model = toy()
-    loop = Loop(TorchEngine(model.graphs()), model, np.random.default_rng(0), steps=2, weight=0.0)
-    low, high = clip_frames(loop, "lion dancing", 11)
-    assert low.shape == (1, 6, 3, 8, 8)
-    assert high.shape == (1, 12, 3, 16, 16)
-    assert high.abs().max() <= 1
+    loop = Loop(TorchEngine(model.graphs()), model, np.random.default_rng(0), settings=REPLACED)
+    blocks = list(clip_blocks(loop, "lion dancing", 11))
+    assert [block.shape for block in blocks] == [(1, 7, 3, 16, 16), (1, 4, 3, 16, 16)]
+    assert all(block.abs().max() <= 1 for block in blocks)
 
 
 def test_captions_can_come_from_a_published_language_model(tmp_path):
     transformers = pytest.importorskip("transformers")
-    from dln.core.text.pretrained import embed
-
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lion", "drinking", "later", ","]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
     config = transformers.BertConfig(vocab_size=9, hidden_size=12, num_hidden_layers=1,
                                      num_attention_heads=2, intermediate_size=8)  # fmt: skip
     transformers.BertModel(config).save_pretrained(tmp_path)
-    states, seen = embed(str(tmp_path), ["lion drinking", "lion"], 6)
-    assert states.shape == (2, 6, 12)
-    assert seen.sum(1).tolist() == [4, 3]
-    assert not states[1, 3:].any()
     config = replace(TOY, encoder=str(tmp_path), hidden=12)
-    model = Model(config, WORDS)
-    clip = sample(TorchEngine(model.graphs()), model, Request("lion drinking"), lambda *args: None)
+    reader = SYSTEM.reader(config, ["unused"])
+    assert reader.unknown("xyzzy") == reader.nearest("xyzzy") == []
+    parts = [reader.encode(text) for text in ("lion drinking", "lion")]
+    assert parts[0][0].shape == (6, 12)
+    assert [int(seen.sum()) for _, seen in parts] == [4, 3]
+    assert not parts[1][0][3:].any()
+    model = Model(config, reader)
+    clip = made(TorchEngine(model.graphs()), model, wish("lion drinking"))
     assert clip.frames.shape == (8, 16, 16, 3)
 
 
 def test_a_language_model_that_is_not_here_is_said(tmp_path):
     pytest.importorskip("transformers")
-    from dln.core.text.pretrained import embed
-
     with pytest.raises(MissingCapability, match="not here"):
-        embed(str(tmp_path / "nothing"), ["lion"], 4)
+        Pretrained(str(tmp_path / "nothing"), 4).encode("lion")
 
 
 def test_the_bundled_weights_show_what_is_asked_for():
     loaded = load_model("video-diffusion")
     asked = [("lion", "drinking"), ("penguin", "dancing"), ("frog", "jumping"), ("dog", "spinning"),
              ("panda", "walking")]  # fmt: skip  # the last was held out of training
-    clips = [generate(loaded, Request(" ".join(pair), seed=1)).clip for pair in asked]
+    clips = [generate(loaded, wish(" ".join(pair), seed=1)).clip for pair in asked]
     seen = judge(clips)
     assert seen["actor"] == [actor for actor, _ in asked]
     assert sum(a == b for a, (_, b) in zip(seen["action"], asked, strict=True)) >= 4

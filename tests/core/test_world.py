@@ -2,31 +2,32 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from torch import nn
 
 from dln.core.data.menagerie import HELD_OUT, describe
 from dln.core.errors import UsageError
 from dln.core.generation.generate import Generated
 from dln.core.media.clip import Clip
-from dln.core.metrics import clips
+from dln.core.metrics import clips, reconstruction
 from dln.core.metrics.alignment import draw_prompts
-from dln.core.metrics.reconstruction import reconstruction
 from dln.core.metrics.world import Real, World, trained_on, world_of
 from dln.core.models.locate import bundled
 from dln.core.models.package import Loaded, read_header
 from dln.core.models.registry import MODELS
+from dln.core.models.system import SystemModel
 
 COUNT = 6
 FRAMES, FPS, SIZE = 8, 10.0, 16
 
 
 def loaded(data: object, text: bool = False) -> Loaded:
-    spec = replace(MODELS["cogvideo"], name="toy", text=text)
-    return Loaded(nn.Module(), spec, {"data": {"name": data}}, "", Path("toy.safetensors"), False)
+    about = replace(MODELS["video-diffusion"], name="toy", takes=("text",) if text else ())
+    card = {"data": {"name": data}}
+    return Loaded(SystemModel(), about, card, "", Path("toy.safetensors"), False)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +194,7 @@ def test_what_a_card_names(card, data):
     assert trained_on(card) == data
 
 
-@pytest.mark.parametrize("name", [spec.name for spec in MODELS.values() if spec.bundled])
+@pytest.mark.parametrize("name", [about.name for about in MODELS.values() if about.bundled])
 def test_bundled_weights_name_their_data(name):
     assert trained_on(read_header(bundled(MODELS[name]))["card"]) == "menagerie"
 
@@ -212,14 +213,17 @@ def test_data_that_nobody_names_or_that_moved(folder):
     assert "trained on" not in str(failure.value.hint)
 
 
-def test_reconstructions_of_any_data(folder):
+def test_reconstructions_of_any_data(folder, monkeypatch: pytest.MonkeyPatch):
     """Without masks and labels the noise ratio alone: 20 log10(255 / 10) for an error of ten."""
     real, told = World(str(folder), False).real(3, 0, False), []
 
-    def restore(frames: np.ndarray) -> np.ndarray:
+    def reconstruct(model: SystemModel, frames: np.ndarray) -> np.ndarray:
         return np.where(frames > 128, frames - 10, frames + 10).astype(np.uint8)
 
-    size = (SIZE, SIZE)
-    found = reconstruction(restore, real, size, False, lambda *event: told.append(event))
+    tokenizer = SimpleNamespace(reconstruct=reconstruct)
+    monkeypatch.setattr(reconstruction, "load", lambda about: tokenizer)
+    found = reconstruction.reconstruction(
+        loaded(str(folder)), real, (SIZE, SIZE), False, lambda *event: told.append(event)
+    )
     assert found == {"psnr_db": pytest.approx(20 * np.log10(255 / 10))}
     assert told[-1] == (3, 3, "reconstructions")

@@ -10,25 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .about import Sampling
+
 MOST_CODES = 512  # no draw looks further down the list
 WORTH = 1e-3  # of the best code's share; usually those above it hold top_p
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn. Guidance is s in u + s (c - u); 1 is none, and interpolation has none.
-
-    A cluster is drawn among the `first_clusters` best for the first frame and the `clusters` best
-    for the others, then a code in it, sharper by `sharpen` (released code: 1.05 and 0.89).
-    top_p keeps the likeliest codes that hold this share, before both draws.
-    """
-
-    guidance: float = 2.0
-    temperature: float = 0.9
-    top_p: float = 0.9
-    sharpen: float = 0.85
-    clusters: int = 12
-    first_clusters: int = 16
 
 
 @dataclass

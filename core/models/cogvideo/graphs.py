@@ -295,7 +295,7 @@ _TEXT_OUTPUTS = (
 def build_graphs(model) -> dict[str, Graph]:
     """The graphs of a CogVideo `Model`."""
     config, backbone = model.config, model.image
-    examples = _Examples(config, len(model.vocabulary))
+    examples = _Examples(config, len(model.reader))
     text = TextGraph(backbone, [model.keyframes, model.interpolation])
     # Guidance doubles one prompt; the last interpolation has half as many windows as key frames.
     several = {"batch": Range(1, 2, 16)}

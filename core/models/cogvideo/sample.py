@@ -18,18 +18,20 @@ from torch import Tensor
 from ...errors import UsageError
 from ...media.clip import Clip
 from ...media.picture import picture
+from ...media.stream import Stream
 from ...progress import OnProgress
 from ..engine import Engine, TorchEngine
 from ..layers.pixels import to_frames, to_pixels
 from ..request import Request
 from . import masks
+from .about import Sampling
 from .cache import Windows
 from .config import Config
-from .draw import Draw, Sampling
+from .draw import Draw
 from .prompt import encode_texts
 
 if TYPE_CHECKING:
-    from . import Model
+    from .model import Model
 
 
 ITSELF = torch.zeros(1, 1)  # what a single new token sees of itself
@@ -202,13 +204,12 @@ def levels_for(frames: int) -> int:
     return max(0, (frames - 2).bit_length() - 2)
 
 
-def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Clip:
+def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Stream:
     """A clip for the prompt: five key frames and what lies between them, or its first `frames`.
 
     A picture that is asked for is encoded: the key frames go on from it. Raises UsageError for
     more frames than that.
     """
-    request.refuse("cogvideo", "steps", "reconstruction", "last_image")
     config = model.config
     frames = config.most_frames if request.frames is None else request.frames
     if frames > config.most_frames:
@@ -226,7 +227,8 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     words = partial(_texts, engine, model, request.prompt)
     codes = clip_codes(loop, words, levels, first)
     pixels = engine.run("decode", indices=codes)["pixels"]
-    return Clip(to_frames(pixels)[:frames], request.fps or 4 * 2**levels / config.clip_seconds)
+    fps = request.fps or 4 * 2**levels / config.clip_seconds
+    return Stream.of(Clip(to_frames(pixels)[:frames], fps))
 
 
 def encoded(engine: Engine, model: Model, image: str) -> Tensor:
@@ -256,17 +258,26 @@ def clip_codes(
 
 def start_loop(engine: Engine, model: Model, request: Request, tell: Callable[[], None]) -> Loop:
     """The loop of one request, with the model's own settings where it leaves them open."""
-    asked = {name: getattr(request, name) for name in ("guidance", "temperature", "top_p")}
-    sampling = Sampling(**{name: value for name, value in asked.items() if value is not None})
+    sampling = Sampling(**request.settings)
     rng = np.random.default_rng(request.seed)
     return Loop(engine, model.config, Draw(model.tokenizer.clusters.cpu(), sampling, rng), tell)
 
 
-def _texts(engine: Engine, model, prompt: str, seconds: float, guidance: float, copies: int = 1):
+def _texts(
+    engine: Engine, model: Model, prompt: str, seconds: float, guidance: float, copies: int = 1
+):
     """The text's keys and values at one frame rate, for `copies` windows and their twins."""
     texts: list[tuple[str, str | None]] = [(f"<{seconds}s>", prompt)] * copies
-    text, seen = encode_texts(model.config, model.vocabulary, guided(texts, guidance))
+    text, seen = encode_texts(model.config, model.reader, guided(texts, guidance))
     return engine.run("text", text=text, seen=seen)
+
+
+@torch.inference_mode()
+def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:
+    """uint8 (T, H, W, 3) through the tokenizer and back."""
+    device = next(model.parameters()).device
+    codes = model.tokenizer.encode(to_pixels(frames).to(device))
+    return to_frames(model.tokenizer.decode(codes, model.config.grid))
 
 
 def preview(model: Model, prompt: str, stage: str) -> Clip:

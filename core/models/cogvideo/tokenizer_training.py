@@ -20,7 +20,7 @@ from .windows import FRAMES_PER_CLIP, frames_table
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
-    from . import Model
+    from .model import Model
 
 HELD_BACK = 0.02  # share of the clips that measure instead of teach
 

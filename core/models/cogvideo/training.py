@@ -29,7 +29,7 @@ from .windows import STEP, codes_table, cut_windows
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
-    from . import Model
+    from .model import Model
 
 LEARNING_RATE = 2e-3
 SEEN_RATES = {2.0: 0.4, 1.0: 0.3, 0.5: 0.3}  # interpolation: how often each level is practised
@@ -138,13 +138,13 @@ class SequenceStage(Stage):
             rate, points = self.sample(int(row), rng)
             texts.append((rate, drawn_caption(self.source, self.windows[row].clip, rng)))
             codes.append(self.table[row, points])
-        text, seen = encode_texts(self.model.config, self.model.vocabulary, texts)
+        text, seen = encode_texts(self.model.config, self.model.reader, texts)
         # uint16 is no index type in torch; int32 is half the size of int64.
         return {"text": text, "seen": seen, "codes": torch.from_numpy(np.int32(np.stack(codes)))}
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config
-        text, seen = encode_texts(config, self.model.vocabulary, [("<still>", None)] * count)
+        text, seen = encode_texts(config, self.model.reader, [("<still>", None)] * count)
         shape = count, config.frames if self.mask else 1, config.frame_length
         return {"text": text, "seen": seen, "codes": torch.zeros(shape, dtype=torch.int32)}
 
@@ -163,7 +163,7 @@ class SequenceStage(Stage):
         """Clips for the contact sheet: the first prompts of the data, seed 0."""
         from .sample import preview
 
-        prompts = shown_prompts(self.source, self.model.vocabulary)
+        prompts = shown_prompts(self.source, self.model.reader)
         return [preview(self.model, text, self.name) for text in prompts]
 
 

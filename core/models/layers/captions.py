@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...data import Source
-from ...text.vocabulary import Vocabulary
+from ...text.reader import Reader
 
 CAPTION_DROPOUT = 0.1  # share of the lessons without text, for classifier-free guidance
 SHOWN = ("lion drinking", "penguin dancing", "cat playing ball", "panda on a sofa")
@@ -15,9 +15,9 @@ def drawn_caption(source: Source, clip: int, rng: np.random.Generator) -> str | 
     return None if rng.random() < CAPTION_DROPOUT else caption
 
 
-def shown_prompts(source: Source, vocabulary: Vocabulary) -> list[str]:
-    """Prompts for a contact sheet that the vocabulary can read: else captions of the data."""
-    prompts = [text for text in SHOWN if not vocabulary.unknown(text)]
+def shown_prompts(source: Source, reader: Reader) -> list[str]:
+    """Prompts for a contact sheet that the model can read: else captions of the data."""
+    prompts = [text for text in SHOWN if not reader.unknown(text)]
     if prompts:
         return prompts
     rng = np.random.default_rng(0)

@@ -19,26 +19,26 @@ from ...errors import UsageError
 from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
 from ..graph import Graph, Range, Value
+from ..system import System, SystemModel
 
 if TYPE_CHECKING:
     from ...data import Source
     from ...media.clip import Clip
-    from ...text.vocabulary import Vocabulary
     from ...training.options import TrainOptions
 
 FRESH = 2000  # clips that measure, where images are cut from clips
 SHIFT = 1 / 8  # of the image's side, that training moves it by
 
 
-class Classifier(nn.Module):
+class Classifier(SystemModel):
     """Images to the logits of classes, with the sizes and names of its configuration.
 
     config has classes (how many), names (of them, or ()), image_size and smoothing.
     """
 
-    def __init__(self, network: nn.Module, config: Any, vocabulary: Vocabulary) -> None:
+    def __init__(self, network: nn.Module, config: Any) -> None:
         super().__init__()
-        self.network, self.config, self.vocabulary = network, config, vocabulary
+        self.network, self.config = network, config
 
     @property
     def outputs(self) -> int:
@@ -60,6 +60,14 @@ class Classifier(nn.Module):
         return {"images": torch.rand(batch, 3, size, size)}
 
 
+class ClassifierSystem(System):
+    """What classifiers share: their classes are those of the data."""
+
+    def fitted(self, config: Any, source: Source) -> dict[str, Any]:
+        names = labelled(source).classes
+        return {"classes": len(names), "names": names}
+
+
 class _AsTuple(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -78,12 +86,6 @@ def check_config(config: Any) -> None:
         raise UsageError(f"{len(config.names)} names for {config.classes} classes")
     if not 0 <= config.smoothing < 1:
         raise UsageError(f"smoothing is from 0 to below 1, not {config.smoothing}")
-
-
-def fitted(config: Any, source: Source) -> dict[str, Any]:
-    """The fields of a configuration that the data decide: the classes."""
-    names = labelled(source).classes
-    return {"classes": len(names), "names": names}
 
 
 def labelled(source: Source) -> Images:
@@ -206,8 +208,3 @@ def _row(source: Images, size: int, index: int) -> np.ndarray:
 def label_array(source: Images) -> np.ndarray:
     """The class of every image: int64 (N,)."""
     return np.array([source.label(index) for index in range(len(source))], dtype=np.int64)
-
-
-def sample(engine: Any, model: Any, request: Any, on_progress: Any) -> Clip:
-    """A classifier makes no clips: UsageError."""
-    raise UsageError("a classifier makes no clips", hint="dln models list")

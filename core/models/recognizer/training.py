@@ -22,7 +22,7 @@ from .config import HEADS, STILL, Config
 if TYPE_CHECKING:
     from ...media.clip import Clip
     from ...training.options import TrainOptions
-    from . import Model
+    from .model import Model
 
 CLIPS = 6000
 FRESH_CLIPS = 600  # of another seed: they measure and never teach

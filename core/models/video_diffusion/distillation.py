@@ -24,7 +24,8 @@ from .training import DiffusionObjective, DiffusionStage, centred
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
-    from . import Denoiser, Model
+    from .denoiser import Denoiser
+    from .model import Model
 
 ROUNDS = 2
 

@@ -12,15 +12,14 @@ from ..graph import Graph, Range, Value
 from .schedule import spread, x_from
 
 if TYPE_CHECKING:
-    from . import Denoiser, Model
+    from .denoiser import Denoiser
 
 
 class TextGraph(nn.Module):
     """Captions to the vectors that the base and the super-resolution read."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, owners: list[Denoiser]) -> None:
         super().__init__()
-        owners = [model.base, model.upsample, *([model.fast] if model.fast else [])]
         self.encoders = nn.ModuleList(owner.text for owner in owners)
 
     def forward(self, words: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
@@ -85,14 +84,15 @@ def clean(denoiser: Denoiser, z: Tensor, seen: Tensor, log_snr: Tensor) -> Tenso
     return x_from(denoiser.config.target, z, seen, spread(log_snr, z))
 
 
-def build_graphs(model: Model) -> dict[str, Graph]:
+def build_graphs(model: Any) -> dict[str, Graph]:
     """The graphs of a Video Diffusion `Model`."""
     config: Any = model.config
+    owners = [model.base, model.upsample, *([model.fast] if model.fast else [])]
     many = {"batch": Range(1, 1, 4)}
 
     def texts(batch: int) -> dict[str, Value]:
         shape = batch, config.text_length
-        rows = torch.randint(max(1, len(model.vocabulary)), shape)
+        rows = torch.randint(max(1, len(model.reader.words)), shape)
         states = torch.randn(*shape, config.hidden) if config.encoder else rows
         return {"words": states, "seen": torch.randint(2, shape)}
 
@@ -119,7 +119,7 @@ def build_graphs(model: Model) -> dict[str, Graph]:
 
     names = ("base_text", "upsample_text", *(["fast_text"] if model.fast else []))
     found = [
-        Graph("text", TextGraph(model), names, texts, many),
+        Graph("text", TextGraph(owners), names, texts, many),
         Graph("base", StepGraph(model.base), ("x",), step, many),
         Graph("upsample", UpsampleGraph(model.upsample), ("x",), finer, many),
     ]

@@ -6,8 +6,8 @@ is drawn on the host from the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,18 +18,20 @@ from torch import Tensor
 from ...errors import MissingCapability, UsageError
 from ...media.clip import Clip
 from ...media.picture import picture
+from ...media.stream import Stream
 from ...progress import OnProgress
-from ..engine import Engine, TorchEngine
+from ..engine import Differentiable, Engine, TorchEngine
 from ..layers.pixels import to_frames, to_pixels
 from ..request import Request
+from .about import Sampling
 from .guidance import reconstruction, replacement
-from .samplers import Denoise, Noise, ddim, dpm_solver, log_snrs
+from .samplers import Denoise, Noise, Sampler, ancestral, ddim, dpm_solver, log_snrs
 from .schedule import cosine_log_snr, noised
 from .text import encode_captions
 from .windows import shrunk
 
 if TYPE_CHECKING:
-    from . import Model
+    from .model import Model
 
 STEPS = 12  # of the base where it has no distilled twin
 AUGMENTATION = 0.05  # the time at which noise is laid over the given frames
@@ -56,9 +58,7 @@ class Loop:
     model: Model
     rng: np.random.Generator
     tell: Callable[[], None] = lambda: None
-    steps: int | None = None
-    guidance: float | None = None
-    weight: float | None = None  # of reconstruction guidance; 0 is the replacement method
+    settings: Sampling = field(default_factory=Sampling)
 
     def noise(self, *shape: int) -> Tensor:
         """Standard normals from the host."""
@@ -66,14 +66,43 @@ class Loop:
 
     def read(self, prompt: str, later: bool = False) -> dict[str, Tensor]:
         """The vectors of a caption, (1, C) each; later: of a clip that goes on."""
-        config, vocabulary = self.model.config, self.model.vocabulary
-        return self.engine.run("text", **encode_captions(config, vocabulary, [prompt], [later]))
+        config, reader = self.model.config, self.model.reader
+        return self.engine.run("text", **encode_captions(config, reader, [prompt], [later]))
 
     @property
     def fast(self) -> bool:
         """Whether the distilled twin serves what was asked."""
-        own = self.model.config.fast_steps
-        return own > 0 and self.guidance is None and self.steps in (None, own)
+        own, asked = self.model.config.fast_steps, self.settings
+        free = asked.guidance is None and asked.sampler is None
+        return own > 0 and free and asked.steps in (None, own)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the base, where its twin does not serve."""
+        return self.settings.steps or STEPS
+
+    @property
+    def weight(self) -> float:
+        """Of reconstruction guidance; 0 is the replacement method."""
+        asked = self.settings.reconstruction
+        return self.model.config.reconstruction if asked is None else asked
+
+    def require_gradients(self) -> None:
+        """MissingCapability where new frames are to be fitted to given ones and cannot be."""
+        if self.weight != 0 and not isinstance(self.engine, Differentiable):
+            raise MissingCapability(
+                f"frames that follow given ones take gradients, which {self.engine.name} does "
+                "not compute",
+                hint="--engine torch, or --reconstruction 0 for the replacement method",
+            )
+
+    @property
+    def solve(self) -> Sampler:
+        """The base's sampler, where its twin does not serve."""
+        asked = self.settings
+        if asked.sampler == "ancestral":
+            return partial(ancestral, gamma=asked.variance, delta=asked.corrector)
+        return ddim if asked.sampler == "ddim" else dpm_solver
 
     def base(self, text: dict[str, Tensor], known: Known | None = None) -> Tensor:
         """A caption's vectors -> frames (1, F, 3, h, w) in [-1, 1], around those that are known."""
@@ -83,11 +112,12 @@ class Loop:
             times = log_snrs(config.fast_steps, config.base.shift)
             run = self.runner("fast", text=text["fast_text"])
             return ddim(self.seen(run), self.noise(*shape), times, self.noise_like(*shape))
-        guidance = config.guidance if self.guidance is None else self.guidance
+        asked = self.settings.guidance
+        guidance = config.guidance if asked is None else asked
         run = self.runner("base", text=text["base_text"], guidance=torch.tensor([guidance]))
         denoise = self.seen(run) if known is None else self.around(run, known)
-        times = log_snrs(self.steps or STEPS, config.base.shift)
-        return dpm_solver(denoise, self.noise(*shape), times, self.noise_like(*shape))
+        times = log_snrs(self.steps, config.base.shift)
+        return self.solve(denoise, self.noise(*shape), times, self.noise_like(*shape))
 
     def finer(self, frames: Tensor, text: dict[str, Tensor], known: Known | None = None) -> Tensor:
         """frames: (1, F, 3, h, w) -> (1, rate F, 3, H, W), in [-1, 1]."""
@@ -120,10 +150,9 @@ class Loop:
 
     def around(self, run: Evaluation, known: Known) -> Denoise:
         """A step that keeps the known frames and fits the others to them."""
-        weight = self.model.config.reconstruction if self.weight is None else self.weight
-        if weight == 0:
+        if self.weight == 0:
             return replacement(self.seen(run), known.x, known.given)
-        pulled = reconstruction(run.pulled, known.x, known.given, weight)
+        pulled = reconstruction(run.pulled, known.x, known.given, self.weight)
 
         def denoise(z: Tensor, log_snr: float) -> Tensor:
             x = pulled(z, log_snr)
@@ -149,14 +178,8 @@ class Evaluation:
     def pulled(
         self, z: Tensor, log_snr: float, loss: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """The clean frames, and the gradient of loss(them) for z. MissingCapability where the
-        engine has no gradients."""
-        if not isinstance(self.engine, TorchEngine):
-            raise MissingCapability(
-                f"frames that follow given ones take gradients, which {self.engine.name} does "
-                "not compute",
-                hint="--engine torch, or --reconstruction 0 for the replacement method",
-            )
+        """The clean frames, and the gradient of loss(them) for z."""
+        assert isinstance(self.engine, Differentiable)
         at = torch.tensor([log_snr], dtype=torch.float32)
         outputs, slope = self.engine.gradient(
             self.graph, "z", lambda found: loss(found["x"]), z=z, log_snr=at, **self.inputs
@@ -164,30 +187,25 @@ class Evaluation:
         return outputs["x"].cpu(), slope.cpu()
 
 
-def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Clip:
+def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Stream:
     """A clip for the prompt: its first `frames`, or more of them, block after block."""
-    request.refuse("video-diffusion", "temperature", "top_p")
-    config = model.config
+    config, size = model.config, model.config.upsample.image_size
     frames = config.clip_frames if request.frames is None else request.frames
-    loop = Loop(
-        engine,
-        model,
-        np.random.default_rng(request.seed),
-        steps=request.steps,
-        guidance=request.guidance,
-        weight=request.reconstruction,
-    )
+    rng, settings = np.random.default_rng(request.seed), Sampling(**request.settings)
+    loop = Loop(engine, model, rng, settings=settings)
     opening = pictured(model, request)
+    if opening is not None or frames > config.clip_frames:
+        loop.require_gradients()
     loop.tell = counted(on_progress, evaluations(loop, frames, opening is not None))
-    _, high = clip_frames(loop, request.prompt, frames, opening)
-    return Clip(to_frames((high[0, :frames] + 1) / 2), request.fps or config.clip_fps)
+    blocks = clip_blocks(loop, request.prompt, frames, opening)
+    pixels = (to_frames((block[0] + 1) / 2) for block in blocks)
+    return Stream(pixels, request.fps or config.clip_fps, (size, size), frames)
 
 
-def clip_frames(
+def clip_blocks(
     loop: Loop, prompt: str, frames: int, opening: Known | None = None
-) -> tuple[Tensor, Tensor]:
-    """The base's frames (1, N, 3, h, w) and at least `frames` of the clip (1, rate N, 3, H, W), in
-    [-1, 1].
+) -> Iterator[Tensor]:
+    """`frames` frames of the clip in blocks (1, n, 3, H, W), in [-1, 1].
 
     Each further block shares half of its frames with what is there. The frames after a block's
     last saw one side of their moment alone: the next block makes them anew.
@@ -198,15 +216,14 @@ def clip_frames(
     high = loop.finer(low, text, opening)
     overlap, again = config.frames // 2, rate - 1
     shared = overlap * rate - again
-    if frames > config.clip_frames:
-        text = loop.read(prompt, later=True)
-    while high.shape[1] < frames:
+    text = loop.read(prompt, later=True) if frames > config.clip_frames else text
+    while frames > high.shape[1]:
+        yield high[:, : high.shape[1] - again]
+        frames -= high.shape[1] - again
         block = loop.base(text, continuing(low, overlap, config.frames))
-        high = high[:, : high.shape[1] - again]
-        large = loop.finer(block, text, continuing(high, shared, config.clip_frames))
-        low = torch.cat([low, block[:, overlap:]], dim=1)
-        high = torch.cat([high, large[:, shared:]], dim=1)
-    return low, high
+        given = continuing(high[:, : high.shape[1] - again], shared, config.clip_frames)
+        low, high = block, loop.finer(block, text, given)[:, shared:]
+    yield high[:, :frames]
 
 
 def seams(model: Model, frames: int) -> list[int]:
@@ -247,8 +264,8 @@ def pictured(model: Model, request: Request) -> Known | None:
 def evaluations(loop: Loop, frames: int, opened: bool) -> int:
     """Network evaluations of a clip, those of the super-resolution included."""
     config = loop.model.config
-    first = config.fast_steps if loop.fast and not opened else loop.steps or STEPS
-    later = len(seams(loop.model, frames)) * ((loop.steps or STEPS) + config.upsample_steps)
+    first = config.fast_steps if loop.fast and not opened else loop.steps
+    later = len(seams(loop.model, frames)) * (loop.steps + config.upsample_steps)
     return first + config.upsample_steps + later
 
 
@@ -267,7 +284,8 @@ def counted(on_progress: OnProgress, total: int) -> Callable[[], None]:
 def preview(model: Model, prompt: str, fast: bool = False) -> Clip:
     """What the base in training, or its distilled twin, makes of a prompt."""
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
-    loop = Loop(engine, model, np.random.default_rng(0), steps=None if fast else 12)
+    settings = Sampling() if fast else Sampling(steps=STEPS)
+    loop = Loop(engine, model, np.random.default_rng(0), settings=settings)
     low = loop.base(loop.read(prompt))
     return Clip(to_frames((low[0] + 1) / 2), model.config.fps)
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...text.pretrained import Pretrained
 from ...text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ SYMBOLS = ("<later>",)  # after the words in the table: the clip does not open i
 
 def encode_captions(
     config: Config,
-    vocabulary: Vocabulary,
+    reader: Vocabulary | Pretrained,
     captions: Sequence[str | None],
     later: Sequence[bool],
 ) -> dict[str, Tensor]:
@@ -29,14 +30,14 @@ def encode_captions(
     None is the caption of classifier-free guidance: nothing is seen. later: which clips go on
     with what has begun. Words beyond the length are cut off.
     """
-    if config.encoder:
-        return _pretrained(config, captions, later)
+    if isinstance(reader, Pretrained):
+        return _pretrained(reader, captions, later)
     rows = np.zeros((len(captions), config.text_length), dtype=np.int64)
     seen = np.zeros_like(rows)
     for number, (caption, on) in enumerate(zip(captions, later, strict=True)):
         if caption is None:
             continue
-        words = [len(vocabulary)] * on + vocabulary.encode(caption)
+        words = [len(reader)] * on + reader.encode(caption)
         words = words[: config.text_length]
         rows[number, : len(words)] = words
         seen[number, : len(words)] = 1
@@ -44,12 +45,11 @@ def encode_captions(
 
 
 def _pretrained(
-    config: Config, captions: Sequence[str | None], later: Sequence[bool]
+    reader: Pretrained, captions: Sequence[str | None], later: Sequence[bool]
 ) -> dict[str, Tensor]:
-    from ...text.pretrained import embed
-
     told = ["later, " * on + (text or "") for text, on in zip(captions, later, strict=True)]
-    states, seen = embed(config.encoder, told, config.text_length)
+    parts = [reader.encode(text) for text in told]
+    states, seen = (torch.stack(each) for each in zip(*parts, strict=True))
     return {"words": states, "seen": seen * torch.tensor([[text is not None] for text in captions])}
 
 

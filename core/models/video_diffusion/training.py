@@ -24,7 +24,8 @@ from .windows import shrunk, strips_table, told
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
-    from . import Denoiser, Model
+    from .denoiser import Denoiser
+    from .model import Model
 
 LEARNING_RATE = 2e-3
 LATER = 0.4  # share of the windows that do not open their clip
@@ -150,7 +151,7 @@ class DiffusionStage(Stage):
             clips = rows[self.count - 1 :]  # the last frame's is the clip's own
             captions += [drawn_caption(self.source, int(clip), rng) for clip in clips]
             later += [bool(places[0]), *[False] * self.images]
-        texts = encode_captions(self.model.config, self.model.vocabulary, captions, later)
+        texts = encode_captions(self.model.config, self.model.reader, captions, later)
         shape = len(indices), 1 + self.images
         return {"frames": torch.from_numpy(np.stack(frames))} | {
             name: tensor.unflatten(0, shape) for name, tensor in texts.items()
@@ -199,7 +200,7 @@ class DiffusionStage(Stage):
 
     def prompts(self) -> list[str]:
         """What the contact sheet shows."""
-        return shown_prompts(self.source, self.model.vocabulary)
+        return shown_prompts(self.source, self.model.reader)
 
     def shown(self) -> list[Clip]:
         """Clips for the contact sheet."""

@@ -1,0 +1,188 @@
+"""Clips made and written one after the other, shown on a terminal as they are done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dln.core.errors import UsageError
+
+from .options import Precision
+from .progress import progress
+from .show import screen
+
+if TYPE_CHECKING:
+    from dln.core.generation.best import Best
+    from dln.core.generation.generate import Streaming
+    from dln.core.media.stream import Stream
+
+PLAYED = 512  # frames of a clip that a terminal plays
+
+
+class Engine(StrEnum):
+    """What computes the model's graphs."""
+
+    torch = "torch"
+    onnx = "onnx"
+    trt = "trt"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What computes, and where."""
+
+    engine: Engine
+    precision: Precision
+    graphs: Path | None
+    device: str
+
+    def open(self, loaded: Any) -> Any:
+        """The engine; None for PyTorch, which core knows by itself."""
+        if self.engine is Engine.torch:
+            return None
+        from dln.export.open import open_engine
+
+        names = self.engine.value, loaded, self.device, self.precision.value
+        return open_engine(*names, on_note=screen.note, folder=self.graphs)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for, resolved: paths[i] gets the clip of seeds[i]."""
+
+    prompt: str
+    model: str
+    seeds: Sequence[int]
+    paths: Sequence[Path]
+    runner: Runner
+    wish: dict[str, Any]
+    native: bool
+    force: bool
+    best_of: int = 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        named = {"model": self.model, "prompt": self.prompt, "seed": self.seeds[0]}
+        runner = {"engine": self.runner.engine.value, "device": self.runner.device}
+        if self.runner.engine is not Engine.torch:
+            runner["precision"] = self.runner.precision.value
+        ranked = {"best_of": self.best_of} if self.best_of > 1 else {}
+        return named | runner | ranked | self.wish
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the user is told of a clip that is written."""
+
+    frames: int
+    size: tuple[int, int]
+    fps: float
+    notes: list[str]
+    seconds: dict[str, float]
+    ranking: dict[str, Any]
+
+
+def fulfil(job: Job, preview: bool | None, drawn: bool) -> list[Made]:
+    """Load the model once, then make, write and play each clip in turn; say a drawn seed."""
+    from dln.core.models.package import load_model
+
+    loaded = load_model(job.model)
+    if drawn:
+        screen.note(f"seed {job.seeds[0]}")
+    playing = wants_preview(preview)
+    engine, made = job.runner.open(loaded), []
+    for seed, path in zip(job.seeds, job.paths, strict=True):
+        made.append(make(job, loaded, seed, engine, path, playing))
+    return made
+
+
+def make(job: Job, loaded: Any, seed: int, engine: Any, path: Path, playing: bool) -> Made:
+    """One clip, written as its frames come, and played."""
+    from dln.core.models.request import Request
+
+    request = Request.of(job.prompt, seed, job.wish)
+    shown: list[Any] = []
+    with progress() as report:
+        options: Any = dict(engine=engine, device=job.runner.device, on_progress=report)
+        result, ranked = computed(loaded, request, job.best_of, options)
+        frames = result.stream.heard(lambda block: keep(shown, block)) if playing else result.stream
+        write(frames, result.receipt, path, job.native, job.force)
+    for remark in result.notes:
+        screen.note(remark)
+    seconds = ", ".join(f"{name} {value:.2f} s" for name, value in result.seconds.items())
+    screen.detail(f"seed {seed}: {seconds}")
+    if shown:
+        show_clip(shown, frames.fps, loops=2 if len(job.paths) == 1 else 1)
+    return Made(frames.frames, frames.size, frames.fps, result.notes, result.seconds, ranked)
+
+
+def keep(shown: list[Any], block: Any) -> None:
+    """The first frames of a clip, as many as a terminal plays."""
+    left = PLAYED - sum(map(len, shown))
+    if left > 0:
+        shown.append(block[:left].copy())
+
+
+def computed(
+    loaded: Any, request: Any, best_of: int, options: Any
+) -> "tuple[Streaming, dict[str, Any]]":
+    """One clip, or the best of several with who took part; what each scored is said where details
+    are asked for."""
+    if best_of == 1:
+        from dln.core.generation.generate import stream
+
+        return stream(loaded, request, **options), {}
+    from dln.core.generation.best import generate_best
+    from dln.core.generation.generate import Streaming
+    from dln.core.media.stream import Stream
+
+    best = generate_best(loaded, request, best_of, **options)
+    for number, each in enumerate(best.candidates):
+        kept = ", kept" * (number == best.winner)
+        screen.detail(f"candidate {number}, seed {each.seed}: score {each.score:.3f}{kept}")
+    whole = Streaming(Stream.of(best.clip), best.receipt, best.notes, best.seconds)
+    return whole, ranking(best)
+
+
+def write(frames: "Stream", receipt: dict[str, Any], path: Path, native: bool, force: bool) -> None:
+    from dln.core.media.video import write_stream
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write into {path.parent}: {error.strerror}.") from error
+    scale = 1 if native else None
+    write_stream(frames, path, receipt=receipt, scale=scale, overwrite=force)
+
+
+def wants_preview(preview: bool | None) -> bool:
+    """Whether to play: asked for or on a terminal, and never into a result for programs."""
+    from .preview import can_play
+
+    if preview is False or screen.json or screen.quiet:
+        return False
+    able = can_play()
+    if preview and not able:
+        screen.note("no preview: it takes a terminal with colours on stdin and stdout.")
+    return able
+
+
+def show_clip(blocks: list[Any], fps: float, loops: int) -> None:
+    """Play the clip; a terminal that answers oddly costs the preview, never the clip."""
+    import numpy as np
+
+    from dln.core.media.clip import Clip
+
+    from .preview import play
+
+    try:
+        play(Clip(np.concatenate(blocks), fps), loops)
+    except Exception as error:
+        screen.note(f"no preview: {error}")
+
+
+def ranking(best: "Best") -> dict[str, Any]:
+    """Every candidate with its score, which one won, and its own seed."""
+    told = [{"seed": each.seed, "score": each.score} for each in best.candidates]
+    return {"seed": told[best.winner]["seed"], "winner": best.winner, "candidates": told}

@@ -1,0 +1,44 @@
+"""CogVideo as a system: its presets, networks, trainings and sampling loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..system import System
+from .about import ABOUT
+from .config import PRESETS, Config
+from .model import Model
+from .sample import reconstructed, sample
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...data import Source
+    from ...media.stream import Stream
+    from ...progress import OnProgress
+    from ...training.options import TrainOptions
+    from ...training.stage import Stage
+    from ..engine import Engine
+    from ..request import Request
+
+
+class CogVideo(System):
+    """Tokenizer, backbone, key frames, interpolation."""
+
+    about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+
+    def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
+        from .training import STAGES
+
+        return [make(model, source, options) for make in STAGES]
+
+    def sample(
+        self, engine: Engine, model: Any, request: Request, on_progress: OnProgress
+    ) -> Stream:
+        return sample(engine, model, request, on_progress)
+
+    def reconstruct(self, model: Model, frames: np.ndarray) -> np.ndarray:
+        return reconstructed(model, frames)
+
+
+SYSTEM = CogVideo()

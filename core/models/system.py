@@ -1,0 +1,90 @@
+"""What a model's folder offers: the contract of every system.
+
+A folder holds about.py (what it is, without torch) and system.py with SYSTEM, an instance of a
+subclass of `System`. What has a body here is optional.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from ..errors import UsageError
+from ..text.vocabulary import Vocabulary
+from .about import About
+from .graph import Graph
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..data import Source
+    from ..media.stream import Stream
+    from ..progress import OnProgress
+    from ..text.reader import Reader
+    from ..training.options import TrainOptions
+    from ..training.stage import Stage
+    from .engine import Engine
+    from .request import Request
+
+
+class SystemModel(nn.Module):
+    """The networks of a system. config: its dataclass of sizes; reader: how it reads prompts, None
+    for a model without text.
+
+    Everything that its graphs compute from is a parameter or a persistent buffer: a file's weights
+    are laid into a model that was never drawn.
+    """
+
+    config: Any
+    reader: Reader | None = None
+
+    @property
+    def outputs(self) -> int | None:
+        """Logits a sample in the stage that has most; None where no loss starts from logits."""
+        return None
+
+    def graphs(self) -> dict[str, Graph]:
+        """The named functions that generation runs and export writes."""
+        raise TypeError(f"{type(self).__name__} has no graphs")
+
+
+class System(ABC):
+    """One system: how it is configured, built, trained and sampled."""
+
+    about: About
+    Config: type
+    PRESETS: Mapping[str, Any]
+    Model: type[SystemModel]
+
+    def fitted(self, config: Any, source: Source) -> dict[str, Any]:
+        """The fields of the configuration that the data decide, such as the classes."""
+        return {}
+
+    def reader(self, config: Any, words: Sequence[str]) -> Reader | None:
+        """How prompts are read; words: of the training data's captions, or of a file."""
+        return Vocabulary(words) if self.about.text else None
+
+    @abstractmethod
+    def stages(self, model: Any, source: Source, options: TrainOptions) -> list[Stage]:
+        """The trainings in order; each is prepared when its turn comes."""
+
+    def sample(
+        self, engine: Engine, model: Any, request: Request, on_progress: OnProgress
+    ) -> Stream:
+        """Frames for a request that `about` allows, block after block. UsageError for one that
+        these weights cannot fulfil."""
+        raise UsageError(
+            f"{self.about.name} makes no clips: its task is {self.about.task}",
+            hint="dln models list",
+        )
+
+    def seams(self, model: Any, frames: int) -> list[int]:
+        """The frames of a clip of that length at which one block goes on from the one before."""
+        return []
+
+    def reconstruct(self, model: Any, frames: np.ndarray) -> np.ndarray | None:
+        """uint8 (T, H, W, 3) through the model's tokenizer and back, None for a model without."""
+        return None

@@ -1,0 +1,53 @@
+"""Video Diffusion as a system: its presets, networks, trainings and sampling loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...text.pretrained import Pretrained
+from ...text.vocabulary import Vocabulary
+from ..system import System
+from .about import ABOUT
+from .config import PRESETS, Config
+from .model import Model
+from .sample import sample, seams
+
+if TYPE_CHECKING:
+    from ...data import Source
+    from ...media.stream import Stream
+    from ...progress import OnProgress
+    from ...training.options import TrainOptions
+    from ...training.stage import Stage
+    from ..engine import Engine
+    from ..request import Request
+
+
+class VideoDiffusion(System):
+    """A base, its super-resolution, and the base distilled to few steps."""
+
+    about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+
+    def reader(self, config: Config, words: Sequence[str]) -> Vocabulary | Pretrained:
+        """A closed vocabulary, or the published language model that the configuration names."""
+        if config.encoder:
+            return Pretrained(config.encoder, config.text_length)
+        return Vocabulary(words)
+
+    def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
+        from .distillation import DistillationStage
+        from .training import BaseStage, UpsampleStage
+
+        kinds = [BaseStage, UpsampleStage, *([DistillationStage] if model.fast else [])]
+        return [make(model, source, options) for make in kinds]
+
+    def sample(
+        self, engine: Engine, model: Model, request: Request, on_progress: OnProgress
+    ) -> Stream:
+        return sample(engine, model, request, on_progress)
+
+    def seams(self, model: Model, frames: int) -> list[int]:
+        return seams(model, frames)
+
+
+SYSTEM = VideoDiffusion()
