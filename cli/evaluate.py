@@ -1,7 +1,8 @@
-"""`dln evaluate`: how well a model's clips show what their prompts ask for, or how sharp the
-minimum is that its training found."""
+"""`dln evaluate`: how like real clips a model's are and how well they show what their prompts ask
+for, or how sharp the minimum is that its training found."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -11,14 +12,15 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .generate import Engine, Runner, given
+from .assign import parse_overrides
+from .clips import Engine, Runner
+from .generate import given
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
-from .show import Result, number, table
+from .show import Result, number, screen, table
 
 LONG = 64  # frames of a clip whose coherence is measured
-PAIRS = {True: (True,), False: (False,), None: (False, True)}  # the flag -> which are held out
 
 
 class Metrics(StrEnum):
@@ -49,6 +51,13 @@ def evaluate(
             "saw; one after the other where left out, so many clips of each.",
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="What to hold the clips against, instead of the data that the model learned from.",
+        ),
+    ] = None,
     guidance: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
     temperature: Annotated[float | None, typer.Option(min=0.0, help="As in dln generate.")] = None,
     steps: Annotated[
@@ -60,6 +69,10 @@ def evaluate(
     frames: Annotated[int | None, typer.Option(min=1, help="As in dln generate.")] = None,
     reconstruction: Annotated[
         float | None, typer.Option(min=0.0, help="As in dln generate.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="As in dln generate (repeatable)."),
     ] = None,
     best_of: Annotated[int, typer.Option(min=1, help="As in dln generate.")] = 1,
     engine: Annotated[Engine, typer.Option(help="As in dln generate.")] = Engine.torch,
@@ -91,58 +104,110 @@ def evaluate(
     verbose: Verbose = False,
     config: ConfigFile = None,
 ) -> Result:
-    """Generate clips for drawn prompts and let the bundled recognizer judge them.
+    """Generate clips and measure them with the help of the bundled recognizer.
 
-    Says how often it sees what was asked for, and how far the clips are from real ones: Fréchet
-    and kernel distance on its features, which compare only at the same --count.
+    Says how far the clips are from those that the model learned from: Fréchet and kernel distance
+    on the recognizer's features, which compare only at the same --count. For a model with prompts
+    that learned the menagerie, also how often it sees what was asked for.
 
     \b
     Examples:
       dln evaluate cogvideo --count 100
       dln evaluate runs/mine --held-out --best-of 4 --json
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
+      dln evaluate runs/mine --data my-videos/
       dln evaluate runs/diffusion --steps 2 --steps 4 --steps 8 --out steps.png
       dln evaluate runs/diffusion --metrics coherence --frames 64 -n 50
       dln evaluate runs/resnet --metrics sharpness --out slice.png
     """
     if metrics is Metrics.sharpness:
+        if data is not None:
+            raise UsageError("--metrics sharpness is of the data that the model learned from.",
+                             "leave --data out")  # fmt: skip
         return minimum(model, count, seed, device, out, force)
     tried = sorted(set(steps or []))
-    if out is not None:
-        if len(tried) < 2 or metrics is Metrics.coherence:
-            raise UsageError("--out draws a slice of the loss, or quality against several --steps.",
-                             "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
-        check_places([out], force)
-    settings = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
+    check_plot(out, force, metrics, tried)
+    wish = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
+    wish |= parse_overrides(settings or [])
+    from dln.core.models.locate import identify
+
+    identify(model).check(wish | given(frames=frames, steps=max(tried, default=None)))
     if metrics is Metrics.coherence:
         if best_of > 1 or i3d:
             raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
-        from dln.core.metrics.coherence import coherence
-
-        measure: Callable[..., dict[str, Any]] = partial(coherence, frames=frames or LONG)
+        measure = coherence(frames or LONG)
     else:
-        from dln.core.metrics.alignment import evaluate as alignment
-
-        settings |= given(frames=frames)
-        measure = partial(alignment, i3d=i3d, best_of=best_of)
-    from dln.core.models.package import load_model
-
-    loaded = load_model(model)
-    runner = Runner(engine, precision, None, device).open(loaded)
-    measure = partial(measure, loaded, count=count, seed=seed, device=device, engine=runner)
-    found: dict[int | None, dict[str, Any]] = {}
-    for few in tried or [None]:
-        chosen = settings | given(steps=few)
-        found[few] = {}
-        for pairs in PAIRS[held_out]:
-            with progress() as report:
-                found[few] |= measure(held_out=pairs, settings=chosen, on_progress=report)
-    asked = {"seed": seed, "engine": runner.name if runner else "torch", "settings": settings}
+        wish |= given(frames=frames)
+        measure = clips(i3d, best_of)
+    runner = Runner(engine, precision, None, device)
+    job = Job(model, data, held_out, wish, tried, runner)
+    found, asked = job.carry_out(partial(measure, count=count, seed=seed, device=device))
+    asked = {"seed": seed, **asked}
     if len(tried) > 1:
         return against_steps(model, asked, found, out)
-    few = tried[0] if tried else None
-    asked["settings"] = settings | given(steps=few)
-    return summary(model, asked, found[few])
+    (only,) = found.values()
+    return summary(model, asked, only)
+
+
+def check_plot(out: Path | None, force: bool, metrics: Metrics, tried: list[int]) -> None:
+    """UsageError where there is nothing to draw, or something is there already."""
+    if out is None:
+        return
+    if len(tried) < 2 or metrics is Metrics.coherence:
+        raise UsageError("--out draws a slice of the loss, or quality against several --steps.",
+                         "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
+    check_places([out], force)
+
+
+Measure = Callable[..., dict[str, Any]]
+
+
+def clips(i3d: Path | None, best_of: int) -> Measure:
+    """What is measured of clips of any length."""
+    from dln.core.metrics.clips import evaluate as measure
+
+    return partial(measure, i3d=i3d, best_of=best_of)
+
+
+def coherence(frames: int) -> Measure:
+    """What is measured of long ones."""
+    from dln.core.metrics.coherence import coherence as measure
+
+    return partial(measure, frames=frames)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Whose clips are made, with which settings, and what they are held against."""
+
+    model: str
+    data: str | None
+    held_out: bool | None
+    settings: dict[str, Any]
+    tried: list[int]  # numbers of steps, each measured in turn
+    runner: Runner
+
+    def carry_out(self, measure: Measure) -> tuple[dict[int | None, dict[str, Any]], dict]:
+        """What is found with each number of steps, and what was asked for, resolved."""
+        from dln.core.metrics.world import world_of
+        from dln.core.models.package import load_model
+
+        loaded = load_model(self.model)
+        world = world_of(loaded, self.data)
+        splits = world.splits(self.held_out)
+        for remark in world.notes:
+            screen.note(remark)
+        engine = self.runner.open(loaded)
+        measure = partial(measure, loaded, engine=engine, data=self.data)
+        found: dict[int | None, dict[str, Any]] = {}
+        for few in self.tried or [None]:
+            chosen, found[few] = self.settings | given(steps=few), {}
+            for pairs in splits:
+                with progress() as report:
+                    found[few] |= measure(held_out=pairs, settings=chosen, on_progress=report)
+        settings = self.settings | given(steps=self.tried[0] if len(self.tried) == 1 else None)
+        asked = {"data": world.data, "engine": engine.name if engine else "torch"}
+        return found, asked | {"settings": settings, "notes": world.notes}
 
 
 def against_steps(

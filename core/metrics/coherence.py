@@ -1,18 +1,22 @@
 """Do long clips stay what they began as? Judged at both ends, and measured where blocks meet."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import UsageError
-from ..generation.generate import generate
 from ..media.clip import Clip
 from ..models.engine import Engine
-from ..models.package import Loaded
 from ..models.registry import load
-from ..models.request import Request
-from ..progress import OnProgress
-from .alignment import draw_prompts, judge, prefixed, wilson
+from ..progress import OnProgress, unheard
+from .alignment import judge, wilson
+from .clips import make, prefixed
+from .world import world_of
+
+if TYPE_CHECKING:
+    from ..models.package import Loaded
 
 ENDS = 16  # frames at the beginning and at the end that are held against each other
 HEADS = ("actor", "scene")
@@ -23,51 +27,60 @@ def coherence(
     frames: int = 64,
     count: int = 50,
     seed: int = 0,
-    held_out: bool | None = False,
+    held_out: bool = False,
     settings: dict[str, Any] | None = None,
     device: str = "auto",
     engine: Engine | None = None,
     on_progress: OnProgress | None = None,
+    data: str | None = None,
 ) -> dict[str, Any]:
-    """Generate `count` clips of `frames` frames and compare their first and last ENDS.
+    """Generate `count` clips of `frames` frames and look where their blocks meet.
 
-    agreement: the share of clips at both ends of which the recognizer sees the same actor and
-    scene, with a 95 % Wilson interval; seam_ratio: the mean difference between the frames on both
-    sides of a seam over that between all other neighbours. Clips, prompts, settings and held_out as
-    in `alignment.evaluate`. UsageError for a model whose clips have no seams at that length.
+    seam_ratio: the mean difference between the frames on both sides of a seam over that between all
+    other neighbours. In a world that the recognizer knows, agreement: the share of clips in whose
+    first and last ENDS frames it sees the same actor and scene, with a 95 % Wilson interval. Clips,
+    prompts, data, settings and held_out as in `clips.evaluate`. UsageError for a model whose clips
+    have no seams at that length.
     """
-    places = load(loaded.spec).seams(loaded.model, frames)
+    world, report = world_of(loaded, data), on_progress or unheard
+    places = load(loaded.about).seams(loaded.model, frames)
     if not places or frames < 2 * ENDS:
         raise UsageError(
-            f"{loaded.spec.name} makes {frames} frames in one piece: nothing meets there",
+            f"{loaded.about.name} makes {frames} frames in one piece: nothing meets there",
             "--frames 64, with a model that goes on from its own clips",
         )
     same: dict[str, list[bool]] = {head: [] for head in HEADS}
     at_seams, inside = [], []
-    for number, prompt in enumerate(draw_prompts(count, seed, held_out)):
-        request = Request.of(prompt, number, {"frames": frames, **(settings or {})})
-        clip = generate(loaded, request, engine=engine, device=device).clip
-        ends = [Clip(part, clip.fps) for part in (clip.frames[:ENDS], clip.frames[-ENDS:])]
-        seen = judge(ends)
-        for head in HEADS:
-            same[head].append(seen[head][0] == seen[head][1])
-        seams, others = differences(clip.frames, places)
+    prompts = world.prompts(world.real(count, seed, held_out), count, seed, held_out)
+    clips = make(loaded, prompts, {**(settings or {}), "frames": frames},
+                 engine=engine, device=device)  # fmt: skip
+    for number, (_, made) in enumerate(clips):
+        if world.known:
+            seen = ends(made.clip)
+            same = {head: [*same[head], seen[head][0] == seen[head][1]] for head in HEADS}
+        seams, others = differences(made.clip.frames, places)
         at_seams.append(seams)
         inside.append(others)
-        if on_progress:
-            on_progress(number + 1, count, "clips")
-    both = sum(map(all, zip(*same.values(), strict=True)))
-    low, high = wilson(both, count)
-    found = {
-        "agreement": both / count,
-        "agreement_low": low,
-        "agreement_high": high,
-        **{f"{head}_agreement": float(np.mean(same[head])) for head in HEADS},
+        report(number + 1, count, "clips")
+    found = (agreement(same) if world.known else {}) | {
         "seam_ratio": float(np.mean(at_seams) / np.mean(inside)),
         "frames": frames,
         "count": count,
     }
     return prefixed(found, held_out)
+
+
+def ends(clip: Clip) -> dict[str, list[str]]:
+    """What the recognizer sees in the first and in the last ENDS frames, head by head."""
+    return judge([Clip(part, clip.fps) for part in (clip.frames[:ENDS], clip.frames[-ENDS:])])
+
+
+def agreement(same: dict[str, list[bool]]) -> dict[str, Any]:
+    """same: of each clip, whether both ends show the same, head by head."""
+    both = [all(each) for each in zip(*same.values(), strict=True)]
+    low, high = wilson(sum(both), len(both))
+    share = {"agreement": sum(both) / len(both), "agreement_low": low, "agreement_high": high}
+    return share | {f"{head}_agreement": float(np.mean(same[head])) for head in same}
 
 
 def differences(frames: np.ndarray, seams: list[int]) -> tuple[float, float]:

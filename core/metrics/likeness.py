@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..data.menagerie.source import Menagerie
 from ..media.clip import Clip
 from ..models.recognizer.judge import load_judge
 from ..models.recognizer.model import moment_places
 from ..progress import OnProgress
 from .frechet import FEWEST, I3D, PUBLISHED, Estimate, frechet_distance, kernel_distance
+from .world import Real
 
 SUBSETS = 100
 
@@ -31,11 +31,12 @@ class Likeness:
         self.detector = I3D(i3d, device) if i3d else None
         self.seen: list[np.ndarray] = []
         self.deep: list[np.ndarray] = []
-        self.frames, self.size, self.fps = 0, 0, 1.0
+        self.frames, self.size, self.fps = 0, (0, 0), 1.0  # size: height and width
 
     def add(self, clip: Clip) -> Tensor:
         """Take a clip in; all must be alike in size, length and rate. The recognizer's (1, D)."""
-        self.frames, self.size, self.fps = *clip.frames.shape[:2], clip.fps
+        self.frames, height, width = clip.frames.shape[:3]
+        self.size, self.fps = (height, width), clip.fps
         found = self.judge.features([clip])
         self.seen.append(found.cpu().double().numpy())
         if self.detector:
@@ -47,15 +48,15 @@ class Likeness:
         """The longer of StyleGAN-V's two clip lengths that the clips reach, else the shorter."""
         return max((n for n in PUBLISHED if n <= self.frames), default=PUBLISHED[0])
 
-    def against(self, source: Menagerie, on_progress: OnProgress) -> dict[str, Any]:
-        """Distances to the source's clips, rendered at the generated ones' size and moments.
+    def against(self, real: Real, on_progress: OnProgress) -> dict[str, Any]:
+        """Distances to real clips, shown at the generated ones' size, rate and length.
 
         frechet_distance and kernel_distance with _low and _high, their 95 % intervals at this
         number of clips; i3d_frechet_distance likewise, and the i3d_frames that it looked at. None
         for fewer than four clips. warning: where there are fewer clips than the features have
-        dimensions.
+        dimensions, or fewer real ones than generated.
         """
-        seen, deep = self._real(source, on_progress)
+        seen, deep = self._real(real, on_progress)
         made = np.concatenate(self.seen)
         estimates = {"frechet_distance": measured(frechet_distance, made, seen),
                      "kernel_distance": measured(kernel_distance, made, seen)}  # fmt: skip
@@ -69,21 +70,24 @@ class Likeness:
             value = estimate.distance if estimate else None
             found |= {name: value, f"{name}_low": low, f"{name}_high": high}
         warnings = [e.warning for e in estimates.values() if e and e.warning]
+        if len(seen) < len(made):
+            warnings.append(f"the data have only {len(seen)} clips to hold {len(made)} against")
         return found | ({"warning": "; ".join(dict.fromkeys(warnings))} if warnings else {})
 
-    def _real(self, source: Menagerie, on_progress: OnProgress) -> tuple[np.ndarray, np.ndarray]:
-        """The recognizer's and, with I3D, the detector's features of every clip of the source."""
+    def _real(self, real: Real, on_progress: OnProgress) -> tuple[np.ndarray, np.ndarray]:
+        """The recognizer's and, with I3D, the detector's features of every real clip."""
         looked = moment_places(self.frames, self.judge.config).numpy()
         first = np.arange(self.i3d_frames if self.detector else 0)
         times = np.concatenate([looked, first]) / self.fps
+        seconds = self.frames / self.fps
         seen, deep = [], []
-        for index in range(len(source)):
-            frames, _ = source.frames(index, times, self.size)
+        for number in range(len(real)):
+            frames, _ = real.frames(number, times, seconds, self.size)
             clip = Clip(frames[: len(looked)], self.fps)
             seen.append(self.judge.features([clip]).cpu().double().numpy())
             if self.detector:
                 deep.append(self.detector([Clip(frames[len(looked) :], self.fps)], len(first)))
-            on_progress(index + 1, len(source), "real clips")
+            on_progress(number + 1, len(real), "real clips")
         return np.concatenate(seen), np.concatenate(deep) if deep else np.empty((0, 0))
 
 
@@ -91,4 +95,5 @@ def measured(
     distance: Callable[..., Estimate], made: np.ndarray, real: np.ndarray
 ) -> Estimate | None:
     """The distance with its error; None for too few clips to tell one."""
-    return distance(made, real, subsets=SUBSETS) if len(made) >= FEWEST else None
+    enough = min(len(made), len(real)) >= FEWEST
+    return distance(made, real, subsets=SUBSETS) if enough else None

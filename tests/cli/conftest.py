@@ -1,19 +1,31 @@
-"""A console in this process, and stand-ins for the parts of core that need weights or time."""
+"""A console in this process, in front of the real core: only what takes minutes is stood in for,
+behind the signatures of the real functions."""
 
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1] / "export"))
+import toy_export  # pyright: ignore[reportMissingImports]
+
 from dln.cli.main import run
-from dln.core.errors import MissingCapability, UsageError
-from dln.core.media.clip import Clip
+from dln.core.errors import MissingCapability
+from dln.core.generation import generate
+from dln.core.media.stream import Stream
+from dln.core.metrics import clips, coherence, minimum
+from dln.core.models import package
+from dln.core.models.registry import MODELS
+from dln.core.runs import train
+from dln.core.training.events import Evaluated, Finished, Note, Saved, Started, Stepped
+from dln.export import open as engines
 
 
 @dataclass(frozen=True)
@@ -55,86 +67,41 @@ def dln(capsys: pytest.CaptureFixture[str]) -> Dln:
 
 
 @dataclass
-class Request:
-    prompt: str
-    seed: int
-    frames: int | None = None
-    fps: float | None = None
-    guidance: float | None = None
-    temperature: float | None = None
-    top_p: float | None = None
+class Core:
+    """What core was asked, and what shall come of it.
 
+    Models have the few weights of a toy, with which generation is the real one. Trainings and
+    evaluations answer at once, and there is no engine but PyTorch.
+    """
 
-def spec(name: str, text: bool, generates: bool = True) -> SimpleNamespace:
-    return SimpleNamespace(
-        name=name, module="", title=f"The {name} model", paper="A paper (2022)", text=text,
-        task="text to video" if generates else "recognition", presets=("tiny", "paper"),
-        default_preset="tiny", bundled=None, generates=generates,
-    )  # fmt: skip
-
-
-MODELS = {
-    "cogvideo": spec("cogvideo", text=True),
-    "stylegan-v": spec("stylegan-v", text=False),
-    "recognizer": spec("recognizer", text=False, generates=False),
-}
-
-
-@dataclass
-class FakeCore:
-    """What the fakes were asked, and what they shall answer."""
-
-    requests: list[Request] = field(default_factory=list)
-    engines: list[Any] = field(default_factory=list)
+    requests: list[Any] = field(default_factory=list)
     trainings: list[Any] = field(default_factory=list)
     paces: list[Any] = field(default_factory=list)
     places: list[Any] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
     raises: BaseException | None = None
-    notes: list[str] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
 
-    def find(self, name: str) -> SimpleNamespace:
+    def load_model(self, name: str) -> package.Loaded:
+        """The toy in the place of a model's own weights; a file or a run is what it is."""
         if name not in MODELS:
-            raise UsageError(f"no model {name!r}.", "dln models list")
-        return MODELS[name]
+            return LOAD_MODEL(name)
+        card = {"data": {"name": "menagerie"}}
+        return replace(toy(), about=MODELS[name], card=card, bundled=True)
 
-    def load_model(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(spec=self.find(name), sha256="0" * 64)
-
-    def generate(
-        self, loaded, request: Request, *, engine: Any, device: str, on_progress
-    ) -> SimpleNamespace:
+    def stream(self, loaded, request, **options: Any) -> generate.Streaming:
         self.requests.append(request)
-        self.engines.append(engine)
         if self.raises:
             raise self.raises
-        on_progress(1, 1, "tokens")
-        clip = Clip(np.full((request.frames or 2, 16, 16, 3), request.seed % 256, np.uint8), 8.0)
-        receipt = {"schema": "dln-receipt-1", "seed": request.seed}
-        seconds = {"load": 0.1, "sample": 0.2, "decode": 0.05}
-        return SimpleNamespace(clip=clip, receipt=receipt, notes=self.notes, seconds=seconds)
+        made = STREAM(loaded, request, **options)
+        clip = made.stream.clip()
+        short = clip.frames[: request.frames or 2]  # less to encode
+        return replace(made, stream=Stream.of(replace(clip, frames=short)))
 
-    def generate_best(self, loaded, request: Request, count: int, **options: Any) -> Any:
-        """Candidate i has the seed of the request and i more; the second one wins."""
-        made = [self.generate(loaded, replace(request, seed=request.seed + number), **options)
-                for number in range(count)]  # fmt: skip
-        told = [SimpleNamespace(seed=request.seed + i, score=-abs(i - 1)) for i in range(count)]
-        return SimpleNamespace(**vars(made[1]), candidates=told, winner=1)
-
-    def open_engine(self, name: str, *asked: Any, on_note, folder) -> Any:
+    def open_engine(self, name: str, *asked: Any, **options: Any) -> Any:
         raise MissingCapability(f"the engine {name} is not here.", "pip install it")
 
-    def train(
-        self,
-        name: str,
-        options: Any,
-        on_event: Callable[[Any], None],
-        pace: Any = None,
-        place: Any = None,
-    ) -> Path:
-        from dln.core.training.events import Evaluated, Finished, Note, Saved, Started, Stepped
-
+    def train(self, name, options, on_event, pace=None, place=None) -> Path:
         self.trainings.append(options)
         self.paces.append(pace)
         self.places.append(place)
@@ -151,19 +118,9 @@ class FakeCore:
         (run / "model.safetensors").touch()
         return run
 
-    def evaluate(
-        self, loaded, *, count: int, seed: int, held_out, settings, device, engine, i3d, best_of,
-        on_progress,
-    ) -> dict[str, Any]:  # fmt: skip
-        self.engines.append(engine)
-        asked = {"count": count, "seed": seed, "held_out": held_out, "settings": settings}
-        self.evaluations.append(asked | {"i3d": i3d, "best_of": best_of})
-        on_progress(count, count, "clips")
-        return self.metrics
-
-    def coherence(self, loaded, *, frames: int, **asked: Any) -> dict[str, Any]:
-        asked.pop("on_progress")(1, 1, "clips")
-        self.evaluations.append({"frames": frames, **asked})
+    def evaluate(self, loaded, on_progress, **asked: Any) -> dict[str, Any]:
+        self.evaluations.append(asked)
+        on_progress(1, 1, "clips")
         return self.metrics
 
     def minimum(self, loaded, count: int, seed: int, device: str, on_progress) -> tuple[Any, Any]:
@@ -172,31 +129,40 @@ class FakeCore:
         return self.metrics, {"classifier": (line, line**2)}
 
 
-@pytest.fixture
-def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
-    fake = FakeCore()
+LOAD_MODEL, STREAM = package.load_model, generate.stream
 
-    def stand_in(name: str, **contents: Any) -> None:
-        module = ModuleType(name)
-        vars(module).update(contents)
-        monkeypatch.setitem(sys.modules, name, module)
 
-    stand_in("dln.core.models.registry", MODELS=MODELS, find=fake.find)
-    stand_in("dln.core.models.package", Loaded=object, load_model=fake.load_model)
-    stand_in(
-        "dln.core.generation.generate", Request=Request, generate=fake.generate, pick_device=str
-    )
-    stand_in("dln.core.generation.best", generate_best=fake.generate_best, named=str)
-    stand_in("dln.export.open", open_engine=fake.open_engine)
-    stand_in("dln.core.metrics.alignment", evaluate=fake.evaluate)
-    stand_in("dln.core.metrics.coherence", coherence=fake.coherence)
-    stand_in("dln.core.metrics.minimum", evaluate=fake.minimum)
-    return fake
+@cache
+def toy() -> package.Loaded:
+    return toy_export.loaded()
 
 
 @pytest.fixture
-def training(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> FakeCore:
-    from dln.core.runs import train
+def core(monkeypatch: pytest.MonkeyPatch) -> Core:
+    stands_in = Core()
+    for module, name, function in (
+        (package, "load_model", stands_in.load_model),
+        (generate, "stream", stands_in.stream),
+        (engines, "open_engine", stands_in.open_engine),
+        (clips, "evaluate", stands_in.evaluate),
+        (coherence, "coherence", stands_in.evaluate),
+        (minimum, "evaluate", stands_in.minimum),
+        (train, "train", stands_in.train),
+    ):
+        # a call that the real function would not take fails here too
+        checked = create_autospec(getattr(module, name), side_effect=function)
+        monkeypatch.setattr(module, name, checked)
+    return stands_in
 
-    monkeypatch.setattr(train, "train", core.train)
+
+@pytest.fixture
+def training(core: Core) -> Core:
     return core
+
+
+@pytest.fixture
+def wordless(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model that makes clips and reads no prompt."""
+    about = replace(MODELS["cogvideo"], name="wordless", takes=(), bundled=None)
+    monkeypatch.setitem(MODELS, about.name, about)
+    return about.name

@@ -2,10 +2,13 @@
 
 import os
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
 from dln.core.errors import DlnError, MissingCapability
+from dln.core.study import study
+from dln.export import bench
 from dln.export.bench import BenchRequest
 
 REQUESTS: list[tuple[str, BenchRequest]] = []
@@ -28,10 +31,12 @@ def answer(engine: str, request: BenchRequest) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def workers(monkeypatch: pytest.MonkeyPatch) -> None:
+def workers(monkeypatch: pytest.MonkeyPatch) -> Any:
     REQUESTS.clear()
-    monkeypatch.setattr("dln.export.bench.run_worker", answer)
+    worker = create_autospec(bench.run_worker, side_effect=answer)
+    monkeypatch.setattr(bench, "run_worker", worker)
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
+    return worker
 
 
 def test_json(dln):
@@ -104,11 +109,8 @@ def test_the_only_engine_is_missing(dln):
     assert outcome.json == {"command": "bench", "error": error}
 
 
-def test_a_dead_worker(dln, monkeypatch):
-    def die(engine: str, request: BenchRequest) -> dict[str, Any]:
-        raise DlnError(f"the process of {engine} was ended by SIGKILL")
-
-    monkeypatch.setattr("dln.export.bench.run_worker", die)
+def test_a_dead_worker(dln, workers):
+    workers.side_effect = DlnError("the process of torch was ended by SIGKILL")
     outcome = dln("bench")
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == "error: the process of torch was ended by SIGKILL\n"
@@ -135,8 +137,6 @@ def test_mistakes(dln, wrong):
 
 def test_methods_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
     """The study's request is what was asked; its numbers come back as table, object and lines."""
-    from dln.core.study import study
-
     asked = []
 
     def compare(request: study.Comparison, on_progress) -> study.Study:
@@ -148,7 +148,7 @@ def test_methods_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
         ]
         return study.Study(request, tuple(arms))  # fmt: skip
 
-    monkeypatch.setattr(study, "study", compare)
+    monkeypatch.setattr(study, "study", create_autospec(study.study, side_effect=compare))
     flags = ["resnet", "--against", "sgd, saf", "--data", "digits", "--seeds", "2", "--epochs", "3",
              "--lr", "0.1", "--sharpness", "start=2"]  # fmt: skip
     found = dln("bench", *flags, "--out", "study", "--json").json

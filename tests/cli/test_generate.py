@@ -1,5 +1,6 @@
 """`dln generate`: names, places, seeds, and what is said about them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,43 +27,51 @@ def test_a_drawn_seed_is_printed(dln, core):
 
 
 def test_json(dln, core):
-    core.notes = ["the model does not know 'xyzzy'"]
-    outcome = dln("generate", "lion", "-s", "3", "-n", "2", "--frames", "4", "--json")
-    assert [clip["path"] for clip in outcome.json["clips"]] == ["lion-3.mp4", "lion-4.mp4"]
+    asked = ("-s", "3", "-n", "2", "--frames", "5", "--fps", "8")
+    outcome = dln("generate", "lion xyzzy", *asked, "--json")
+    paths = ["lion-xyzzy-3.mp4", "lion-xyzzy-4.mp4"]
+    assert [clip["path"] for clip in outcome.json["clips"]] == paths
     assert [clip["seed"] for clip in outcome.json["clips"]] == [3, 4]
     first = outcome.json["clips"][0]
-    assert (first["frames"], first["height_px"], first["fps"]) == (4, 16, 8.0)
+    assert (first["frames"], first["height_px"], first["fps"]) == (5, 16, 8.0)
     assert first["sample_s"] > 0
     assert outcome.json["command"] == "generate"
-    assert outcome.json["notes"] == core.notes
-    assert core.notes[0] in outcome.err
+    (note,) = outcome.json["notes"]
+    assert "'xyzzy'" in note
+    assert note in outcome.err
 
 
 def test_quiet_says_the_paths_only(dln, core):
-    core.notes = ["a note"]
-    outcome = dln("generate", "lion", "-q", "-s", "1", "--count", "2")
-    assert (outcome.out, outcome.err) == ("lion-1.mp4\nlion-2.mp4\n", "")
+    outcome = dln("generate", "lion xyzzy", "-q", "-s", "1", "--count", "2")
+    assert (outcome.out, outcome.err) == ("lion-xyzzy-1.mp4\nlion-xyzzy-2.mp4\n", "")
 
 
 def test_verbose_says_how_long_it_took(dln, core):
-    assert "sample 0.20 s" in dln("generate", "lion", "-s", "1", "-v").err
+    told = dln("generate", "lion", "-s", "1", "-v").err
+    assert re.search(r"^seed 1: .*sample \d+\.\d\d s", told, re.MULTILINE)
 
 
 def test_settings_reach_the_model_and_only_those_given(dln, core):
-    dln("generate", "lion", "--frames", "5", "--guidance", "2.5", "--temperature", "0")
-    request = core.requests[0]
-    assert (request.frames, request.guidance, request.temperature) == (5, 2.5, 0.0)
-    assert (request.fps, request.top_p) == (None, None)
+    flags = ("--frames", "5", "--guidance", "2.5", "--temperature", "0")
+    (path,) = dln("generate", "lion", *flags, "-q").out.splitlines()
+    settings = read_receipt(path)["settings"]
+    assert settings == {"frames": 5, "guidance": 2.5, "temperature": 0.0}
+    refused = dln("generate", "lion", "--last-image", "lion.png")
+    assert refused.code == 2
+    assert "cogvideo takes no last picture" in refused.err
 
 
 def test_best_of(dln, core):
     """The winner's clip is written; its own seed is in the receipt and in the object."""
     outcome = dln("generate", "lion", "-s", "5", "--best-of", "3", "--json", "-v")
     (clip,) = outcome.json["clips"]
-    assert (clip["path"], clip["seed"], clip["winner"]) == ("lion-5.mp4", 6, 1)
-    assert [each["seed"] for each in clip["candidates"]] == [5, 6, 7]
-    assert read_receipt("lion-5.mp4")["seed"] == 6
-    assert "candidate 1, seed 6: score 0.000, kept" in outcome.err
+    scores = [each["score"] for each in clip["candidates"]]
+    winner = scores.index(max(scores))
+    seed = clip["candidates"][winner]["seed"]
+    assert (clip["path"], clip["seed"], clip["winner"]) == ("lion-5.mp4", seed, winner)
+    assert (clip["candidates"][0]["seed"], len(scores)) == (5, 3)
+    assert read_receipt("lion-5.mp4")["seed"] == seed
+    assert f"candidate {winner}, seed {seed}: score {max(scores):.3f}, kept" in outcome.err
     assert dln("generate", "lion", "--best-of", "1", "-s", "1").code == 0
     assert dln("generate", "lion", "--best-of", "0").code == 2
 
@@ -79,7 +88,7 @@ def test_native_keeps_the_pixels(dln, core):
 @pytest.mark.parametrize(
     ("out", "count", "paths"),
     [
-        ("clip.gif", 1, ["clip.gif"]),
+        ("clip.png", 1, ["clip.png"]),
         ("new/deep/clip.webm", 1, ["new/deep/clip.webm"]),
         ("clips/", 1, ["clips/lion-5.mp4"]),
         ("clips", 2, ["clips/lion-5.mp4", "clips/lion-6.mp4"]),
@@ -110,7 +119,7 @@ def test_nothing_is_overwritten_without_force(dln, core):
         ([], "cogvideo needs a prompt"),
         ([""], "cogvideo needs a prompt"),
         (["  \t"], "cogvideo needs a prompt"),
-        (["lion", "--model", "stylegan-v"], "stylegan-v reads no prompt"),
+        (["lion", "--model", "wordless"], "wordless reads no prompt"),
         (["lion", "--model", "recognizer"], "makes no clips"),
         (["--model", "recognizer"], "makes no clips"),
         (["lion", "--model", "nothing"], "nothing"),
@@ -126,7 +135,7 @@ def test_nothing_is_overwritten_without_force(dln, core):
         (["lion", "--top-p", "2"], "--top-p"),
     ],
 )
-def test_mistakes(dln, core, args, words):
+def test_mistakes(dln, core, wordless, args, words):
     Path("file").touch()
     outcome = dln("generate", *args)
     assert (outcome.code, outcome.out) == (2, "")
@@ -147,8 +156,9 @@ def test_a_missing_engine(dln, core):
     assert "trt" in outcome.err
 
 
-def test_no_prompt_for_a_model_without_text(dln, core):
-    assert dln("generate", "-m", "stylegan-v", "-s", "2").out == "stylegan-v-2.mp4\n"
+def test_no_prompt_for_a_model_without_text(dln, core, wordless):
+    assert dln("generate", "-m", wordless, "-s", "2").out == "wordless-2.mp4\n"
+    assert read_receipt("wordless-2.mp4")["prompt"] is None
 
 
 def test_dry_run_makes_nothing(dln, core):
@@ -162,11 +172,11 @@ def test_dry_run_makes_nothing(dln, core):
 
 
 def test_config_file(dln, core):
-    Path("mine.toml").write_text('frames = 6\nseed = 4\n"top-p" = 0.5\nprompt = "cat"\n')
+    Path("mine.toml").write_text('frames = 2\nseed = 4\n"top-p" = 0.5\nprompt = "cat"\n')
     assert dln("generate", "--config", "mine.toml").out == "cat-4.mp4\n"
     assert dln("generate", "dog", "--seed", "5", "--config", "mine.toml").out == "dog-5.mp4\n"
-    assert [request.frames for request in core.requests] == [6, 6]
-    assert core.requests[0].top_p == 0.5
+    for path in ("cat-4.mp4", "dog-5.mp4"):
+        assert read_receipt(path)["settings"] == {"frames": 2, "top_p": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +226,10 @@ def test_slugs(text, name):
 
 
 def test_a_prompt_without_letters_is_named_after_the_model(dln, core):
-    assert dln("generate", "🦁", "-s", "1").out == "cogvideo-1.mp4\n"
+    assert dln("generate", "🦁", "-s", "1", "--dry-run", "-q").out == "cogvideo-1.mp4\n"
+    refused = dln("generate", "🦁")
+    assert refused.code == 2
+    assert "knows nothing in '🦁'" in refused.err
 
 
 def test_check_writable_makes_nothing(tmp_path):

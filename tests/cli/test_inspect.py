@@ -8,21 +8,34 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
+sys.path.append(str(Path(__file__).parents[1] / "export"))
+import toy_export  # pyright: ignore[reportMissingImports]
 
-def test_models_list(dln, core):
+from dln.core.models.registry import MODELS
+
+
+def test_models_list(dln, wordless):
     outcome = dln("models", "list")
     assert "cogvideo" in outcome.out
-    assert "A paper (2022)" in outcome.out
-    assert dln("models", "list", "--quiet").out == "cogvideo\nstylegan-v\nrecognizer\n"
-    entries = dln("models", "list", "--json").json["models"]
-    assert [entry["name"] for entry in entries] == ["cogvideo", "stylegan-v", "recognizer"]
-    assert all(entry["weights"] == "none" for entry in entries)
+    assert "arXiv:2205.15868" in outcome.out
+    assert dln("models", "list", "--quiet").out.splitlines() == list(MODELS)
+    entries = {entry["name"]: entry for entry in dln("models", "list", "--json").json["models"]}
+    assert list(entries) == list(MODELS)
+    assert {entries[name]["weights"] for name in ("cogvideo", "recognizer")} == {"bundled"}
+    assert {entries[name]["weights"] for name in (wordless, "vit")} == {"none"}
+    assert [name for name in entries if not entries[name]["generates"]] == [
+        "recognizer", "resnet", "vit"
+    ]  # fmt: skip
 
 
-def test_models_show(dln, core):
+def test_models_show(dln, wordless):
     shown = dln("models", "show", "cogvideo", "--json").json
-    assert shown["title"] == "The cogvideo model"
-    assert shown["card"] is None
+    assert shown["title"] == MODELS["cogvideo"].title
+    assert "text" in shown["takes"]
+    assert "guidance" in [setting["name"] for setting in shown["settings"]]
+    assert shown["card"]["model"] == "cogvideo"
+    bare = dln("models", "show", wordless, "--json").json
+    assert (bare["takes"], bare["card"], bare["weights_path"]) == ([], None, None)
     assert dln("models", "show", "nothing").code == 2
 
 
@@ -32,7 +45,7 @@ def weights(path: Path, header: object) -> Path:
     return path
 
 
-def test_models_show_reads_the_card(dln, core, monkeypatch, tmp_path):
+def test_models_show_reads_the_card(dln, monkeypatch, tmp_path):
     from dln.cli import models
 
     card = {"seed": 0, "metrics": {"tokenizer": {"psnr": 25.5}}, "widths": [1, 2]}
@@ -47,16 +60,22 @@ def test_models_show_reads_the_card(dln, core, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "header", [{}, {"__metadata__": {"dln": "{"}}, {"__metadata__": {"dln": "{}"}}, []]
+    ("header", "code", "words"),
+    [
+        ({}, 2, "was not written by dln"),
+        ({"__metadata__": {"dln": "{"}}, 1, "damaged"),
+        ({"__metadata__": {"dln": "{}"}}, 1, "damaged"),
+        ([], 1, "damaged"),
+    ],
 )
-def test_a_damaged_card(dln, core, monkeypatch, tmp_path, header):
+def test_a_card_that_cannot_be_read(dln, monkeypatch, tmp_path, header, code, words):
     from dln.cli import models
 
     path = weights(tmp_path / "w.safetensors", header)
     monkeypatch.setattr(models, "weights_of", lambda spec: path)
     outcome = dln("models", "show", "cogvideo")
-    assert outcome.code == 1
-    assert "damaged" in outcome.err
+    assert outcome.code == code
+    assert words in outcome.err
 
 
 def test_data_list(dln):
@@ -199,16 +218,19 @@ def test_evaluate_the_minimum(dln, core):
     found = dln("evaluate", *flags, "--out", "slice.png", "--json").json
     assert found["metrics"] == core.metrics
     assert (found["slice"], found["count"]) == ("slice.png", 7)
-    assert core.evaluations == [{"count": 7, "seed": 3, "device": "auto"}]
+    (asked,) = core.evaluations
+    assert (asked["count"], asked["seed"]) == (7, 3)
+    assert asked["device"] in ("cpu", "cuda")
     with Image.open("slice.png") as picture:
         assert picture.format == "PNG"
     assert dln("evaluate", *flags, "--out", "slice.png").code == 2
+    assert dln("evaluate", *flags, "--data", "digits").code == 2
     assert "hessian eigenvalue" in dln("evaluate", *flags).out
 
 
 def test_evaluate_against_steps(dln, core):
     core.metrics = {"actor_accuracy": 0.75, "actor_low": 0.5, "actor_high": 0.9, "confusions": []}
-    flags = ("cogvideo", "--seen", "--steps", "8", "--steps", "2", "--guidance", "2")
+    flags = ("video-diffusion", "--seen", "--steps", "8", "--steps", "2", "--guidance", "2")
     found = dln("evaluate", *flags, "--out", "steps.png", "--json").json
     assert [asked["settings"]["steps"] for asked in core.evaluations] == [2, 8]
     assert found["steps"] == {"2": core.metrics, "8": core.metrics}
@@ -219,20 +241,34 @@ def test_evaluate_against_steps(dln, core):
     assert "8 steps" in outcome.out
     assert outcome.out.count("0.75 (95 %: 0.5 to 0.9)") == 2
     assert dln("evaluate", *flags, "--out", "steps.png").code == 2
-    assert dln("evaluate", "cogvideo", "--steps", "4", "--json").json["settings"] == {"steps": 4}
-    assert dln("evaluate", "cogvideo", "--steps", "4", "--out", "one.png").code == 2
+    few = dln("evaluate", "video-diffusion", "--steps", "4", "--json")
+    assert few.json["settings"] == {"steps": 4}
+    assert dln("evaluate", "video-diffusion", "--steps", "4", "--out", "one.png").code == 2
     assert dln("evaluate", "cogvideo", "--out", "none.png").code == 2
 
 
 def test_evaluate_the_coherence_of_long_clips(dln, core):
     core.metrics = {"agreement": 0.5, "agreement_low": 0.25, "agreement_high": 0.75}
     flags = ("--metrics", "coherence", "--held-out", "--reconstruction", "0", "-n", "2")
-    assert "0.5 (95 %: 0.25 to 0.75)" in dln("evaluate", "cogvideo", *flags).out
-    assert dln("evaluate", "cogvideo", *flags, "--frames", "40").code == 0
+    assert "0.5 (95 %: 0.25 to 0.75)" in dln("evaluate", "video-diffusion", *flags).out
+    assert dln("evaluate", "video-diffusion", *flags, "--frames", "40").code == 0
     assert [asked["frames"] for asked in core.evaluations] == [64, 40]
-    assert dln("evaluate", "cogvideo", *flags, "--best-of", "2").code == 2
+    assert dln("evaluate", "video-diffusion", *flags, "--best-of", "2").code == 2
     assert core.evaluations[0]["settings"] == {"reconstruction": 0.0}
     assert (core.evaluations[0]["held_out"], core.evaluations[0]["count"]) == (True, 2)
+
+
+def test_evaluate_refuses_what_the_model_lacks(dln, core):
+    core.metrics = {"frechet_distance": 2.5}
+    for name in ("steps", "reconstruction", "magic"):
+        flags = ("--set", "magic=1") if name == "magic" else (f"--{name}", "4")
+        outcome = dln("evaluate", "cogvideo", *flags)
+        assert outcome.code == 2
+        assert f"cogvideo has no {name}" in outcome.err
+    assert core.evaluations == []
+    asked = ("--guidance", "2", "--set", "guidance=3", "--set", "top_p=0.5", "--seen")
+    found = dln("evaluate", "cogvideo", *asked, "--json").json
+    assert found["settings"] == {"guidance": 3, "top_p": 0.5}
 
 
 def test_json_has_no_nan(dln, core):
@@ -251,3 +287,46 @@ def test_evaluate_on_which_pairs(dln, core, flags, held_out):
     asked = core.evaluations[-1]
     assert asked["best_of"] == 3
     assert (asked["settings"], asked["seed"], asked["count"]) == ({"guidance": 2.0}, 5, 7)
+
+
+def test_evaluate_what_reads_no_prompt(dln, core, wordless):
+    """One pass, since it has no pairs to hold out, against the data of its card or --data."""
+    core.metrics = {"frechet_distance": 2.5}
+    found = dln("evaluate", wordless, "--json")
+    assert (found.json["metrics"], found.json["data"]) == (core.metrics, "menagerie")
+    assert (found.json["notes"], found.err) == ([], "")
+    assert dln("evaluate", wordless, "--data", "digits", "--json").json["data"] == "digits"
+    assert [(asked["held_out"], asked["data"]) for asked in core.evaluations] == [
+        (False, None), (False, "digits")
+    ]  # fmt: skip
+    for flag in ("--held-out", "--seen"):
+        refused = dln("evaluate", wordless, flag)
+        assert refused.code == 2
+        assert "no held-out pairs" in refused.err
+    assert len(core.evaluations) == 2
+
+
+def test_evaluate_in_another_world_says_what_it_leaves_out(dln, core):
+    core.metrics = {"frechet_distance": 2.5}
+    outcome = dln("evaluate", "cogvideo", "--data", "digits", "--json")
+    assert len(core.evaluations) == 1
+    (note,) = outcome.json["notes"]
+    assert "cannot be judged" in note
+    assert f"note: {note}" in outcome.err
+
+
+def test_evaluate_a_file_against_a_folder(dln, folder):
+    """Nothing stands in for anything: the few weights of a toy, and the folder's two clips."""
+    weights = str(toy_export.weights())
+    unknown = dln("evaluate", weights, "-n", "4")
+    assert unknown.code == 2
+    assert "does not say what it was trained on" in unknown.err
+    found = dln("evaluate", weights, "-n", "4", "--data", str(folder), "--json").json
+    assert (found["data"], found["metrics"]["count"]) == (str(folder), 4)
+    assert found["metrics"]["frechet_distance"] is None
+    assert "only 2 clips" in found["metrics"]["warning"]
+    assert found["metrics"]["psnr_db"] > 0
+    assert not [name for name in found["metrics"] if "accuracy" in name]
+    named = dln("evaluate", weights, "-n", "4", "--data", "menagerie", "--seen", "--json").json
+    assert named["metrics"]["frechet_distance"] > 0
+    assert named["metrics"]["actor_accuracy"] is not None

@@ -165,7 +165,7 @@ def test_a_bug_is_a_traceback(core):
 
 
 def test_json_after_two_dashes_is_a_prompt(dln, core):
-    outcome = dln("generate", "--seed", "3", "--", "--json")
+    outcome = dln("generate", "--seed", "3", "--dry-run", "-q", "--", "--json")
     assert outcome.out == "json-3.mp4\n"
 
 

@@ -21,6 +21,7 @@ from dln.core.metrics.frechet import (
     kernel_distance,
 )
 from dln.core.metrics.likeness import Likeness
+from dln.core.metrics.world import Real
 from dln.core.models.package import load_model
 
 RNG = np.random.default_rng(0)
@@ -275,17 +276,19 @@ def likeness_of(clips: list[Clip], i3d: Path | None = None, held_out: bool | Non
     likeness, told = Likeness(i3d), []
     for clip in clips:
         likeness.add(clip)
-    found = likeness.against(Menagerie(len(clips), 5, held_out), lambda *event: told.append(event))
+    stories = Menagerie(len(clips), 5, held_out)
+    real = Real(stories, np.arange(len(clips)), np.zeros(len(clips)))
+    found = likeness.against(real, lambda *event: told.append(event))
     assert told[-1] == (len(clips), len(clips), "real clips")
     return found
 
 
 def test_real_clips_are_nearer_to_real_ones_than_others_are(tmp_path):
     detector = scripted(tmp_path, Detector())
-    alike = likeness_of([film(n) for n in range(24)], detector)
+    alike = likeness_of([film(n, 17) for n in range(24)], detector)
     asleep = {"actor": "lion", "action": "sleeping"}
-    lions = likeness_of([film(n, 33, 64, **asleep) for n in range(24)], detector)
-    frozen = likeness_of([Clip(film(n).frames[[0] * 33], 8.0) for n in range(24)])
+    lions = likeness_of([film(n, 17, 64, **asleep) for n in range(24)], detector)
+    frozen = likeness_of([Clip(film(n, 1).frames[[0] * 17], 8.0) for n in range(24)])
     for other in (lions, frozen):
         assert other["frechet_distance_low"] > alike["frechet_distance_high"]
         assert other["kernel_distance_low"] > 0

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from dln.cli.main import run
 from dln.core.data import open_source
-from dln.core.models.cogvideo import Model
 from dln.core.models.cogvideo.config import Config
+from dln.core.models.cogvideo.model import Model
 from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.graph import Graph, Range
 from dln.core.models.package import Loaded, load_model, save_model
@@ -141,4 +141,4 @@ def model_of(*graphs: Graph, sha256: str = "5" * 64) -> Loaded:
     """A loaded model of nothing but these graphs, which makes no clips."""
     toy = loaded()
     module: Any = SimpleNamespace(graphs=lambda: {graph.name: graph for graph in graphs})
-    return replace(toy, model=module, spec=replace(toy.spec, generates=False), sha256=sha256)
+    return replace(toy, model=module, about=replace(toy.about, gives=None), sha256=sha256)

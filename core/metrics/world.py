@@ -1,0 +1,154 @@
+"""What a model's clips are asked for and held against: the data that it learned from, or others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data import Source, open_source
+from ..data.menagerie.source import Menagerie
+from ..errors import UsageError
+from .alignment import PROMPT_SEED, draw_prompts
+
+if TYPE_CHECKING:
+    from ..models.package import Loaded
+
+KNOWN = "menagerie"  # the one world that the recognizer was taught
+FRAME_SEED = 10_000  # of the stories that generated clips are held against
+
+
+@dataclass(frozen=True)
+class Real:
+    """Clips of a data set: which ones, and where in each to begin.
+
+    rows: (N,) their places in the source; begin: (N,), 0 for a clip's first moment, 1 for the last
+    one from which an excerpt still fits.
+    """
+
+    source: Source
+    rows: np.ndarray
+    begin: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def frames(
+        self, number: int, times: np.ndarray, seconds: float, size: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """times: (T,) seconds into an excerpt that lasts `seconds`; size: (height, width), as
+        `Source.frames` gives them: uint8 (T, H, W, 3), and the mask (T, H, W) or None."""
+        row = int(self.rows[number])
+        spare = max(0.0, self.source.duration(row) - seconds)
+        return self.source.frames(row, times + self.begin[number] * spare, size[0])
+
+    def duration(self, number: int) -> float:
+        """Length in seconds of the whole clip."""
+        return self.source.duration(int(self.rows[number]))
+
+    def labels(self, number: int) -> dict[str, str]:
+        """What is known to be in the clip."""
+        return self.source.labels(int(self.rows[number])) or {}
+
+
+@dataclass(frozen=True)
+class World:
+    """data: a data set as `open_source` reads it; text: whether the model reads prompts.
+
+    hint: what to try where the data are not here, None for what `open_source` says.
+    """
+
+    data: str
+    text: bool
+    hint: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the recognizer can name what is in its clips."""
+        return self.data == KNOWN
+
+    @property
+    def aligned(self) -> bool:
+        """Whether clips can be held against their prompts."""
+        return self.text and self.known
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence on what cannot be measured, where there are prompts."""
+        if self.aligned or not self.text:
+            return []
+        return [f"the recognizer knows only the menagerie: whether clips show what captions of "
+                f"{self.data} say cannot be judged, only how like real ones they are"]  # fmt: skip
+
+    def splits(self, held_out: bool | None) -> tuple[bool, ...]:
+        """Which pairs of actor and action to measure on, one after the other: False for those that
+        training saw. UsageError where a choice is made and there are no such pairs."""
+        if self.aligned:
+            return (False, True) if held_out is None else (held_out,)
+        if held_out is not None:
+            whose = f"captions of {self.data}" if self.text else "a model without prompts"
+            raise UsageError(f"{whose} have no held-out pairs", "leave --held-out and --seen out")
+        return (False,)
+
+    def real(self, count: int, seed: int, held_out: bool | None) -> Real:
+        """`count` clips, the same for the same seed: new stories of the menagerie from their
+        beginning; of others an excerpt of each of so many clips, or of all where there are fewer.
+
+        UsageError for data that are not here.
+        """
+        if self.known:
+            stories = Menagerie(count, FRAME_SEED + seed, held_out)
+            return Real(stories, np.arange(count), np.zeros(count))
+        try:
+            source = open_source(self.data)
+        except UsageError as error:
+            raise UsageError(error.message, self.hint or error.hint) from error
+        rng = np.random.default_rng([FRAME_SEED, seed])
+        rows = rng.permutation(len(source))[:count]
+        return Real(source, rows, rng.random(len(rows)))
+
+    def prompts(self, real: Real, count: int, seed: int, held_out: bool | None) -> Iterator[str]:
+        """`count` captions, the same for the same seed: of the menagerie those of `draw_prompts`,
+        of other data those of the real clips; "" for a model that reads none."""
+        if not self.text:
+            yield from [""] * count
+        elif self.known:
+            yield from draw_prompts(count, seed, held_out)
+        else:
+            for number, row in enumerate(islice(cycle(real.rows), count)):
+                rng = np.random.default_rng([PROMPT_SEED + seed, number])
+                yield real.source.caption(int(row), rng)
+
+
+def world_of(loaded: Loaded, data: str | None = None) -> World:
+    """What the model is measured on: `data`, or where left out what its card names.
+
+    UsageError for a model that makes no clips, and where neither names data.
+    """
+    about = loaded.about
+    if not about.generates:
+        raise UsageError(f"{about.name} makes no clips to judge", hint="dln evaluate cogvideo")
+    if data is not None:
+        return World(data, about.text)
+    named = trained_on(loaded.card)
+    if named is None:
+        raise UsageError(
+            f"{loaded.path} does not say what it was trained on",
+            hint="name data to hold its clips against: --data menagerie, or --data DIR",
+        )
+    moved = f"{loaded.path} was trained on {named}; where it lies elsewhere now: --data DIR"
+    return World(named, about.text, moved)
+
+
+def trained_on(card: dict[str, Any]) -> str | None:
+    """The data set that a card names, as `open_source` reads it; None where it names none."""
+    recipe, data = card.get("recipe"), card.get("data")
+    if isinstance(recipe, dict) and recipe.get("data"):
+        return recipe["data"]
+    if isinstance(data, dict):
+        return data.get("name")
+    # bundled weights, trained by several commands, say it in words: "menagerie, 12000 clips, ..."
+    return data.split(",")[0] if isinstance(data, str) else None
