@@ -13,7 +13,7 @@ _DRAWING = {
     Tensor.normal_,
     Tensor.uniform_,
 }
-_EMPTY = {torch.randn: torch.empty, torch.rand: torch.empty}
+_EMPTY: dict[Any, Any] = {torch.randn: torch.empty, torch.rand: torch.empty}
 
 
 class _Undrawn(TorchFunctionMode):
