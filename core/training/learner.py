@@ -1,40 +1,58 @@
-"""One player's optimiser and gradients."""
+"""One player's optimiser, gradients and average."""
 
 import math
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from .batches import Batch
+from .ema import Ema
 from .muon import Muon
+from .player import Player, Turn
 from .settings import FitSettings
 from .sharpness import Penalty
-from .stage import Player
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-class Learner:
-    """A player with its optimiser and its objective, prepared for the device and processes."""
+@dataclass(frozen=True, eq=False)
+class PreparedTurn:
+    """A turn whose objective is on the device and averages its gradients over the processes;
+    `forward` is what is called."""
 
-    def __init__(self, player: Player, settings: FitSettings, accelerator: "Accelerator") -> None:
+    turn: Turn
+    objective: nn.Module
+    forward: Callable[[Batch], dict[str, Any]]
+
+
+class Learner:
+    """A player with its optimisers, its average and its turns, prepared for the device and
+    processes."""
+
+    def __init__(
+        self,
+        player: Player,
+        named: dict[str, nn.Parameter],
+        settings: FitSettings,
+        accelerator: "Accelerator",
+    ) -> None:
+        """named: the player's parameters by the names that a checkpoint gives their averages."""
         self.player = player
         self.parameters = player.parameters
         self.optimizers = create_optimizers(player, accelerator.device)
-        self.objective: nn.Module = player.objective.to(accelerator.device)
-        if accelerator.num_processes > 1:
-            with warnings.catch_warnings():
-                # torch 2.13 renames broadcast_buffers, which 2.9 knows by no other name.
-                warnings.simplefilter("ignore", FutureWarning)
-                self.objective = accelerator.prepare_model(self.objective)
-        self.forward = torch.compile(self.objective) if settings.compile else self.objective
+        self.turns = [_prepared(turn, player, settings, accelerator) for turn in player.turns]
+        self.ema = Ema(named, player.average) if player.average else None
 
     def gradients(
         self,
+        prepared: PreparedTurn,
         batches: list[Batch],
         precision: str,
         accelerator: "Accelerator",
@@ -49,10 +67,10 @@ class Learner:
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
-            with nullcontext() if last else accelerator.no_sync(self.objective):
+            with nullcontext() if last else accelerator.no_sync(prepared.objective):
                 with _autocast(precision, accelerator.device):
-                    result = dict(self.forward(batch))
-                    logits = result.pop("logits", ())
+                    result = dict(prepared.forward(batch))
+                    logits: Any = result.pop("logits", ())
                     extra = penalty(batch, logits) if penalty else None
                 total = result["loss"] if extra is None else result["loss"] + extra
                 (total / len(batches)).backward()
@@ -63,17 +81,47 @@ class Learner:
                 sums[name] = sums.get(name, 0) + share / len(batches)
         return sums
 
-    def step(self, factor: float, clip_norm: float | None) -> float:
-        """Clip, then one step. Returns the gradient's norm; no step where it isn't finite."""
-        limit = math.inf if clip_norm is None else clip_norm
+    def step(self, step: int, steps: int) -> float:
+        """Clip, then one step of the optimisers at the rate of `step` of `steps`. Returns the
+        gradient's norm; no step where it isn't finite."""
+        player = self.player
+        limit = math.inf if player.clip_norm is None else player.clip_norm
         norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
         if math.isfinite(norm):
+            rate = player.learning_rate * player.rate.factor(step, steps)
             for optimizer in self.optimizers.values():
-                gain = self.player.muon_gain if isinstance(optimizer, Muon) else 1.0
+                gain = player.muon_gain if isinstance(optimizer, Muon) else 1.0
                 for group in optimizer.param_groups:
-                    group["lr"] = self.player.learning_rate * factor * gain
+                    group["lr"] = rate * gain
                 optimizer.step()
         return norm
+
+
+def _prepared(
+    turn: Turn, player: Player, settings: FitSettings, accelerator: "Accelerator"
+) -> PreparedTurn:
+    """torch.compile takes no double backward, which is what later turns regularise with: of
+    several turns it compiles the first."""
+    objective: nn.Module = turn.objective.to(accelerator.device)
+    if accelerator.num_processes > 1:
+        partial = len(player.turns) > 1 or turn.pieces is not None
+        objective = _distributed(objective, accelerator.device, partial)
+    compiled = settings.compile and turn is player.turns[0]
+    return PreparedTurn(turn, objective, torch.compile(objective) if compiled else objective)
+
+
+def _distributed(objective: nn.Module, device: torch.device, partial: bool) -> nn.Module:
+    """partial: not every loss reaches every parameter (a gradient penalty has no use for the last
+    bias)."""
+    with warnings.catch_warnings():
+        # torch 2.13 renames broadcast_buffers, which 2.9 knows by no other name.
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(
+            objective,
+            device_ids=None if device.type == "cpu" else [device],
+            broadcast_buffers=False,
+            find_unused_parameters=partial,
+        )
 
 
 def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.optim.Optimizer]:
