@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from .accelerator import summed
 from .batches import Batch
 from .ema import Ema
 from .muon import Muon
@@ -21,15 +22,21 @@ from .sharpness import Penalty
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+BUCKET = 64  # parameters whose gradients are averaged at once
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedTurn:
-    """A turn whose objective is on the device and averages its gradients over the processes;
-    `forward` is what is called."""
+    """A turn whose objective is on the device; `forward` is what is called."""
 
     turn: Turn
     objective: nn.Module
     forward: Callable[[Batch], dict[str, Any]]
+
+    @property
+    def averages(self) -> bool:
+        """Whether the backward pass itself averages the gradients over the processes."""
+        return isinstance(self.objective, DistributedDataParallel)
 
 
 class Learner:
@@ -79,6 +86,8 @@ class Learner:
             for name, value in result.items():
                 share = torch.as_tensor(value).detach().float().to(accelerator.device)
                 sums[name] = sums.get(name, 0) + share / len(batches)
+        if accelerator.num_processes > 1 and not prepared.averages:
+            average_gradients(self.parameters, accelerator)
         return sums
 
     def step(self, step: int, steps: int) -> float:
@@ -103,16 +112,15 @@ def _prepared(
     """torch.compile takes no double backward, which is what later turns regularise with: of
     several turns it compiles the first."""
     objective: nn.Module = turn.objective.to(accelerator.device)
-    if accelerator.num_processes > 1:
-        partial = len(player.turns) > 1 or turn.pieces is not None
-        objective = _distributed(objective, accelerator.device, partial)
+    whole = len(player.turns) == 1 and turn.pieces is None
+    if accelerator.num_processes > 1 and whole:
+        objective = _distributed(objective, accelerator.device)
     compiled = settings.compile and turn is player.turns[0]
     return PreparedTurn(turn, objective, torch.compile(objective) if compiled else objective)
 
 
-def _distributed(objective: nn.Module, device: torch.device, partial: bool) -> nn.Module:
-    """partial: not every loss reaches every parameter (a gradient penalty has no use for the last
-    bias)."""
+def _distributed(objective: nn.Module, device: torch.device) -> nn.Module:
+    """Its gradients are averaged over the processes while the backward pass goes on."""
     with warnings.catch_warnings():
         # torch 2.13 renames broadcast_buffers, which 2.9 knows by no other name.
         warnings.simplefilter("ignore", FutureWarning)
@@ -120,8 +128,24 @@ def _distributed(objective: nn.Module, device: torch.device, partial: bool) -> n
             objective,
             device_ids=None if device.type == "cpu" else [device],
             broadcast_buffers=False,
-            find_unused_parameters=partial,
         )
+
+
+@torch.no_grad()
+def average_gradients(parameters: list[nn.Parameter], accelerator: "Accelerator") -> None:
+    """Over the processes, after the backward pass. A parameter that no process has a gradient of
+    keeps none: a gradient penalty, whose double backward DistributedDataParallel does not take,
+    has no use for the last bias."""
+    for number in range(0, len(parameters), BUCKET):
+        bucket = parameters[number : number + BUCKET]
+        given = torch.tensor([float(p.grad is not None) for p in bucket], device=accelerator.device)
+        slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
+        flat = torch.cat([given, *(slope.flatten().float() for slope in slopes)])
+        total = summed(accelerator, flat) / accelerator.num_processes
+        known, *means = total.split([len(bucket), *(p.numel() for p in bucket)])
+        for place in known.nonzero().flatten().tolist():
+            slope = slopes[place]
+            bucket[place].grad = slope.copy_(means[place].view(slope.shape))
 
 
 def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.optim.Optimizer]:

@@ -145,7 +145,7 @@ class Checkpoints:
 
     def _sweep(self) -> None:
         """Remove what an earlier kill or removal has left."""
-        for pattern in (".draft-*", ".old-*"):
+        for pattern in (".draft-*", ".old-*", ".final-*"):
             for entry in self.folder.glob(pattern):
                 if entry.is_dir():
                     shutil.rmtree(entry, ignore_errors=True)
