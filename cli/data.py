@@ -8,13 +8,13 @@ import typer
 
 from dln.core.errors import UsageError, closest
 
-from .options import ConfigFile, FixedSeed, Force, Json, Quiet, Verbose
+from .options import ConfigFile, FixedSeed, Force, Json, Quiet, Verbose, size_of
 from .places import check_writable
 from .progress import progress
 from .show import Result, table
 
 if TYPE_CHECKING:
-    from dln.core.data.folder import Report
+    from dln.core.data.report import Report
 
 app = typer.Typer(name="data", help="The built-in clips, and your own.")
 
@@ -102,7 +102,9 @@ def listed(value: Any) -> str:
 def render(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the clips go.")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 16,
-    size: Annotated[int, typer.Option(min=16, max=2048, help="Side in pixels.")] = 64,
+    size: Annotated[
+        str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Pixels, even, 16 to 2048 a side.")
+    ] = "64",
     fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second.")] = 8.0,
     seed: FixedSeed = 0,
     force: Force = False,
@@ -116,18 +118,21 @@ def render(
     \b
     Examples:
       dln data render clips/ --count 16
-      dln data render clips/ --size 128 --fps 16 --seed 3
+      dln data render clips/ --size 128x72 --fps 16 --seed 3
     """
     from dln.core.data.menagerie.source import Menagerie
     from dln.core.data.render import render_folder
 
+    sides = size_of(size)
+    if not all(16 <= side <= 2048 for side in sides):
+        raise UsageError(f"--size is 16 to 2048 pixels a side, not {size}", "--size 64")
     check_writable(folder)
     source = Menagerie(count, seed, held_out=None)
     with progress() as report:
         metadata = render_folder(
             source,
             folder,
-            size=size,
+            size=sides,
             fps=fps,
             on_progress=lambda done, total: report(done, total, "clips"),
             overwrite=force,

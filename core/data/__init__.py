@@ -1,4 +1,4 @@
-"""Data sets: the built-in menagerie, real digits, a folder of your own videos or images."""
+"""Data sets: the built-in menagerie, real digits, your own videos or images in a folder or tars."""
 
 from pathlib import Path
 
@@ -77,5 +77,4 @@ def sizes_of(spec: str) -> tuple[int, int | None]:
     if spec in KNOWN and not Path(spec).is_dir():
         return KNOWN[spec]
     source = open_source(spec)
-    classes = getattr(source, "classes", None)
-    return len(source), classes and len(classes)
+    return len(source), len(source.classes) or None

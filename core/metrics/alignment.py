@@ -157,7 +157,7 @@ def _real_clips(source: Menagerie, size: int) -> Iterator[tuple[int, Clip, np.nd
     """(index, clip, foreground mask) of each story, two frames a second."""
     for index in range(len(source)):
         times = np.arange(0, source.duration(index) + 0.5 / FPS, 1 / FPS)
-        frames, mask = source.frames(index, times, size)
+        frames, mask = source.frames(index, times, (size, size))
         yield index, Clip(frames, FPS), mask
 
 

@@ -78,7 +78,7 @@ class Likeness:
         times = np.concatenate([looked, first]) / self.fps
         seen, deep = [], []
         for index in range(len(source)):
-            frames, _ = source.frames(index, times, self.size)
+            frames, _ = source.frames(index, times, (self.size, self.size))
             clip = Clip(frames[: len(looked)], self.fps)
             seen.append(self.judge.features([clip]).cpu().double().numpy())
             if self.detector:

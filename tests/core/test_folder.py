@@ -77,7 +77,7 @@ def test_thirty_videos_of_every_kind(thirty: Path):
     for index in range(28):
         duration = folder.duration(index)
         times = np.array([0.0, duration / 2, duration, 100.0])
-        frames, mask = folder.frames(index, times, 32)
+        frames, mask = folder.frames(index, times, (32, 32))
         assert mask is None
         assert frames.shape == (4, 32, 32, 3)
         colour = COLOURS[folder.caption(index, RNG).split()[1]]
@@ -140,7 +140,7 @@ def test_every_problem_is_named(tmp_path: Path):
     assert (len(folder), folder.extra(0)) == (1, {"source": "1"})
     assert folder.words() == ["a", "clip", "good"]
     assert folder.labels(0) is None
-    assert check(tmp_path) == folder.check()
+    assert check(tmp_path) == folder.report
 
 
 def test_jsonl_and_folders_of_images(tmp_path: Path):
@@ -158,7 +158,7 @@ def test_jsonl_and_folders_of_images(tmp_path: Path):
     (tmp_path / "metadata.jsonl").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
     folder = Folder(tmp_path)
     assert (len(folder), folder.duration(0), folder.caption(0)) == (1, 0.75, "лев спит")
-    frames, _ = folder.frames(0, np.array([0.0, 0.25]), 20)
+    frames, _ = folder.frames(0, np.array([0.0, 0.25]), (20, 20))
     assert frames[1, 0, 0, 0] - frames[0, 0, 0, 0] == 16
     assert [p.reason for p in folder.report.problems] == [
         "line 2: not JSON (Expecting property name enclosed in double quotes)",

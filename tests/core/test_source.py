@@ -42,11 +42,11 @@ def test_held_out_pairs_are_kept_apart():
 def test_frames_masks_and_captions():
     source = Menagerie(20)
     times = np.array([0.0, 0.5, source.duration(0), 99.0])
-    frames, mask = source.frames(7, times, 32)
+    frames, mask = source.frames(7, times, (32, 32))
     assert (frames.shape, frames.dtype) == ((4, 32, 32, 3), np.uint8)
     assert (mask.shape, mask.dtype) == ((4, 32, 32), np.uint8)
     assert (frames[2] == frames[3]).all()
-    assert (frames == source.frames(7, times, 32)[0]).all()
+    assert (frames == source.frames(7, times, (32, 32))[0]).all()
     caption = source.caption(7, np.random.default_rng(1))
     assert caption == source.caption(7, np.random.default_rng(1))
     words = set(source.words())
@@ -79,7 +79,7 @@ def test_names_of_data_sets(tmp_path: Path):
 def test_a_rendered_folder_is_a_data_set(tmp_path: Path):
     source, seen = Menagerie(6, 5, held_out=None), []
     folder = tmp_path / "clips"
-    path = render_folder(source, folder, 4, 32, 6, lambda *state: seen.append(state))
+    path = render_folder(source, folder, 4, (32, 32), 6, lambda *state: seen.append(state))
     assert seen == [(n, 4) for n in range(1, 5)]
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -95,11 +95,13 @@ def test_a_rendered_folder_is_a_data_set(tmp_path: Path):
     assert read.caption(1, np.random.default_rng(0)) == rows[1]["text"]
     assert read.extra(1)["actor"] == rows[1]["actor"]
     times = np.array([0.0, 1.0, 2.5])
-    near = np.abs(read.frames(1, times, 32)[0].astype(int) - source.frames(1, times, 32)[0])
+    near = np.abs(
+        read.frames(1, times, (32, 32))[0].astype(int) - source.frames(1, times, (32, 32))[0]
+    )
     assert near.mean() < 6
     assert read_clip(folder / "00001.mp4").fps == 6
 
     with pytest.raises(UsageError, match="not empty"):
-        render_folder(source, folder, 4, 32, 6)
+        render_folder(source, folder, 4, (32, 32), 6)
     with pytest.raises(UsageError, match="1 to 6"):
         render_folder(source, tmp_path / "b", 7)

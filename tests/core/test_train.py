@@ -108,7 +108,8 @@ DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    source = SimpleNamespace(words=lambda: ["lion"], fingerprint=lambda: world.fingerprint)
+    source = SimpleNamespace(words=lambda: ["lion"], fingerprint=lambda: world.fingerprint,
+                             report=None)  # fmt: skip
     spec = SimpleNamespace(name="toy", default_preset="tiny")
     presets = {"tiny": Config(), "small": Config(width=32)}
     model = SimpleNamespace(PRESETS=presets, Model=Model, stages=world.stages)

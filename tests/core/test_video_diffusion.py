@@ -472,7 +472,7 @@ def test_stories_told_longer_repeat_and_walkers_turn_round():
     longer = open_source("menagerie", count=20).told_for(8.0)  # pyright: ignore
     times = np.arange(0, 8, 0.5)
     for clip in (0, 1, 2):
-        frames, mask = longer.frames(clip, times, 16)
+        frames, mask = longer.frames(clip, times, (16, 16))
         plain, plain_mask = render(longer.story(clip), times, 16)
         assert np.array_equal(frames, plain)
         assert np.array_equal(mask, plain_mask)

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...data import open_source
-from ...data.images import Images, Middles
+from ...data import Source, open_source
+from ...data.images import Middles
 from ...data.menagerie import ACTORS
 from ...data.table import build_table
 from ...errors import UsageError
@@ -21,7 +21,6 @@ from ...training.stage import Player, Stage
 from ..graph import Graph, Range, Value
 
 if TYPE_CHECKING:
-    from ...data import Source
     from ...media.clip import Clip
     from ...text.vocabulary import Vocabulary
     from ...training.options import TrainOptions
@@ -86,10 +85,10 @@ def fitted(config: Any, source: Source) -> dict[str, Any]:
     return {"classes": len(names), "names": names}
 
 
-def labelled(source: Source) -> Images:
+def labelled(source: Source) -> Source:
     """The source as images of one class each. UsageError where it names none."""
-    if hasattr(source, "classes"):
-        return source  # pyright: ignore[reportReturnType]
+    if source.classes:
+        return source
     if (source.labels(0) or {}).get("actor") is None:
         raise UsageError(
             f"{source.name} does not say what its images show",
@@ -98,9 +97,9 @@ def labelled(source: Source) -> Images:
     return Middles(source, ACTORS)
 
 
-def measuring(source: Source, data: str, seed: int) -> Images:
+def measuring(source: Source, data: str, seed: int) -> Source:
     """The images that never teach."""
-    if hasattr(source, "classes"):
+    if source.classes:
         return labelled(open_source(data, held_out=True))
     return labelled(open_source(data, count=min(len(source), FRESH), seed=seed + 1))
 
@@ -192,18 +191,18 @@ class ClassifierStage(Stage):
         return {name: total / len(self.fresh) for name, total in sums.items()}, None
 
 
-def images_table(source: Images, size: int, path: Path, workers: int) -> np.ndarray:
+def images_table(source: Source, size: int, path: Path, workers: int) -> np.ndarray:
     """Every image: uint8 (N, 3, size, size)."""
     fill = partial(_row, source, size)
     key = f"{source.fingerprint()} {size}"
     return build_table(path, len(source), (3, size, size), np.uint8, fill, workers=workers, key=key)
 
 
-def _row(source: Images, size: int, index: int) -> np.ndarray:
-    return np.moveaxis(source.image(index, size), -1, 0)
+def _row(source: Source, size: int, index: int) -> np.ndarray:
+    return np.moveaxis(source.image(index, (size, size)), -1, 0)
 
 
-def label_array(source: Images) -> np.ndarray:
+def label_array(source: Source) -> np.ndarray:
     """The class of every image: int64 (N,)."""
     return np.array([source.label(index) for index in range(len(source))], dtype=np.int64)
 

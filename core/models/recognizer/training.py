@@ -177,7 +177,7 @@ def clips_table(source: Source, config: Config, path: Path, workers: int, on_eve
 
 def even_frames(source: Source, count: int, size: int, clip: int) -> np.ndarray:
     """`count` frames from the first moment to the last: uint8 (T, 3, size, size)."""
-    frames, _ = source.frames(clip, np.linspace(0, source.duration(clip), count), size)
+    frames, _ = source.frames(clip, np.linspace(0, source.duration(clip), count), (size, size))
     return np.moveaxis(frames, -1, 1)
 
 

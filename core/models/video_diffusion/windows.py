@@ -14,12 +14,6 @@ from ...training.events import OnEvent
 from ..layers.pixels import teller
 
 
-def told(source: Source, seconds: float) -> Source:
-    """The source with clips long enough to continue, where it can tell them that long."""
-    longer = getattr(source, "told_for", None)
-    return longer(seconds) if longer else source
-
-
 def strips_table(
     source: Source,
     rows: int,
@@ -53,7 +47,7 @@ def strips_table(
 
 
 def _strip(source: Source, frames: int, fps: float, size: int, clip: int) -> np.ndarray:
-    return source.frames(clip, np.arange(frames) / fps, size)[0]
+    return source.frames(clip, np.arange(frames) / fps, (size, size))[0]
 
 
 def shrunk(frames: np.ndarray, size: int) -> np.ndarray:

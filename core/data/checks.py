@@ -1,0 +1,60 @@
+"""Which videos can be trained on, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from os import cpu_count
+from typing import Any
+
+from ..errors import UsageError
+from ..media.decode import Probe, examine
+from ..media.part import Readable
+from .report import Problem
+
+MIN_FRAMES = 5
+MIN_SECONDS = 0.5
+
+Finding = Probe | str  # what a video is, or why it cannot be read
+
+
+def finding_of(value: Any) -> Finding | None:
+    """A finding out of an index, or None where it is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and len(value) == len(Probe._fields):
+        with suppress(TypeError, ValueError):
+            duration, width, height, fps = value
+            return Probe(float(duration), int(width), int(height), float(fps))
+    return None
+
+
+def look(video: tuple[Readable, float | None]) -> Finding:
+    """Examine one video; with it, the frame rate of a folder of images."""
+    path, fps = video
+    try:
+        return examine(path, fps)
+    except UsageError as error:
+        return error.message.removeprefix(f"{path} ").rstrip(".")
+
+
+def look_all(videos: Sequence[tuple[Readable, float | None]]) -> list[Finding]:
+    """As `look`, in several threads: FFmpeg leaves the interpreter to the others."""
+    if len(videos) < 2:
+        return [look(video) for video in videos]
+    with ThreadPoolExecutor(min(16, 2 * (cpu_count() or 1))) as threads:
+        return list(threads.map(look, videos))
+
+
+def judged(name: str, found: Finding) -> Probe | Problem:
+    """The video that was examined, or what keeps it out of training."""
+    if isinstance(found, str):
+        return Problem(name, "unreadable", found)
+    if found.duration * found.fps < MIN_FRAMES - 0.5:
+        count = round(found.duration * found.fps)
+        return Problem(name, "too short", f"it has {count} frames, {MIN_FRAMES} are needed")
+    if found.duration < MIN_SECONDS - 1e-3:
+        reason = f"it lasts {found.duration:.2f} s, {MIN_SECONDS} s are needed"
+        return Problem(name, "too short", reason)
+    return found
