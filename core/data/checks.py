@@ -19,6 +19,11 @@ MIN_SECONDS = 0.5
 Finding = Probe | str  # what a video is, or why it cannot be read
 
 
+def kept(finding: Finding) -> list[float] | str:
+    """A finding as an index keeps it."""
+    return finding if isinstance(finding, str) else list(finding)
+
+
 def finding_of(value: Any) -> Finding | None:
     """A finding out of an index, or None where it is none."""
     if isinstance(value, str):

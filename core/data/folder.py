@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..media.decode import VIDEO_SUFFIXES, Probe, read_frames
-from .checks import Finding, finding_of, judged, look_all
+from .checks import Finding, finding_of, judged, kept, look_all
 from .index import Index, Stamp
 from .listing import Entry, read_listing
 from .report import Problem, Report
@@ -136,16 +136,16 @@ def _examined(folder: Path, files: list[_File]) -> list[_Video | Problem]:
     """Each file opened, or remembered by the index from an earlier start."""
     index = Index(folder)
     known = [finding_of(index.get(each.entry.file_name, each.stamp)) for each in files]
-    pairs = list(zip(files, known, strict=True))
-    new = [(each.path, each.entry.fps) for each, finding in pairs if finding is None]
-    fresh = iter(look_all(new))
-    found = [_verdict(each, finding or next(fresh), index) for each, finding in pairs]
+    pairs = zip(files, known, strict=True)
+    fresh = iter(look_all([(e.path, e.entry.fps) for e, finding in pairs if finding is None]))
+    found = [next(fresh) if finding is None else finding for finding in known]
+    for each, finding in zip(files, found, strict=True):
+        index.put(each.entry.file_name, each.stamp, kept(finding))
     index.save()
-    return found
+    return [_verdict(each, finding) for each, finding in zip(files, found, strict=True)]
 
 
-def _verdict(file: _File, finding: Finding, index: Index) -> _Video | Problem:
-    index.put(file.entry.file_name, file.stamp, finding)
+def _verdict(file: _File, finding: Finding) -> _Video | Problem:
     probe = judged(file.entry.file_name, finding)
     sound = isinstance(probe, Probe)
     return _Video(file.path, file.entry, file.bytes, probe) if sound else probe

@@ -53,7 +53,7 @@ class Index:
         with suppress(DlnError):
             make_folder(self._file.parent)
             with atomic_write(self._file, "w") as file:
-                json.dump({**self._head, "files": self._kept}, file)
+                file.write(json.dumps({**self._head, "files": self._kept}))
 
 
 def _file_for(place: str) -> Path | None:

@@ -15,7 +15,7 @@ from ...data import Source
 from ...data.table import build_table
 from ...errors import UsageError
 from ...training.events import OnEvent
-from ..layers.pixels import teller, to_pixels
+from ..layers.pixels import noter, teller, to_pixels
 from .config import DURATIONS
 from .tokenizer import ImageTokenizer
 
@@ -68,6 +68,7 @@ def frames_table(source: Source, size: int, cache: Path, workers: int, on_event:
         partial(_some_frames, source, size),
         workers=workers,
         on_progress=teller("frames", on_event),
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {size}",
     )
 
@@ -105,6 +106,7 @@ def codes_table(
         fill,
         workers=workers,
         on_progress=teller("codes", on_event),
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {size} {key}",
     )
 

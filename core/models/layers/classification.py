@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from ...data import Source, open_source
 from ...data.images import Middles
 from ...data.menagerie import ACTORS
-from ...data.table import build_table
+from ...data.table import Table, build_table
 from ...errors import UsageError
 from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
 from ..graph import Graph, Range, Value
+from .pixels import noter
 
 if TYPE_CHECKING:
     from ...media.clip import Clip
@@ -146,8 +147,9 @@ class ClassifierStage(Stage):
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         on_event(Note(f"{len(self.source)} images to learn, {len(self.fresh)} to measure with"))
         workers = self.options.workers or 0
-        self.table = images_table(self.source, self._size, cache / "images.bin", workers)
-        self.fresh_table = images_table(self.fresh, self._size, cache / "fresh.bin", workers)
+        build = partial(images_table, size=self._size, workers=workers, on_event=on_event)
+        self.table = build(self.source, path=cache / "images.bin")
+        self.fresh_table = build(self.fresh, path=cache / "fresh.bin")
         self.labels = label_array(self.source)
         self.fresh_labels = label_array(self.fresh)
 
@@ -191,11 +193,18 @@ class ClassifierStage(Stage):
         return {name: total / len(self.fresh) for name, total in sums.items()}, None
 
 
-def images_table(source: Source, size: int, path: Path, workers: int) -> np.ndarray:
+def images_table(source: Source, size: int, path: Path, workers: int, on_event: OnEvent) -> Table:
     """Every image: uint8 (N, 3, size, size)."""
-    fill = partial(_row, source, size)
-    key = f"{source.fingerprint()} {size}"
-    return build_table(path, len(source), (3, size, size), np.uint8, fill, workers=workers, key=key)
+    return build_table(
+        path,
+        len(source),
+        (3, size, size),
+        np.uint8,
+        partial(_row, source, size),
+        workers=workers,
+        on_note=noter(on_event),
+        key=f"{source.fingerprint()} {size}",
+    )
 
 
 def _row(source: Source, size: int, index: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from ...data.table import build_table
 from ...errors import UsageError
 from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
+from ..layers.pixels import noter
 from .augment import augment
 from .config import HEADS, STILL, Config
 
@@ -171,6 +172,7 @@ def clips_table(source: Source, config: Config, path: Path, workers: int, on_eve
         np.uint8,
         partial(even_frames, source, config.frames, config.image_size),
         workers=workers,
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {config.frames} {config.image_size}",
     )
 

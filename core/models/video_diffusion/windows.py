@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ...data import Source
-from ...data.table import build_table
+from ...data.table import Table, build_table
 from ...errors import UsageError
 from ...training.events import OnEvent
-from ..layers.pixels import teller
+from ..layers.pixels import noter, teller
 
 
 def strips_table(
@@ -23,7 +23,7 @@ def strips_table(
     cache: Path,
     workers: int,
     on_event: OnEvent,
-) -> np.memmap:
+) -> Table:
     """`frames` frames of the first `rows` clips: uint8 (clips, frames, size, size, 3).
 
     A clip that ends sooner stands still at its last frame.
@@ -42,6 +42,7 @@ def strips_table(
         partial(_strip, source, frames, fps, size),
         workers=workers,
         on_progress=teller("clips", on_event),
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {frames} {fps} {size}",
     )
 
