@@ -1,4 +1,4 @@
-"""`dln data`: the built-in world, and folders of your own videos."""
+"""`dln data`: the built-in world, and your own videos and images."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="data", help="The built-in clips, and your own.")
 
 FOLDER = "a folder with metadata.csv or metadata.jsonl (file_name, text)"
+SHARDS = "'shards-{000..099}.tar' as webdataset writes them (key.mp4 beside key.txt or key.cls)"
 
 
 @app.command("list")
@@ -45,6 +46,7 @@ def list_data(
             "name": "DIR",
             "about": "your images: a folder for each class, or train/ and val/ of such",
         },
+        {"name": "SHARDS", "about": f"tars of either: {SHARDS}"},
     ]
     rows = [tuple(entry.values()) for entry in entries]
     return Result({"data": entries}, table(("name", "what"), rows), ["menagerie", "digits"])
@@ -52,7 +54,7 @@ def list_data(
 
 @app.command("show")
 def show_data(
-    name: Annotated[str, typer.Argument(help="menagerie, or a folder.")],
+    name: Annotated[str, typer.Argument(help="menagerie, a folder, or tars.")],
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -143,12 +145,14 @@ def render(
 
 @app.command("check")
 def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of videos.")],
+    place: Annotated[
+        str, typer.Argument(metavar="DIR|SHARDS", help="A folder of videos, or tars of samples.")
+    ],
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """Look at every video of a folder and list what cannot be used.
+    """Look at every video of a folder, or sample of tars, and list what cannot be used.
 
     Exit code 1 where nothing in it is usable.
 
@@ -156,15 +160,17 @@ def check(
     Examples:
       dln data check my-videos/
       dln data check my-videos/ --json
+      dln data check 'shards-{000..099}.tar'
     """
-    from dln.core.data.folder import check as inspect
+    from dln.core.data import check_source, names_shards
 
-    if not folder.is_dir():
+    folder = Path(place)
+    if not names_shards(place) and not folder.is_dir():
         near = closest(folder.name, [path.name for path in siblings(folder)])
         raise UsageError(f"There is no folder {folder}.{near}", "dln data render DIR makes one")
-    report = inspect(folder)
+    report = check_source(place)
     problems = [asdict(problem) for problem in report.problems]
-    data = {"path": str(folder), "usable": report.sound, "total_s": report.seconds,
+    data = {"path": place, "usable": report.sound, "total_s": report.seconds,
             "problems": problems}  # fmt: skip
     files = [problem["file"] for problem in problems]
     return Result(data, findings(report), files, exit_code=0 if report.sound else 1)

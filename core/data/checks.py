@@ -11,10 +11,12 @@ from typing import Any
 from ..errors import UsageError
 from ..media.decode import Probe, examine
 from ..media.part import Readable
+from ..media.picture import picture_size
 from .report import Problem
 
 MIN_FRAMES = 5
 MIN_SECONDS = 0.5
+STILL_SECONDS = 1.0  # how long a picture is shown
 
 Finding = Probe | str  # what a video is, or why it cannot be read
 
@@ -41,7 +43,20 @@ def look(video: tuple[Readable, float | None]) -> Finding:
     try:
         return examine(path, fps)
     except UsageError as error:
-        return error.message.removeprefix(f"{path} ").rstrip(".")
+        return _reason(path, error)
+
+
+def look_at_picture(path: Readable) -> Finding:
+    """A picture as a clip that stands still. Only its beginning is read."""
+    try:
+        width, height = picture_size(path)
+    except UsageError as error:
+        return _reason(path, error)
+    return Probe(STILL_SECONDS, width, height, MIN_FRAMES / STILL_SECONDS)
+
+
+def _reason(path: Readable, error: UsageError) -> str:
+    return error.message.removeprefix(f"{path} ").rstrip(".")
 
 
 def look_all(videos: Sequence[tuple[Readable, float | None]]) -> list[Finding]:

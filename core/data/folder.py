@@ -16,7 +16,7 @@ from ..media.decode import VIDEO_SUFFIXES, Probe, read_frames
 from .checks import Finding, finding_of, judged, kept, look_all
 from .index import Index, Stamp
 from .listing import Entry, read_listing
-from .report import Problem, Report
+from .report import Problem, Report, parted
 from .source import Source
 
 
@@ -99,8 +99,8 @@ def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
     looked = [_look_at(folder, entry) for entry in entries]
     files = iter(_examined(folder, [each for each in looked if isinstance(each, _File)]))
     found = [next(files) if isinstance(each, _File) else each for each in looked]
-    videos = [each for each in found if isinstance(each, _Video)]
-    report.problems += [each for each in found if isinstance(each, Problem)]
+    videos, problems = parted(found)
+    report.problems += problems
     report.problems += _unlisted(folder, entries)
     report.sound = len(videos)
     report.seconds = sum(video.probe.duration for video in videos)

@@ -62,7 +62,7 @@ class Digits(Stills):
 
     def __init__(self, held_out: bool | None = False, noise: float = 0.0) -> None:
         images, labels = _digits()
-        rows = _split(np.arange(len(images)), held_out)
+        rows = split_rows(np.arange(len(images)), held_out)
         self.noise = 0.0 if held_out else noise
         self._images = np.round(images[rows] * (255 / 16)).astype(np.uint8)
         self._labels = noisy(labels[rows], len(self.classes), self.noise)
@@ -183,7 +183,8 @@ def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.n
     return np.where(wrong, (labels + shift) % classes, labels)
 
 
-def _split(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
+def split_rows(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
+    """What teaches (held_out False), the one in EVERY that measures (True), or all (None)."""
     last = np.arange(len(rows)) % EVERY == EVERY - 1
     return rows if held_out is None else rows[last == held_out]
 
@@ -221,4 +222,4 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
 
 def _folder_split(path: Path, name: str, held_out: bool | None) -> list[Path]:
     files = [file for folder in _folders(path, name) for file in _files(folder)]
-    return [files[row] for row in _split(np.arange(len(files)), held_out)]
+    return [files[row] for row in split_rows(np.arange(len(files)), held_out)]

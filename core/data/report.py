@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ..errors import UsageError
 
@@ -19,6 +19,17 @@ class Problem:
     file: str
     kind: Kind
     reason: str
+
+
+Sound = TypeVar("Sound")
+
+
+def parted(found: Iterable[Sound | Problem]) -> tuple[list[Sound], list[Problem]]:
+    """What is sound and what is not, each in its order."""
+    sound, problems = [], []
+    for each in found:
+        (problems if isinstance(each, Problem) else sound).append(each)
+    return sound, problems
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,21 @@ def picture(path: str, size: tuple[int, int]) -> np.ndarray:
 
 def read_picture(path: Readable) -> np.ndarray:
     """RGB uint8 (H, W, 3). UsageError where the file is missing or no picture."""
+    with _opened(path) as found:
+        return np.asarray(found.convert("RGB"))
+
+
+def picture_size(path: Readable) -> tuple[int, int]:
+    """Width and height, from the beginning of the file. UsageError as read_picture."""
+    with _opened(path) as found:
+        return found.size
+
+
+@contextmanager
+def _opened(path: Readable) -> Iterator[Image.Image]:
     try:
         with path.open("rb") as file, Image.open(file) as found:
-            return np.asarray(found.convert("RGB"))
+            yield found
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "it is no picture that is known"
         raise UsageError(f"{path} cannot be read as an image: {reason}.") from error

@@ -1,6 +1,7 @@
 """A folder of odd videos: the sound ones are served right, all others are named with a reason."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dln.core.data import checks
 from dln.core.data.folder import Folder, check
 from dln.core.data.listing import read_listing
 from dln.core.errors import UsageError
-from dln.core.media.clip import Clip, write_clip
+from dln.core.media import decode
+from dln.core.media.clip import Clip, Probe, write_clip
 
 RNG = np.random.default_rng(0)
 COLOURS = {"red": (210, 40, 30), "green": (30, 180, 60), "blue": (40, 60, 220)}
@@ -165,6 +168,87 @@ def test_jsonl_and_folders_of_images(tmp_path: Path):
         "line 3: no text",
         "line 4: no file_name and text",
     ]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """An empty cache; the names of the files that are opened to be examined."""
+    names: list[str] = []
+
+    def examine(path: Path, fps: float | None) -> Probe:
+        names.append(path.name)
+        return decode.examine(path, fps)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checks, "examine", examine)
+    return names
+
+
+def indexed(path: Path) -> Path:
+    """A folder of two videos, of which one is none, and a folder of images."""
+    path.mkdir()
+    write_clip(Clip(square_video((200, 0, 0), 32, 32, 8), 8), path / "a.mp4", scale=1)
+    (path / "b.mp4").write_bytes(b"no video")
+    (path / "c").mkdir()
+    for number in range(8):
+        Image.new("RGB", (8, 8)).save(path / "c" / f"{number}.png")
+    write_rows(path, [("a.mp4", "a lion"), ("b.mp4", "junk"), ("c", "frames")])
+    return path
+
+
+def test_a_second_start_opens_only_what_has_changed(tmp_path: Path, opened: list[str]):
+    path = indexed(tmp_path / "clips")
+    first = Folder(path)
+    assert sorted(opened) == ["a.mp4", "b.mp4", "c"]
+    (index,) = (tmp_path / "cache" / "dln" / "data").iterdir()
+    stamp, told = index.stat().st_mtime_ns, index.read_text()
+    opened.clear()
+    second = Folder(path)
+    assert opened == []
+    assert index.stat().st_mtime_ns == stamp
+    assert second.report == first.report
+    assert second.fingerprint() == first.fingerprint()
+    assert [second.duration(i) for i in range(2)] == [first.duration(i) for i in range(2)]
+    os.utime(path / "a.mp4", ns=(1, 1))
+    Image.new("RGB", (8, 8), "red").save(path / "c" / "3.png")
+    os.utime(path / "c" / "3.png", (2e9, 2e9))
+    Folder(path)
+    assert sorted(opened) == ["a.mp4", "c"]
+    (path / "a.mp4").unlink()
+    assert [(p.file, p.kind) for p in Folder(path).report.problems] == [
+        ("a.mp4", "missing"),
+        ("b.mp4", "unreadable"),
+    ]
+    assert "a.mp4" in told
+    assert "a.mp4" not in index.read_text()
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "list", "entry", "deep", "locked"])
+def test_an_index_that_cannot_be_used_costs_time_alone(tmp_path: Path, opened, damage: str):
+    path = indexed(tmp_path / "clips")
+    first = Folder(path)
+    (index,) = (tmp_path / "cache" / "dln" / "data").iterdir()
+    whole = index.read_text()
+    wrong = {"a.mp4": "?", "b.mp4": [1], "c": None}
+    changed = {
+        "cut": whole[:-20],
+        "foreign": whole.replace(str(path), "/elsewhere"),
+        "list": "[]",
+        "entry": json.dumps({**json.loads(whole), "files": wrong}),
+        "deep": "[" * 100_000,
+        "locked": "",
+    }  # fmt: skip
+    if damage == "locked":
+        index.unlink()
+        index.parent.rmdir()
+        index.parent.write_text("no folder")
+    else:
+        index.write_text(changed[damage])
+    opened.clear()
+    assert Folder(path).report == first.report
+    assert sorted(opened) == ["a.mp4", "b.mp4", "c"]
+    if damage != "locked":
+        assert json.loads(index.read_text()) == json.loads(whole)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,31 @@ def test_frames_masks_and_captions():
     )
 
 
+@pytest.mark.parametrize("size", [(18, 32), (32, 20), (9, 33)])
+def test_other_sizes_show_the_middle_of_the_square_world(size: tuple[int, int]):
+    source, times = Menagerie(3), np.array([0.0, 1.7])
+    side = max(size)
+    whole = source.frames(1, times, (side, side))
+    top, left = (side - size[0]) // 2, (side - size[1]) // 2
+    for part, all_of_it in zip(source.frames(1, times, size), whole, strict=True):
+        middle = all_of_it[:, top : top + size[0], left : left + size[1]]
+        assert np.array_equal(part, middle)
+    assert np.array_equal(source.image(1, size), source.frames(1, np.array([2.0]), size)[0][0])
+
+
+def test_what_a_source_may_lack(tmp_path: Path):
+    source = Menagerie(3)
+    assert (source.classes, source.flips, source.report) == ((), False, None)
+    with pytest.raises(LookupError, match="menagerie has no classes"):
+        source.label(0)
+    render_folder(source, tmp_path / "clips", 2, (16, 16), 4)
+    folder = open_source(str(tmp_path / "clips"))
+    assert folder.told_for(9.0) is folder
+    assert folder.labels(0) is None
+    assert folder.report
+    assert (folder.report.sound, source.told_for(9.0).duration(0)) == (2, 9.0)
+
+
 def test_the_fingerprint_tells_settings_apart():
     sources = [Menagerie(9), Menagerie(10), Menagerie(9, 1), Menagerie(9, held_out=None)]
     assert len({source.fingerprint() for source in sources}) == 4
@@ -105,3 +130,7 @@ def test_a_rendered_folder_is_a_data_set(tmp_path: Path):
         render_folder(source, folder, 4, (32, 32), 6)
     with pytest.raises(UsageError, match="1 to 6"):
         render_folder(source, tmp_path / "b", 7)
+    with pytest.raises(UsageError, match="even and at least 2, got 32x17"):
+        render_folder(source, tmp_path / "b", 1, (17, 32))
+    render_folder(source, tmp_path / "wide", 1, (18, 32), 6)
+    assert read_clip(tmp_path / "wide" / "00000.mp4").frames.shape[1:3] == (18, 32)
