@@ -37,6 +37,11 @@ def finding_of(value: Any) -> Finding | None:
     return None
 
 
+class Passing(str):
+    """A reason that lies in the machine (no permission, no memory) and may be gone by the next
+    start: no index keeps it."""
+
+
 def look(video: tuple[Readable, float | None]) -> Finding:
     """Examine one video; with it, the frame rate of a folder of images."""
     path, fps = video
@@ -56,7 +61,8 @@ def look_at_picture(path: Readable) -> Finding:
 
 
 def _reason(path: Readable, error: UsageError) -> str:
-    return error.message.removeprefix(f"{path} ").rstrip(".")
+    reason, cause = error.message.removeprefix(f"{path} ").rstrip("."), error.__cause__
+    return Passing(reason) if isinstance(cause, OSError) and cause.errno else reason
 
 
 def look_all(videos: Sequence[tuple[Readable, float | None]]) -> list[Finding]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..media.decode import VIDEO_SUFFIXES, Probe, read_frames
-from .checks import Finding, finding_of, judged, kept, look_all
+from .checks import Finding, Passing, finding_of, judged, kept, look_all
 from .index import Index, Stamp
 from .listing import Entry, read_listing
 from .report import Problem, Report, parted
@@ -140,7 +140,8 @@ def _examined(folder: Path, files: list[_File]) -> list[_Video | Problem]:
     fresh = iter(look_all([(e.path, e.entry.fps) for e, finding in pairs if finding is None]))
     found = [next(fresh) if finding is None else finding for finding in known]
     for each, finding in zip(files, found, strict=True):
-        index.put(each.entry.file_name, each.stamp, kept(finding))
+        if not isinstance(finding, Passing):
+            index.put(each.entry.file_name, each.stamp, kept(finding))
     index.save()
     return [_verdict(each, finding) for each, finding in zip(files, found, strict=True)]
 

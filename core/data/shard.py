@@ -13,7 +13,7 @@ from typing import Any
 
 from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
-from .checks import judged, look_all, look_at_picture
+from .checks import Passing, judged, look_all, look_at_picture
 from .index import Index
 from .report import Problem, parted
 from .tar import members
@@ -56,8 +56,9 @@ def open_shard(path: Path, split: Split) -> Shard:
         stamp = status.st_size, status.st_mtime_ns
         index = Index(path)
         shard = _remembered(path, index.get("shard", stamp)) or read_shard(path, split)
-        index.put("shard", stamp, _as_json(shard))
-        index.save()
+        if not any(isinstance(problem.reason, Passing) for problem in shard.problems):
+            index.put("shard", stamp, _as_json(shard))
+            index.save()
         return shard
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()

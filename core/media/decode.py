@@ -242,12 +242,12 @@ def _opened(path: Readable) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 @contextmanager
 def _explained(path: Readable) -> Iterator[None]:
-    """Whatever FFmpeg refuses becomes a UsageError naming the file."""
+    """Whatever FFmpeg or the system refuses becomes a UsageError naming the file."""
     from av.error import FFmpegError
 
     try:
         yield
-    except FFmpegError as error:
+    except (FFmpegError, OSError) as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
 
 
@@ -280,7 +280,9 @@ def _measured(container: InputContainer, stream: VideoStream) -> Probe:
 
 
 def _refuse_truncated(path: Readable) -> None:
-    if path.is_file() and (reason := truncation(path)):
+    with _explained(path):
+        reason = truncation(path) if path.is_file() else None
+    if reason:
         raise UsageError(f"{path} is cut off: {reason}.")
 
 

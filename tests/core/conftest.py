@@ -1,6 +1,6 @@
 """Videos as other tools would write them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -43,12 +43,3 @@ def encode_video(
 @pytest.fixture(scope="session")
 def make_video() -> MakeVideo:
     return encode_video
-
-
-@pytest.fixture(scope="session", autouse=True)
-def user_cache(tmp_path_factory) -> Iterator[Path]:
-    """A cache of the tests' own, so that the user's stays as it is."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder

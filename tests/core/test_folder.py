@@ -1,5 +1,6 @@
 """A folder of odd videos: the sound ones are served right, all others are named with a reason."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -221,6 +222,22 @@ def test_a_second_start_opens_only_what_has_changed(tmp_path: Path, opened: list
     ]
     assert "a.mp4" in told
     assert "a.mp4" not in index.read_text()
+
+
+def test_what_the_machine_refused_is_tried_again(tmp_path: Path, opened, monkeypatch):
+    path = indexed(tmp_path / "clips")
+
+    def deny(file: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "truncation", deny)
+        found = check(path)
+    reasons = [(problem.file, problem.reason) for problem in found.problems]
+    assert reasons == [(f"{name}.mp4", "cannot be read: Permission denied") for name in "ab"]
+    opened.clear()
+    assert Folder(path).report.sound == 2
+    assert sorted(opened) == ["a.mp4", "b.mp4"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "list", "entry", "deep", "locked"])
