@@ -1,6 +1,5 @@
-"""KEY=VALUE words of --set, and sizes in pixels."""
+"""KEY=VALUE words of --set."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,12 +36,3 @@ def toml_value(text: str) -> Any:
     except tomllib.TOMLDecodeError:
         return text
     return read["value"] if len(read) == 1 else text
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """ "256x144", width before height as screens are called, or "64" -> (height, width)."""
-    found = re.fullmatch(r"(\d{1,6})(?:[xX×](\d{1,6}))?", text.strip())
-    if not found:
-        raise UsageError(f"a size is WIDTHxHEIGHT in pixels, not {text!r}.", "--size 256x144")
-    width = int(found[1])
-    return int(found[2] or width), width

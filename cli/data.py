@@ -1,4 +1,4 @@
-"""`dln data`: the built-in world, and folders of your own videos."""
+"""`dln data`: the built-in world, and your own videos and images."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,17 +8,18 @@ import typer
 
 from dln.core.errors import UsageError, closest
 
-from .options import ConfigFile, FixedSeed, Force, Json, Quiet, Verbose
+from .options import ConfigFile, FixedSeed, Force, Json, Quiet, Verbose, size_of
 from .places import check_writable
 from .progress import progress
 from .show import Result, table
 
 if TYPE_CHECKING:
-    from dln.core.data.folder import Report
+    from dln.core.data.report import Report
 
 app = typer.Typer(name="data", help="The built-in clips, and your own.")
 
 FOLDER = "a folder with metadata.csv or metadata.jsonl (file_name, text)"
+SHARDS = "'shards-{000..099}.tar' as webdataset writes them (key.mp4 beside key.txt or key.cls)"
 
 
 @app.command("list")
@@ -45,6 +46,7 @@ def list_data(
             "name": "DIR",
             "about": "your images: a folder for each class, or train/ and val/ of such",
         },
+        {"name": "SHARDS", "about": f"tars of either: {SHARDS}"},
     ]
     rows = [tuple(entry.values()) for entry in entries]
     return Result({"data": entries}, table(("name", "what"), rows), ["menagerie", "digits"])
@@ -52,7 +54,7 @@ def list_data(
 
 @app.command("show")
 def show_data(
-    name: Annotated[str, typer.Argument(help="menagerie, or a folder.")],
+    name: Annotated[str, typer.Argument(help="menagerie, a folder, or tars.")],
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -102,7 +104,9 @@ def listed(value: Any) -> str:
 def render(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the clips go.")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 16,
-    size: Annotated[int, typer.Option(min=16, max=2048, help="Side in pixels.")] = 64,
+    size: Annotated[
+        str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Pixels, even, 16 to 2048 a side.")
+    ] = "64",
     fps: Annotated[float, typer.Option(min=1, max=60, help="Frames a second.")] = 8.0,
     seed: FixedSeed = 0,
     force: Force = False,
@@ -116,18 +120,21 @@ def render(
     \b
     Examples:
       dln data render clips/ --count 16
-      dln data render clips/ --size 128 --fps 16 --seed 3
+      dln data render clips/ --size 128x72 --fps 16 --seed 3
     """
     from dln.core.data.menagerie.source import Menagerie
     from dln.core.data.render import render_folder
 
+    sides = size_of(size)
+    if not all(16 <= side <= 2048 for side in sides):
+        raise UsageError(f"--size is 16 to 2048 pixels a side, not {size}", "--size 64")
     check_writable(folder)
     source = Menagerie(count, seed, held_out=None)
     with progress() as report:
         metadata = render_folder(
             source,
             folder,
-            size=size,
+            size=sides,
             fps=fps,
             on_progress=lambda done, total: report(done, total, "clips"),
             overwrite=force,
@@ -138,12 +145,14 @@ def render(
 
 @app.command("check")
 def check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of videos.")],
+    place: Annotated[
+        str, typer.Argument(metavar="DIR|SHARDS", help="A folder of videos, or tars of samples.")
+    ],
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """Look at every video of a folder and list what cannot be used.
+    """Look at every video of a folder, or sample of tars, and list what cannot be used.
 
     Exit code 1 where nothing in it is usable.
 
@@ -151,15 +160,17 @@ def check(
     Examples:
       dln data check my-videos/
       dln data check my-videos/ --json
+      dln data check 'shards-{000..099}.tar'
     """
-    from dln.core.data.folder import check as inspect
+    from dln.core.data import check_source, names_shards
 
-    if not folder.is_dir():
+    folder = Path(place)
+    if not names_shards(place) and not folder.is_dir():
         near = closest(folder.name, [path.name for path in siblings(folder)])
         raise UsageError(f"There is no folder {folder}.{near}", "dln data render DIR makes one")
-    report = inspect(folder)
+    report = check_source(place)
     problems = [asdict(problem) for problem in report.problems]
-    data = {"path": str(folder), "usable": report.sound, "total_s": report.seconds,
+    data = {"path": place, "usable": report.sound, "total_s": report.seconds,
             "problems": problems}  # fmt: skip
     files = [problem["file"] for problem in problems]
     return Result(data, findings(report), files, exit_code=0 if report.sound else 1)

@@ -8,9 +8,20 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .assign import parse_overrides, size_of
+from .assign import parse_overrides
 from .clips import Engine, Job, Made, Runner, fulfil
-from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Seed, Verbose
+from .options import (
+    ConfigFile,
+    Device,
+    DryRun,
+    Force,
+    Json,
+    Precision,
+    Quiet,
+    Seed,
+    Verbose,
+    size_of,
+)
 from .places import check_places, clip_paths, slug
 from .show import Result
 

@@ -95,6 +95,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not a TOML file: {error}.") from error
 
 
+def size_of(text: str) -> tuple[int, int]:
+    """ "128x72" (width x height), or "64" for a square -> (height, width) in pixels. UsageError
+    for anything else."""
+    parts = re.fullmatch(r"(\d{1,5})(?:[x×](\d{1,5}))?", text.strip().lower())
+    sides = [int(side) for side in parts.groups(parts[1])] if parts else []
+    if not sides or min(sides) < 1:
+        raise UsageError(f"a size is WIDTHxHEIGHT in pixels, or one number, not {text!r}",
+                         "--size 128x72")  # fmt: skip
+    return sides[1], sides[0]
+
+
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object.", callback=into_screen("json")),

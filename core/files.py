@@ -44,6 +44,13 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def cache_folder() -> Path:
+    """Where this user's copies of what can be made again are kept; not made here."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    root = Path(base) if base else Path.home() / ".cache"
+    return root / "dln"
+
+
 def fsync_path(path: Path) -> None:
     """Flush a file or a folder's list of names to the disk (Windows opens no folder)."""
     if os.name == "nt" and path.is_dir():
@@ -106,12 +113,6 @@ def sha256_file(path: Path | str) -> str:
     """The SHA-256 of the file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def cache_folder() -> Path:
-    """Where this user's programs keep what they can make again."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "dln"
 
 
 def known_sha256(path: Path) -> str:

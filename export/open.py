@@ -1,12 +1,12 @@
 """An engine by its name, for weights that are loaded; what it needs is exported first."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dln.core.errors import MissingCapability, UsageError
+from dln.core.files import cache_folder
 
 from .bundle import Export, ExportOptions
 from .engines import onnx_engine, trt_engine
@@ -65,7 +65,7 @@ def open_engine(
 def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
     """An export of these weights in the working folder or in the cache."""
     graphs = loaded.model.graphs().keys()  # pyright: ignore
-    for folder in (default_folder(loaded, precision), cache_folder(loaded, precision)):
+    for folder in (default_folder(loaded, precision), kept_folder(loaded, precision)):
         if not (folder / FILE).exists():
             continue
         manifest = read_manifest(folder)
@@ -78,7 +78,7 @@ def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
 
 def fill_cache(loaded: "Loaded", precision: str, on_note: OnNote, trt: bool) -> Path:
     """Export once into the user's cache."""
-    folder = cache_folder(loaded, precision)
+    folder = kept_folder(loaded, precision)
     on_note(f"exporting {loaded.spec.name} once, about a minute; kept in {folder}")
     options = ExportOptions(precision=precision, force=True)
     if trt:
@@ -94,8 +94,6 @@ def default_folder(loaded: "Loaded", precision: str) -> Path:
     return folder_named(loaded.spec.name if loaded.bundled else "", loaded.path, precision)
 
 
-def cache_folder(loaded: "Loaded", precision: str) -> Path:
+def kept_folder(loaded: "Loaded", precision: str) -> Path:
     """A folder of the user's cache for these weights."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    root = Path(base) if base else Path.home() / ".cache"
-    return root / "dln" / "exports" / f"{loaded.spec.name}-{loaded.sha256[:12]}-{precision}"
+    return cache_folder() / "exports" / f"{loaded.spec.name}-{loaded.sha256[:12]}-{precision}"

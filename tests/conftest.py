@@ -1,9 +1,21 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 # They compute little: a second thread costs them more than it does, most of all on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Small systems of their own, each one folder: the contract holds for them as for those that ship.
 os.environ["DLN_MODELS"] = str(Path(__file__).parent / "systems")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own, so that the user's stays as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder

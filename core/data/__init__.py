@@ -1,11 +1,13 @@
-"""Data sets: the built-in menagerie, real digits, a folder of your own videos or images."""
+"""Data sets: the built-in menagerie, real digits, your own videos or images in a folder or tars."""
 
+import re
 from pathlib import Path
 
 from ..errors import UsageError, closest
+from .report import Report
 from .source import Source
 
-__all__ = ["Source", "open_source", "sizes_of"]
+__all__ = ["Report", "Source", "check_source", "names_shards", "open_source", "sizes_of"]
 
 BUILT_IN = ("menagerie", "digits")
 # Samples and classes of sets that a dry run may name without having them; ImageNet's number is the
@@ -16,10 +18,11 @@ KNOWN = {"imagenet": (1_280_000, 1000), "cifar10": (50_000, 10), "cifar100": (50
 def open_source(
     spec: str, *, count: int | None = None, seed: int = 0, held_out: bool | None = False
 ) -> Source:
-    """The data set that `spec` names: "menagerie", "digits", or a folder of videos or of images
-    (one folder a class). "digits,noise=0.2" has 20 % wrong labels.
+    """The data set that `spec` names: "menagerie", "digits", a folder of videos or of images
+    (one folder a class), or tars ("shards-{000..099}.tar"). "digits,noise=0.2" has 20 % wrong
+    labels.
 
-    count: how many clips (menagerie: 12000 unless told; a folder of videos: all unless told, the
+    count: how many clips (menagerie: 12000 unless told; of your own: all unless told, the
     first `count` otherwise). seed and held_out choose the menagerie's stories: held_out False
     leaves out the pairs kept for evaluation, True draws only those, None draws from all; of
     images it leaves out, or leaves, those that measure.
@@ -36,16 +39,35 @@ def open_source(
         return Digits(held_out, noise)
     if Path(name).is_dir():
         return _folder(name, count, held_out, noise)
+    if names_shards(name):
+        from .shards import Shards
+
+        return Shards(name, count, held_out, noise)
     if Path(name).is_file():
         raise UsageError(
-            f"--data takes a folder, and {spec} is a file.",
+            f"--data takes a folder or a tar, and {spec} is a file.",
             "Give the folder that holds the videos and metadata.csv.",
         )
     raise UsageError(
         f"There is no data set or folder named {spec!r}.{closest(spec, BUILT_IN)}",
-        "Data sets: menagerie, digits, or the path of a folder with videos and metadata.csv, or "
-        "with a folder of images for each class.",
+        "Data sets: menagerie, digits, the path of a folder with videos and metadata.csv or with a "
+        "folder of images for each class, or of tars (shards-{000..099}.tar).",
     )
+
+
+def check_source(spec: str) -> Report:
+    """Every file or sample of a folder of videos or of tars, and what cannot be used. UsageError
+    where there is no such folder, or it is no data set."""
+    if names_shards(spec):
+        from .shards import check
+    else:
+        from .folder import check
+    return check(spec)
+
+
+def names_shards(spec: str) -> bool:
+    """Whether the name of a data set means tars: "a.tar", "{a,b}.tar", "a.tar::b.tar"."""
+    return re.search(r"\.tar\b", spec) is not None and not Path(spec).is_dir()
 
 
 def _folder(path: str, count: int | None, held_out: bool | None, noise: float) -> Source:
@@ -77,5 +99,4 @@ def sizes_of(spec: str) -> tuple[int, int | None]:
     if spec in KNOWN and not Path(spec).is_dir():
         return KNOWN[spec]
     source = open_source(spec)
-    classes = getattr(source, "classes", None)
-    return len(source), classes and len(classes)
+    return len(source), len(source.classes) or None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from ..errors import MissingCapability, UsageError
+from ..media.picture import fitted, read_picture
 from .source import Source
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -20,43 +19,16 @@ EVERY = 5  # of the samples, one is held out where the data does not say which
 TRAIN, TEST = "train", "val"
 
 
-class Images(Protocol):
-    """A data set of images of one class each.
-
-    classes: their names. flips: whether a mirrored image is as good.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-    @property
-    def flips(self) -> bool: ...
-
-    def __len__(self) -> int: ...
-
-    def image(self, index: int, size: int) -> np.ndarray:
-        """RGB uint8 (size, size, 3)."""
-        ...
-
-    def label(self, index: int) -> int: ...
-
-    def fingerprint(self) -> str: ...
-
-
-class Stills:
-    """What images lack to be a `Source`: clips that stand still."""
-
-    name: str
-    classes: tuple[str, ...]
+class Stills(Source):
+    """Labelled images as clips that stand still."""
 
     def duration(self, index: int) -> float:
         return 1.0
 
-    def frames(self, index: int, times: np.ndarray, size: int) -> tuple[np.ndarray, None]:
-        """The same image at each time: RGB uint8 (T, size, size, 3)."""
+    def frames(
+        self, index: int, times: np.ndarray, size: tuple[int, int]
+    ) -> tuple[np.ndarray, None]:
+        """The same image at each time."""
         return np.repeat(self.image(index, size)[None], len(times), axis=0), None
 
     def caption(self, index: int, rng: np.random.Generator) -> str:
@@ -70,11 +42,11 @@ class Stills:
     def labels(self, index: int) -> dict[str, str]:
         return {"class": self.classes[self.label(index)]}
 
-    def image(self, index: int, size: int) -> np.ndarray:
-        raise NotImplementedError
+    @abstractmethod
+    def image(self, index: int, size: tuple[int, int]) -> np.ndarray: ...
 
-    def label(self, index: int) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def label(self, index: int) -> int: ...
 
 
 class Digits(Stills):
@@ -87,11 +59,10 @@ class Digits(Stills):
 
     name = "digits"
     classes = tuple("0123456789")
-    flips = False
 
     def __init__(self, held_out: bool | None = False, noise: float = 0.0) -> None:
         images, labels = _digits()
-        rows = _split(np.arange(len(images)), held_out)
+        rows = split_rows(np.arange(len(images)), held_out)
         self.noise = 0.0 if held_out else noise
         self._images = np.round(images[rows] * (255 / 16)).astype(np.uint8)
         self._labels = noisy(labels[rows], len(self.classes), self.noise)
@@ -99,8 +70,8 @@ class Digits(Stills):
     def __len__(self) -> int:
         return len(self._images)
 
-    def image(self, index: int, size: int) -> np.ndarray:
-        return resized(Image.fromarray(self._images[index]).convert("RGB"), size)
+    def image(self, index: int, size: tuple[int, int]) -> np.ndarray:
+        return fitted(self._images[index][..., None].repeat(3, axis=-1), size)
 
     def label(self, index: int) -> int:
         return int(self._labels[index])
@@ -144,13 +115,8 @@ class ImageFolder(Stills):
     def __len__(self) -> int:
         return len(self._paths)
 
-    def image(self, index: int, size: int) -> np.ndarray:
-        path = self._paths[index]
-        try:
-            with Image.open(path) as image:
-                return resized(image.convert("RGB"), size)
-        except (UnidentifiedImageError, OSError) as error:
-            raise UsageError(f"{path} cannot be read as an image", "remove it") from error
+    def image(self, index: int, size: tuple[int, int]) -> np.ndarray:
+        return fitted(read_picture(self._paths[index]), size)
 
     def label(self, index: int) -> int:
         return int(self._labels[index])
@@ -166,46 +132,45 @@ class ImageFolder(Stills):
         return self._fingerprint
 
 
-@dataclass(frozen=True)
-class Middles:
-    """One frame of each clip of a data set whose actors are known, with the actor for its class."""
+class Middles(Source):
+    """A data set whose actors are known, with the actor for its class."""
 
-    source: Source
-    classes: tuple[str, ...]
-    flips: bool = True
+    flips = True
 
-    @property
-    def name(self) -> str:
-        return self.source.name
+    def __init__(self, source: Source, classes: tuple[str, ...]) -> None:
+        self.source, self.classes, self.name = source, classes, source.name
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def image(self, index: int, size: int) -> np.ndarray:
-        moment = np.array([self.source.duration(index) / 2])
-        return self.source.frames(index, moment, size)[0][0]
+    def duration(self, index: int) -> float:
+        return self.source.duration(index)
 
-    def label(self, index: int) -> int:
-        labels = self.source.labels(index) or {}
-        return self.classes.index(labels["actor"])
+    def frames(
+        self, index: int, times: np.ndarray, size: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        return self.source.frames(index, times, size)
+
+    def caption(self, index: int, rng: np.random.Generator) -> str:
+        return self.source.caption(index, rng)
+
+    def words(self) -> list[str]:
+        return self.source.words()
 
     def fingerprint(self) -> str:
         return self.source.fingerprint()
+
+    def label(self, index: int) -> int:
+        return self.classes.index((self.labels(index) or {})["actor"])
+
+    def labels(self, index: int) -> dict[str, str] | None:
+        return self.source.labels(index)
 
 
 def is_image_folder(path: Path) -> bool:
     """Whether the folder holds folders of images and no listing of videos."""
     names = _classes(path) if path.is_dir() else []
     return bool(names) and any(_files(folder) for folder in _folders(path, names[0]))
-
-
-def resized(image: Image.Image, size: int) -> np.ndarray:
-    """The middle square, (size, size, 3) uint8."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    kind = Image.Resampling.BOX if side >= size else Image.Resampling.BICUBIC
-    return np.asarray(image.resize((size, size), kind, box=box))
 
 
 def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.ndarray:
@@ -218,7 +183,8 @@ def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.n
     return np.where(wrong, (labels + shift) % classes, labels)
 
 
-def _split(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
+def split_rows(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
+    """What teaches (held_out False), the one in EVERY that measures (True), or all (None)."""
     last = np.arange(len(rows)) % EVERY == EVERY - 1
     return rows if held_out is None else rows[last == held_out]
 
@@ -256,4 +222,4 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
 
 def _folder_split(path: Path, name: str, held_out: bool | None) -> list[Path]:
     files = [file for folder in _folders(path, name) for file in _files(folder)]
-    return [files[row] for row in _split(np.arange(len(files)), held_out)]
+    return [files[row] for row in split_rows(np.arange(len(files)), held_out)]

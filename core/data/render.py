@@ -21,22 +21,22 @@ def render_folder(
     source: Menagerie,
     out_dir: Path | str,
     count: int | None = None,
-    size: int = 64,
+    size: tuple[int, int] = (64, 64),
     fps: float = 8.0,
     on_progress: Callable[[int, int], None] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the first `count` stories as 00000.mp4 ... and metadata.csv, and return the latter.
 
-    size: pixels a side, even. on_progress(done, count) is called after each file. The metadata come
-    last, so a folder that has them is complete. Raises UsageError for a folder that holds
-    something already without `overwrite`, or for a count beyond the source's.
+    size: (height, width) in pixels, even. on_progress(done, count) is called after each file. The
+    metadata come last, so a folder that has them is complete. Raises UsageError for a folder that
+    holds something already without `overwrite`, or for a count beyond the source's.
     """
     count = len(source) if count is None else count
     if not 1 <= count <= len(source):
         raise UsageError(f"count must be 1 to {len(source)}, got {count}.")
-    if size < 2 or size % 2:
-        raise UsageError(f"size must be even and at least 2, got {size}.")
+    if min(size) < 2 or any(side % 2 for side in size):
+        raise UsageError(f"sides must be even and at least 2, got {size[1]}x{size[0]}.")
     out_dir = make_folder(Path(out_dir))
     if any(out_dir.iterdir()) and not overwrite:
         raise UsageError(f"The folder {out_dir} is not empty.", "Add --force to write into it.")
@@ -49,7 +49,7 @@ def render_folder(
 
 
 def _render_one(
-    source: Menagerie, index: int, out_dir: Path, size: int, fps: float
+    source: Menagerie, index: int, out_dir: Path, size: tuple[int, int], fps: float
 ) -> dict[str, str | int]:
     times = np.arange(max(1, round(source.duration(index) * fps))) / fps
     frames, _ = source.frames(index, times, size)

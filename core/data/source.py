@@ -1,45 +1,73 @@
 """What every data set offers: clips at any time and size, captions, a vocabulary."""
 
-from typing import Protocol
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 
+from .report import Report
 
-class Source(Protocol):
+
+class Source(ABC):
     """A data set of captioned clips; sample `index` is always the same clip.
 
-    `name` is what the user called it ("menagerie" or the path of a folder).
+    A subclass answers what is abstract here, and overrides of the rest what it knows better.
+    Sources can be pickled: other processes read them too.
+
+    name: what the user called it ("menagerie" or the path of a folder). classes: the names of what
+    the samples show, () where they are not labelled. flips: whether a mirrored image is as good.
+    report: what a folder or shards hold and leave out; None where nothing can be left out.
     """
 
     name: str
+    classes: tuple[str, ...] = ()
+    flips: bool = False
+    report: Report | None = None
 
+    @abstractmethod
     def __len__(self) -> int: ...
 
+    @abstractmethod
     def duration(self, index: int) -> float:
         """Length of clip `index` in seconds."""
-        ...
 
+    @abstractmethod
     def frames(
-        self, index: int, times: np.ndarray, size: int
+        self, index: int, times: np.ndarray, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """times: (T,) seconds -> RGB uint8 (T, size, size, 3), foreground mask uint8 or None.
+        """times: (T,) seconds, size: (height, width) -> RGB uint8 (T, height, width, 3), and the
+        foreground mask uint8 (T, height, width), 0 to 255, or None.
 
-        The mask is (T, size, size), 0 to 255. Times past the end give the last frame.
+        The middle of the picture is shown, as large as it fits. Times past the end give the last
+        frame.
         """
-        ...
 
+    @abstractmethod
     def caption(self, index: int, rng: np.random.Generator) -> str:
         """A caption of clip `index`; sources with several wordings draw one from `rng`."""
-        ...
 
+    @abstractmethod
     def words(self) -> list[str]:
         """Every word a caption can hold, normalised and sorted."""
-        ...
 
+    @abstractmethod
     def fingerprint(self) -> str:
         """A hash that changes when the clips or the captions change."""
-        ...
+
+    def image(self, index: int, size: tuple[int, int]) -> np.ndarray:
+        """One picture of sample `index`, the one in the middle of its clip: RGB uint8
+        (height, width, 3)."""
+        return self.frames(index, np.array([self.duration(index) / 2]), size)[0][0]
+
+    def label(self, index: int) -> int:
+        """The class of sample `index`, a place in `classes`. LookupError where there are none."""
+        raise LookupError(f"{self.name} has no classes")
 
     def labels(self, index: int) -> dict[str, str] | None:
-        """The true actor, action, scene and speed where they are known."""
-        ...
+        """What is known to be shown, by kind (actor, action, scene, speed; class), or None."""
+        return None
+
+    def told_for(self, seconds: float) -> Source:
+        """The same clips, each lasting `seconds`, where it can tell them longer or shorter."""
+        return self

@@ -19,12 +19,16 @@ import numpy as np
 
 from ..errors import DlnError
 from ..files import atomic_write
+from .reader import Reader
 
 RECORD_SECONDS = 1.0
+# A run has up to three tables, and checkpoints, samples and other runs need room beside them.
+LARGEST_SHARE = 1 / 4  # of the free disk, that one table may take
 BLOCK_BYTES = 32 << 20
 
 Fill = Callable[[int], np.ndarray]
 Progress = Callable[[int, int], None]
+Table = np.memmap | Reader
 
 
 def build_table(
@@ -36,18 +40,23 @@ def build_table(
     *,
     workers: int = 0,
     on_progress: Progress | None = None,
+    on_note: Callable[[str], None] | None = None,
     key: str,
-) -> np.memmap:
+) -> Table:
     """The table (rows, *shape) whose row i is fill(i), built or found at `path`, read-only.
 
     A table with the same key and shape is reused, a half-built one completed, any other
     replaced. workers: processes that fill rows besides this one, 0 for none; `fill` must then be
     picklable, else this process does it alone. on_progress(done, rows) is called after each block.
-    Raises DlnError when the disk has no room for it.
+    Where it would take more than LARGEST_SHARE of the free disk, nothing is built: a Reader with
+    the same rows, which computes each when it is read, and on_note is told so.
     """
     table = _open(Path(path), _Layout(rows, tuple(shape), np.dtype(dtype).str, key))
     if table.pending():
-        _reserve(table.path, table.layout.bytes)
+        if not _reserved(table):
+            if on_note:
+                on_note(_no_room(table))
+            return Reader(rows, tuple(shape), dtype, fill)
         _build(table, fill, workers, on_progress)
     elif on_progress:
         on_progress(rows, rows)
@@ -149,12 +158,20 @@ def _read(path: Path) -> _Table | None:
         return None
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Give the file its blocks now: a full disk would otherwise kill the process at a write."""
-    missing = size - (path.stat().st_size if path.exists() else 0)
-    free = shutil.disk_usage(path.parent).free
-    if missing > free:
-        raise _no_room(path, size, free)
+def _no_room(table: _Table) -> str:
+    size, free = table.layout.bytes, shutil.disk_usage(table.path.parent).free
+    return (
+        f"{table.path.name} would take {size / 1e9:.3g} of the {free / 1e9:.3g} GB that are free: "
+        "its rows are computed whenever they are read, which is slower"
+    )
+
+
+def _reserved(table: _Table) -> bool:
+    """Give the file its blocks now, where the disk has room for it and for all else that a run
+    writes: a full disk would otherwise kill the process at a write."""
+    path, size = table.path, table.layout.bytes
+    if not table.done and size > LARGEST_SHARE * shutil.disk_usage(path.parent).free:
+        return False
     try:
         with path.open("ab") as file:
             file.truncate(size)
@@ -163,17 +180,10 @@ def _reserve(path: Path, size: int) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             path.unlink(missing_ok=True)
-            raise _no_room(path, size, free) from error
+            return False
         if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             raise DlnError(f"Cannot write the table {path}: {error.strerror}.") from error
-
-
-def _no_room(path: Path, size: int, free: int) -> DlnError:
-    return DlnError(
-        f"The table {path} needs {size} bytes ({size / 1e9:.3g} GB) and only {free} "
-        f"({free / 1e9:.3g} GB) are free.",
-        "Free some space, ask for fewer clips, or put the run on another disk with --out.",
-    )
+    return True
 
 
 def _build(table: _Table, fill: Fill, workers: int, on_progress: Progress | None) -> None:

@@ -2,15 +2,16 @@
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO
+
+from .part import Readable
 
 MP4_SUFFIXES = (".mp4", ".m4v", ".mov")
 MATROSKA_SUFFIXES = (".webm", ".mkv")
 SEGMENT_ID = 0x18538067
 
 
-def truncation(path: Path) -> str | None:
+def truncation(path: Readable) -> str | None:
     """Why the file cannot be whole ("it ends after 120 of 500 bytes"), or None.
 
     None too for containers that do not say how long they are.
@@ -18,8 +19,8 @@ def truncation(path: Path) -> str | None:
     measure = _MEASURES.get(path.suffix.lower())
     if measure is None:
         return None
-    size = path.stat().st_size
     with path.open("rb") as file:
+        size = file.seek(0, 2)
         declared = measure(file, size)
     if not declared or declared <= size:
         return None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from ..errors import UsageError
 from .containers import truncation
+from .part import Readable
+from .picture import fitted, read_picture
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -35,56 +36,58 @@ class Probe(NamedTuple):
     fps: float
 
 
-def probe(path: Path | str, fps: float | None = None) -> Probe:
+def probe(path: Readable | str, fps: float | None = None) -> Probe:
     """Duration, width, height and mean frame rate of a video file or a folder of images.
 
     Reads the headers, and the packets only where the headers do not say. fps: for a folder of
     images, 8 unless told. Raises UsageError naming the file that cannot be read and why.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = _readable(path)
+    if isinstance(path, Path) and path.is_dir():
         images = image_files(path)
-        height, width = _load(images[0]).shape[:2]
+        height, width = read_picture(images[0]).shape[:2]
         rate = fps or FOLDER_FPS
         return Probe(len(images) / rate, width, height, rate)
     with _explained(path), _opened(path) as (container, stream):
-        duration = _declared_duration(container, stream)
-        rate = stream.average_rate or stream.guessed_rate
-        if not duration or not rate or path.suffix.lower() == ".gif":
-            duration, rate = _measure(container, stream)
-        return Probe(float(duration), stream.width, stream.height, float(rate))
+        return _declared(path, container, stream) or _measured(container, stream)
 
 
-def examine(path: Path | str, fps: float | None = None, least: int = 1) -> Probe:
+def examine(path: Readable | str, fps: float | None = None, least: int = 1) -> Probe:
     """As probe, for a file about to be trusted: it must be whole and give its first frames.
 
     Raises UsageError when it is cut off, when nothing can be decoded, or when it has fewer than
     `least` frames.
     """
-    path = Path(path)
-    if path.is_dir():
+    path, declared = _readable(path), None
+    if isinstance(path, Path) and path.is_dir():
         found = len(image_files(path))
     else:
         _refuse_truncated(path)
-        with _explained(path):
-            found = sum(1 for _ in zip(range(least), _decode(path), strict=False))
+        with _explained(path), _opened(path) as (container, stream):
+            declared = _declared(path, container, stream)
+            frames = _timed(container, stream, strict=True)
+            found = sum(1 for _ in zip(range(least), frames, strict=False))
     if found < least:
         raise UsageError(f"{path} has {found} frames, at least {least} are needed.")
-    return probe(path, fps)
+    return declared or probe(path, fps)
 
 
 def read_frames(
-    path: Path | str, times: Sequence[float] | np.ndarray, size: int, fps: float | None = None
+    path: Readable | str,
+    times: Sequence[float] | np.ndarray,
+    size: tuple[int, int],
+    fps: float | None = None,
 ) -> np.ndarray:
-    """The frames shown at `times` (seconds from the first frame): uint8 (T, size, size, 3).
+    """The frames shown at `times` (seconds from the first frame), fitted to size =
+    (height, width): uint8 (T, height, width, 3).
 
     Each is the last frame at or before its time, within the rounding of the file's own clock;
-    times past the end give the last frame. The centre square is cropped and resized by area.
-    Damaged packets are skipped, their moments show the frame before. Raises UsageError when
-    nothing can be read. fps: for a folder of images, 8 unless told.
+    times past the end give the last frame. Damaged packets are skipped, their moments show the
+    frame before. Raises UsageError when nothing can be read. fps: for a folder of images, 8 unless
+    told.
     """
-    path, times = Path(path), np.maximum(np.asarray(times, float), 0)
-    out = np.empty((len(times), size, size, 3), np.uint8)
+    path, times = _readable(path), np.maximum(np.asarray(times, float), 0)
+    out = np.empty((len(times), *size, 3), np.uint8)
     order = deque(np.argsort(times, kind="stable").tolist())
     shown = None
     with _explained(path):
@@ -92,13 +95,13 @@ def read_frames(
             path, float(times[order[0]]) if order else 0.0, fps
         ):
             if shown is not None:
-                _serve(out, times, order, shown, before=start - slack, size=size)
+                _serve(out, times, order, shown, before=start - slack)
             if not order:
                 return out
             shown = frame
         if shown is None:
             raise UsageError(f"No frame of {path} can be decoded.")
-        _serve(out, times, order, shown, before=np.inf, size=size)
+        _serve(out, times, order, shown, before=np.inf)
     return out
 
 
@@ -108,7 +111,7 @@ def read_all(path: Path, fps: float | None = None) -> tuple[np.ndarray, float]:
     Raises UsageError when the file is damaged or cut off anywhere.
     """
     if path.is_dir():
-        frames = [_load(image) for image in image_files(path)]
+        frames = [read_picture(image) for image in image_files(path)]
         return _stacked(frames, path), fps or FOLDER_FPS
     _refuse_truncated(path)
     starts, frames = [], []
@@ -140,33 +143,25 @@ def to_rgb(frame: VideoFrame) -> np.ndarray:
     return np.rot90(pixels, round(frame.rotation / 90)) if frame.rotation else pixels
 
 
-def square(pixels: np.ndarray, size: int) -> np.ndarray:
-    """pixels: uint8 (H, W, 3) -> its centre square at (size, size, 3), by area when it shrinks."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    crop = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    if side == size:
-        return crop
-    method = Image.Resampling.BOX if side > size else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(crop).resize((size, size), method))
+def _readable(path: Readable | str) -> Readable:
+    return Path(path) if isinstance(path, str) else path
 
 
 def _serve(
-    out: np.ndarray, times: np.ndarray, order: deque[int], shown, before: float, size: int
+    out: np.ndarray, times: np.ndarray, order: deque[int], shown: VideoFrame | Path, before: float
 ) -> None:
     """Write `shown` to every waiting time before `before`."""
     pixels = None
     while order and times[order[0]] < before:
         if pixels is None:
-            rgb = _load(shown) if isinstance(shown, Path) else to_rgb(shown)
-            pixels = square(rgb, size)
+            rgb = read_picture(shown) if isinstance(shown, Path) else to_rgb(shown)
+            pixels = fitted(rgb, out.shape[1:3])
         out[order.popleft()] = pixels
 
 
-def _decode_near(path: Path, first: float, fps: float | None) -> Iterator[tuple]:
+def _decode_near(path: Readable, first: float, fps: float | None) -> Iterator[tuple]:
     """(start in seconds, frame, rounding of the clock) in order, from at or before `first` on."""
-    if path.is_dir():
+    if isinstance(path, Path) and path.is_dir():
         rate = fps or FOLDER_FPS
         images = image_files(path)
         yield from ((place / rate, image, 1e-6) for place, image in enumerate(images))
@@ -178,7 +173,7 @@ def _decode_near(path: Path, first: float, fps: float | None) -> Iterator[tuple]
 
 
 def _from_key_frame(
-    container: InputContainer, stream: VideoStream, path: Path, first: float
+    container: InputContainer, stream: VideoStream, path: Readable, first: float
 ) -> Iterator[tuple[float, VideoFrame]]:
     """As _timed, from the key frame before `first` seconds on where the container can seek."""
     frames = _timed(container, stream, strict=False)
@@ -228,13 +223,14 @@ def _timed(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _opened(path: Readable) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its first video stream."""
     import av
 
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
-    with av.open(str(path), metadata_errors="replace") as container:
+    source = nullcontext(str(path)) if isinstance(path, Path) else path.open("rb")
+    with source as file, av.open(file, "r", metadata_errors="replace") as container:
         if not container.streams.video:
             raise UsageError(f"{path} has no video in it.")
         stream = container.streams.video[0]
@@ -245,14 +241,23 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Whatever FFmpeg refuses becomes a UsageError naming the file."""
+def _explained(path: Readable) -> Iterator[None]:
+    """Whatever FFmpeg or the system refuses becomes a UsageError naming the file."""
     from av.error import FFmpegError
 
     try:
         yield
-    except FFmpegError as error:
+    except (FFmpegError, OSError) as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _declared(path: Readable, container: InputContainer, stream: VideoStream) -> Probe | None:
+    """What the headers say; None where they do not say all, or what may not be believed."""
+    duration = _declared_duration(container, stream)
+    rate = stream.average_rate or stream.guessed_rate
+    if not duration or not rate or path.suffix.lower() == ".gif":
+        return None
+    return Probe(float(duration), stream.width, stream.height, float(rate))
 
 
 def _declared_duration(container: InputContainer, stream: VideoStream) -> float | None:
@@ -261,19 +266,23 @@ def _declared_duration(container: InputContainer, stream: VideoStream) -> float 
     return container.duration / 1e6 if container.duration else None
 
 
-def _measure(container: InputContainer, stream: VideoStream) -> tuple[float, float]:
+def _measured(container: InputContainer, stream: VideoStream) -> Probe:
     """Duration and mean rate from the packets' own times."""
+    width, height = stream.width, stream.height
     packets = [p for p in container.demux(stream) if p.size]
     ends = [(p.pts + (p.duration or 0)) for p in packets if p.pts is not None]
     if not ends or not stream.time_base:
         rate = float(stream.guessed_rate or FOLDER_FPS)
-        return len(packets) / rate, rate
+        return Probe(len(packets) / rate, width, height, rate)
     duration = float((max(ends) - (stream.start_time or 0)) * stream.time_base)
-    return duration, _plain_rate(len(packets), duration) if duration else FOLDER_FPS
+    rate = _plain_rate(len(packets), duration) if duration else FOLDER_FPS
+    return Probe(duration, width, height, rate)
 
 
-def _refuse_truncated(path: Path) -> None:
-    if path.is_file() and (reason := truncation(path)):
+def _refuse_truncated(path: Readable) -> None:
+    with _explained(path):
+        reason = truncation(path) if path.is_file() else None
+    if reason:
         raise UsageError(f"{path} is cut off: {reason}.")
 
 
@@ -293,11 +302,3 @@ def _stacked(frames: list[np.ndarray], path: Path) -> np.ndarray:
     if len({frame.shape for frame in frames}) > 1:
         raise UsageError(f"The frames of {path} have different sizes.")
     return np.stack(frames)
-
-
-def _load(image: Path) -> np.ndarray:
-    try:
-        with Image.open(image) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise UsageError(f"{image} cannot be read as an image.") from error

@@ -1,19 +1,68 @@
-"""Pictures as a model takes them."""
+"""Pictures as a model takes them: read from their files, cropped and resized."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ..errors import UsageError
+from .part import Readable
 
 
-def picture(path: str, size: int) -> np.ndarray:
-    """A picture's file as RGB uint8 (size, size, 3): its middle square. UsageError where it
-    cannot be read."""
-    from PIL import Image, ImageOps
+def picture(path: str, size: tuple[int, int]) -> np.ndarray:
+    """A picture's file as RGB uint8 (height, width, 3), fitted to size = (height, width).
 
+    UsageError where it cannot be read.
+    """
+    return np.array(fitted(read_picture(Path(path)), size))
+
+
+def read_picture(path: Readable) -> np.ndarray:
+    """RGB uint8 (H, W, 3). UsageError where the file is missing or no picture."""
+    with _opened(path) as found:
+        return np.asarray(found.convert("RGB"))
+
+
+def picture_size(path: Readable) -> tuple[int, int]:
+    """Width and height, from the beginning of the file. UsageError as read_picture."""
+    with _opened(path) as found:
+        return found.size
+
+
+@contextmanager
+def _opened(path: Readable) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as found:
-            square = ImageOps.fit(found.convert("RGB"), (size, size), Image.Resampling.BOX)
+        with path.open("rb") as file, Image.open(file) as found:
+            yield found
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or "it is no picture that can be read"
-        raise UsageError(f"cannot read the picture {path}: {reason}") from error
-    return np.array(square)
+        reason = getattr(error, "strerror", None) or "it is no picture that is known"
+        raise UsageError(f"{path} cannot be read as an image: {reason}.") from error
+
+
+def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """pixels: uint8 (H, W, 3) -> (h, w, 3) for size = (h, w).
+
+    The largest part in the middle that has the target's aspect, resized by area where it shrinks,
+    bicubically where it grows.
+    """
+    part = np.ascontiguousarray(pixels[middle(pixels.shape[:2], size)])
+    if part.shape[:2] == size:
+        return part
+    smaller = part.shape[0] > size[0] or part.shape[1] > size[1]
+    method = Image.Resampling.BOX if smaller else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(part).resize((size[1], size[0]), method))
+
+
+def middle(whole: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the largest part of `whole` = (H, W) with the aspect of `size`."""
+    (height, width), (h, w) = whole, size
+    if height * w <= width * h:
+        rows, columns = height, max(1, round(height * w / h))
+    else:
+        rows, columns = max(1, round(width * h / w)), width
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return slice(top, top + rows), slice(left, left + columns)

@@ -43,7 +43,7 @@ class Real:
         `Source.frames` gives them: uint8 (T, H, W, 3), and the mask (T, H, W) or None."""
         row = int(self.rows[number])
         spare = max(0.0, self.source.duration(row) - seconds)
-        return self.source.frames(row, times + self.begin[number] * spare, size[0])
+        return self.source.frames(row, times + self.begin[number] * spare, size)
 
     def duration(self, number: int) -> float:
         """Length in seconds of the whole clip."""

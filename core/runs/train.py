@@ -110,9 +110,8 @@ def _train(
         }
         run = _open_run(path, table, options, accelerator)
     with run.locked(accelerator.is_main_process):
-        report = getattr(source, "report", None)  # a folder's, of the files it leaves out
-        if report is not None and report.problems:
-            on_event(Note(report.summary()))
+        if source.report and source.report.problems:
+            on_event(Note(source.report.summary()))
         on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
         chosen = selected(stages, options.stage, run)
         for stage in chosen:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,8 @@ from PIL import Image
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 import toy_export  # pyright: ignore[reportMissingImports]
 
+from dln.cli.options import size_of
+from dln.core.errors import UsageError
 from dln.core.models.registry import MODELS
 
 
@@ -114,6 +117,34 @@ def test_data_render_and_check(dln, folder):
     assert shown["words"]
 
 
+def test_data_render_takes_width_by_height(dln, tmp_path):
+    from dln.core.media.decode import probe
+
+    assert dln("data", "render", "wide", "-n", "1", "--size", "64x36", "-q").code == 0
+    assert probe(tmp_path / "wide" / "00000.mp4")[1:3] == (64, 36)
+
+
+@pytest.mark.parametrize("text", ["", "x", "64x", "64x0", "-4x4", "64 by 36", "1x2x3", "999999"])
+def test_a_size_is_two_sides_or_one(text):
+    assert [size_of(each) for each in ("128x72", "64", "9X16")] == [(72, 128), (64, 64), (16, 9)]
+    with pytest.raises(UsageError, match="WIDTHxHEIGHT"):
+        size_of(text)
+
+
+def test_data_check_of_tars(dln, folder):
+    pytest.importorskip("webdataset")
+    path = folder.parent / "s.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(folder / "00000.mp4", "a.mp4")
+        tar.add(folder / "metadata.csv", "a.txt")
+        tar.add(folder / "00001.mp4", "b.mp4")
+    found = dln("data", "check", str(path), "--json").json
+    assert (found["usable"], found["path"]) == (1, str(path))
+    assert [problem["file"] for problem in found["problems"]] == ["s.tar:b"]
+    assert dln("data", "show", str(path), "--json").json["clips"] == 1
+    assert dln("data", "check", str(folder.parent / "gone.tar")).code == 1
+
+
 def test_data_render_spares_what_is_there(dln, folder):
     outcome = dln("data", "render", str(folder))
     assert outcome.code == 2
@@ -141,6 +172,8 @@ def test_data_check_lists_problems(dln, tmp_path):
         ["show", "nowhere"],
         ["render", "new", "--count", "0"],
         ["render", "new", "--size", "33"],
+        ["render", "new", "--size", "64x8"],
+        ["render", "new", "--size", "large"],
         ["render", "/dev/null/x"],
     ],
 )

@@ -138,7 +138,7 @@ def test_what_makes_no_clips_is_refused():
 def test_real_clips_of_every_pair_are_recognised():
     for held_out in (None, True):
         source = Menagerie(40, 30_000, held_out)
-        clips = [Clip(source.frames(i, np.arange(9) / 2, 64)[0], 2.0) for i in range(40)]
+        clips = [Clip(source.frames(i, np.arange(9) / 2, (64, 64))[0], 2.0) for i in range(40)]
         seen, truth = alignment.judge(clips), [source.labels(i) for i in range(40)]
         for head in ("actor", "action", "scene"):
             right = [name == labels[head] for name, labels in zip(seen[head], truth, strict=True)]

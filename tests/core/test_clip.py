@@ -140,17 +140,17 @@ def test_frames_are_exact_at_any_time(make_video, tmp_path, codec, suffix, pix_f
     path = make_video(tmp_path / f"v{suffix}", frames, codec, fps, pix_fmt, options=options)
     wanted = [7, 0, 17, 3, 3, 11]
     on_time = [index / fps for index in wanted]
-    assert numbers(read_frames(path, on_time, 16)) == wanted
+    assert numbers(read_frames(path, on_time, (16, 16))) == wanted
     between = [(index + 0.6) / fps for index in wanted]
-    assert numbers(read_frames(path, between, 16)) == wanted
-    assert numbers(read_frames(path, [100.0], 16)) == [17]
+    assert numbers(read_frames(path, between, (16, 16))) == wanted
+    assert numbers(read_frames(path, [100.0], (16, 16))) == [17]
 
 
 def test_frames_are_exact_with_an_uneven_rate(make_video, tmp_path: Path):
     starts = [0, 0.04, 0.4, 0.44, 0.9, 1.7, 1.75, 2.0]
     path = make_video(tmp_path / "v.mkv", counting(8), "libx264", 25, starts=starts)
     times = [0.0, 0.039, 0.04, 0.39, 0.42, 0.89, 1.69, 1.71, 1.76, 9.0]
-    assert numbers(read_frames(path, times, 16)) == [0, 0, 1, 1, 2, 3, 4, 5, 6, 7]
+    assert numbers(read_frames(path, times, (16, 16))) == [0, 0, 1, 1, 2, 3, 4, 5, 6, 7]
     clip = read_clip(path)
     at = np.arange(len(clip.frames)) / clip.fps
     assert numbers(clip.frames) == [int(np.searchsorted(starts, t + 0.005) - 1) for t in at]
@@ -160,7 +160,7 @@ def test_frames_late_in_a_file_are_sought(make_video, tmp_path: Path):
     frames = counting(18).repeat(10, axis=0)
     path = make_video(tmp_path / "v.mp4", frames, "libx264", 20, options={"g": "25", "bf": "2"})
     for time in (2.01, 3.1, 4.99, 6.6, 8.99):
-        assert numbers(read_frames(path, [time, time + 0.4], 16)) == [
+        assert numbers(read_frames(path, [time, time + 0.4], (16, 16))) == [
             min(17, int(t * 2)) for t in (time, time + 0.4)
         ]
 
@@ -172,7 +172,7 @@ def test_any_times_in_a_gif(tmp_path_factory, times: list[float]):
     if not path.exists():
         write_clip(Clip(counting(16), 10), path, scale=1)
     near = [min(15, int(t * 10 + 0.05)) for t in times]
-    assert numbers(read_frames(path, times, 16)) == near
+    assert numbers(read_frames(path, times, (16, 16))) == near
 
 
 def test_the_centre_is_cropped_and_shrunk_by_area(make_video, tmp_path: Path):
@@ -180,7 +180,7 @@ def test_the_centre_is_cropped_and_shrunk_by_area(make_video, tmp_path: Path):
     frames[:, :, 32:96] = np.where(np.indices((64, 64)).sum(0) % 2, 255, 0)[None, :, :, None]
     frames[:, :, :32], frames[:, :, 96:] = (255, 0, 0), (255, 0, 0)
     path = make_video(tmp_path / "v.mkv", frames, "libx264", 8, "yuv444p", options={"qp": "1"})
-    shrunk = read_frames(path, [0.0], 16)
+    shrunk = read_frames(path, [0.0], (16, 16))
     assert shrunk.shape == (1, 16, 16, 3)
     assert np.abs(shrunk.astype(int) - 127).max() < 12
 
@@ -189,8 +189,8 @@ def test_a_folder_of_images_is_a_video(tmp_path: Path):
     for index, frame in enumerate(counting(6, 40, 60)):
         Image.fromarray(frame).save(tmp_path / f"{index:03}.png")
     assert probe(tmp_path) == (6 / 8, 60, 40, 8)
-    assert numbers(read_frames(tmp_path, [0, 0.25, 5], 16)) == [0, 2, 5]
-    assert numbers(read_frames(tmp_path, [0, 0.25], 16, fps=16)) == [0, 4]
+    assert numbers(read_frames(tmp_path, [0, 0.25, 5], (16, 16))) == [0, 2, 5]
+    assert numbers(read_frames(tmp_path, [0, 0.25], (16, 16), fps=16)) == [0, 4]
     assert read_clip(tmp_path, fps=16).fps == 16
 
 
@@ -296,7 +296,7 @@ def test_scribbled_files_never_crash(tmp_path_factory, suffix: str, place: int, 
     data[place : place + len(value)] = value
     path = tmp_path_factory.getbasetemp() / f"scribbled{suffix}"
     path.write_bytes(data)
-    readers = [read_clip, probe, read_receipt, lambda file: read_frames(file, [0.0, 0.7], 16)]
+    readers = [read_clip, probe, read_receipt, lambda file: read_frames(file, [0.0, 0.7], (16, 16))]
     for reader in readers[::2] if suffix == ".png" else readers:
         with contextlib.suppress(UsageError):
             reader(path)

@@ -1,6 +1,8 @@
 """A folder of odd videos: the sound ones are served right, all others are named with a reason."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dln.core.data import checks
 from dln.core.data.folder import Folder, check
 from dln.core.data.listing import read_listing
 from dln.core.errors import UsageError
+from dln.core.media import decode
 from dln.core.media.clip import Clip
+from dln.core.media.decode import Probe
 from dln.core.media.video import write_clip
 
 RNG = np.random.default_rng(0)
@@ -78,7 +83,7 @@ def test_thirty_videos_of_every_kind(thirty: Path):
     for index in range(28):
         duration = folder.duration(index)
         times = np.array([0.0, duration / 2, duration, 100.0])
-        frames, mask = folder.frames(index, times, 32)
+        frames, mask = folder.frames(index, times, (32, 32))
         assert mask is None
         assert frames.shape == (4, 32, 32, 3)
         colour = COLOURS[folder.caption(index, RNG).split()[1]]
@@ -141,7 +146,7 @@ def test_every_problem_is_named(tmp_path: Path):
     assert (len(folder), folder.extra(0)) == (1, {"source": "1"})
     assert folder.words() == ["a", "clip", "good"]
     assert folder.labels(0) is None
-    assert check(tmp_path) == folder.check()
+    assert check(tmp_path) == folder.report
 
 
 def test_jsonl_and_folders_of_images(tmp_path: Path):
@@ -159,13 +164,110 @@ def test_jsonl_and_folders_of_images(tmp_path: Path):
     (tmp_path / "metadata.jsonl").write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
     folder = Folder(tmp_path)
     assert (len(folder), folder.duration(0), folder.caption(0)) == (1, 0.75, "лев спит")
-    frames, _ = folder.frames(0, np.array([0.0, 0.25]), 20)
+    frames, _ = folder.frames(0, np.array([0.0, 0.25]), (20, 20))
     assert frames[1, 0, 0, 0] - frames[0, 0, 0, 0] == 16
     assert [p.reason for p in folder.report.problems] == [
         "line 2: not JSON (Expecting property name enclosed in double quotes)",
         "line 3: no text",
         "line 4: no file_name and text",
     ]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """An empty cache; the names of the files that are opened to be examined."""
+    names: list[str] = []
+
+    def examine(path: Path, fps: float | None) -> Probe:
+        names.append(path.name)
+        return decode.examine(path, fps)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checks, "examine", examine)
+    return names
+
+
+def indexed(path: Path) -> Path:
+    """A folder of two videos, of which one is none, and a folder of images."""
+    path.mkdir()
+    write_clip(Clip(square_video((200, 0, 0), 32, 32, 8), 8), path / "a.mp4", scale=1)
+    (path / "b.mp4").write_bytes(b"no video")
+    (path / "c").mkdir()
+    for number in range(8):
+        Image.new("RGB", (8, 8)).save(path / "c" / f"{number}.png")
+    write_rows(path, [("a.mp4", "a lion"), ("b.mp4", "junk"), ("c", "frames")])
+    return path
+
+
+def test_a_second_start_opens_only_what_has_changed(tmp_path: Path, opened: list[str]):
+    path = indexed(tmp_path / "clips")
+    first = Folder(path)
+    assert sorted(opened) == ["a.mp4", "b.mp4", "c"]
+    (index,) = (tmp_path / "cache" / "dln" / "data").iterdir()
+    stamp, told = index.stat().st_mtime_ns, index.read_text()
+    opened.clear()
+    second = Folder(path)
+    assert opened == []
+    assert index.stat().st_mtime_ns == stamp
+    assert second.report == first.report
+    assert second.fingerprint() == first.fingerprint()
+    assert [second.duration(i) for i in range(2)] == [first.duration(i) for i in range(2)]
+    os.utime(path / "a.mp4", ns=(1, 1))
+    Image.new("RGB", (8, 8), "red").save(path / "c" / "3.png")
+    os.utime(path / "c" / "3.png", (2e9, 2e9))
+    Folder(path)
+    assert sorted(opened) == ["a.mp4", "c"]
+    (path / "a.mp4").unlink()
+    assert [(p.file, p.kind) for p in Folder(path).report.problems] == [
+        ("a.mp4", "missing"),
+        ("b.mp4", "unreadable"),
+    ]
+    assert "a.mp4" in told
+    assert "a.mp4" not in index.read_text()
+
+
+def test_what_the_machine_refused_is_tried_again(tmp_path: Path, opened, monkeypatch):
+    path = indexed(tmp_path / "clips")
+
+    def deny(file: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "truncation", deny)
+        found = check(path)
+    reasons = [(problem.file, problem.reason) for problem in found.problems]
+    assert reasons == [(f"{name}.mp4", "cannot be read: Permission denied") for name in "ab"]
+    opened.clear()
+    assert Folder(path).report.sound == 2
+    assert sorted(opened) == ["a.mp4", "b.mp4"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "list", "entry", "deep", "locked"])
+def test_an_index_that_cannot_be_used_costs_time_alone(tmp_path: Path, opened, damage: str):
+    path = indexed(tmp_path / "clips")
+    first = Folder(path)
+    (index,) = (tmp_path / "cache" / "dln" / "data").iterdir()
+    whole = index.read_text()
+    wrong = {"a.mp4": "?", "b.mp4": [1], "c": None}
+    changed = {
+        "cut": whole[:-20],
+        "foreign": whole.replace(str(path), "/elsewhere"),
+        "list": "[]",
+        "entry": json.dumps({**json.loads(whole), "files": wrong}),
+        "deep": "[" * 100_000,
+        "locked": "",
+    }  # fmt: skip
+    if damage == "locked":
+        index.unlink()
+        index.parent.rmdir()
+        index.parent.write_text("no folder")
+    else:
+        index.write_text(changed[damage])
+    opened.clear()
+    assert Folder(path).report == first.report
+    assert sorted(opened) == ["a.mp4", "b.mp4", "c"]
+    if damage != "locked":
+        assert json.loads(index.read_text()) == json.loads(whole)
 
 
 @pytest.mark.parametrize(

@@ -302,7 +302,7 @@ def test_the_same_clips_have_no_distance():
     source = Menagerie(5, 5, True)
     for size, frames, fps in ((64, 33, 8.0), (32, 9, 8.0), (64, 5, 1.0)):
         times = np.arange(frames) / fps
-        clips = [Clip(source.frames(n, times, size)[0], fps) for n in range(5)]
+        clips = [Clip(source.frames(n, times, (size, size))[0], fps) for n in range(5)]
         found = likeness_of(clips, held_out=True)
         assert found["frechet_distance"] == pytest.approx(0, abs=1e-6)
 

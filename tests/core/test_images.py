@@ -37,12 +37,12 @@ def test_digits_are_split_once():
     teach, measure, every = Digits(False), Digits(True), Digits(None)
     assert (len(teach), len(measure), len(every)) == (1438, 359, 1797)
     assert len({teach.fingerprint(), measure.fingerprint(), every.fingerprint()}) == 3
-    image = teach.image(0, 8)
+    image = teach.image(0, (8, 8))
     assert image.shape == (8, 8, 3)
     assert image.dtype == np.uint8
     assert teach.label(0) == 0
     assert teach.caption(1, np.random.default_rng(0)) == "1"
-    frames, mask = teach.frames(0, np.array([0.0, 0.5]), 16)
+    frames, mask = teach.frames(0, np.array([0.0, 0.5]), (16, 16))
     assert frames.shape == (2, 16, 16, 3)
     assert mask is None
 
@@ -82,7 +82,7 @@ def test_a_folder_for_each_class(tmp_path: Path):
     assert isinstance(source, ImageFolder)
     assert source.classes == ("cat", "dog")
     assert (len(source), len(open_source(str(tmp_path), held_out=True))) == (16, 4)
-    assert source.image(15, 8)[0, 0].tolist() == [255, 80, 0]
+    assert source.image(15, (8, 8))[0, 0].tolist() == [255, 80, 0]
     assert source.label(15) == 1
     assert source.words() == ["cat", "dog"]
 
@@ -100,7 +100,7 @@ def test_what_is_no_set_of_images(tmp_path: Path):
     make_folder(tmp_path / "two")
     (tmp_path / "two" / "cat" / "0.png").write_bytes(b"no image")
     with pytest.raises(UsageError, match="cannot be read as an image"):
-        open_source(str(tmp_path / "two")).frames(0, np.zeros(1), 8)
+        open_source(str(tmp_path / "two")).frames(0, np.zeros(1), (8, 8))
     with pytest.raises(UsageError, match=r"a share from 0 to below 1"):
         open_source("digits,noise=1.5")
     with pytest.raises(UsageError, match="a share such as"):
@@ -123,7 +123,7 @@ def test_clips_become_images_of_their_actors():
     labels = source.labels(2)
     assert labels
     assert images.classes[images.label(2)] == labels["actor"]
-    assert images.image(2, 16).shape == (16, 16, 3)
+    assert images.image(2, (16, 16)).shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize("name", ["resnet", "vit"])

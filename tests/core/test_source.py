@@ -42,11 +42,11 @@ def test_held_out_pairs_are_kept_apart():
 def test_frames_masks_and_captions():
     source = Menagerie(20)
     times = np.array([0.0, 0.5, source.duration(0), 99.0])
-    frames, mask = source.frames(7, times, 32)
+    frames, mask = source.frames(7, times, (32, 32))
     assert (frames.shape, frames.dtype) == ((4, 32, 32, 3), np.uint8)
     assert (mask.shape, mask.dtype) == ((4, 32, 32), np.uint8)
     assert (frames[2] == frames[3]).all()
-    assert (frames == source.frames(7, times, 32)[0]).all()
+    assert (frames == source.frames(7, times, (32, 32))[0]).all()
     caption = source.caption(7, np.random.default_rng(1))
     assert caption == source.caption(7, np.random.default_rng(1))
     words = set(source.words())
@@ -55,6 +55,31 @@ def test_frames_masks_and_captions():
         for index in range(20)
         for word in normalise(source.caption(index, np.random.default_rng(index)))
     )
+
+
+@pytest.mark.parametrize("size", [(18, 32), (32, 20), (9, 33)])
+def test_other_sizes_show_the_middle_of_the_square_world(size: tuple[int, int]):
+    source, times = Menagerie(3), np.array([0.0, 1.7])
+    side = max(size)
+    whole = source.frames(1, times, (side, side))
+    top, left = (side - size[0]) // 2, (side - size[1]) // 2
+    for part, all_of_it in zip(source.frames(1, times, size), whole, strict=True):
+        middle = all_of_it[:, top : top + size[0], left : left + size[1]]
+        assert np.array_equal(part, middle)
+    assert np.array_equal(source.image(1, size), source.frames(1, np.array([2.0]), size)[0][0])
+
+
+def test_what_a_source_may_lack(tmp_path: Path):
+    source = Menagerie(3)
+    assert (source.classes, source.flips, source.report) == ((), False, None)
+    with pytest.raises(LookupError, match="menagerie has no classes"):
+        source.label(0)
+    render_folder(source, tmp_path / "clips", 2, (16, 16), 4)
+    folder = open_source(str(tmp_path / "clips"))
+    assert folder.told_for(9.0) is folder
+    assert folder.labels(0) is None
+    assert folder.report
+    assert (folder.report.sound, source.told_for(9.0).duration(0)) == (2, 9.0)
 
 
 def test_the_fingerprint_tells_settings_apart():
@@ -79,7 +104,7 @@ def test_names_of_data_sets(tmp_path: Path):
 def test_a_rendered_folder_is_a_data_set(tmp_path: Path):
     source, seen = Menagerie(6, 5, held_out=None), []
     folder = tmp_path / "clips"
-    path = render_folder(source, folder, 4, 32, 6, lambda *state: seen.append(state))
+    path = render_folder(source, folder, 4, (32, 32), 6, lambda *state: seen.append(state))
     assert seen == [(n, 4) for n in range(1, 5)]
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -95,11 +120,17 @@ def test_a_rendered_folder_is_a_data_set(tmp_path: Path):
     assert read.caption(1, np.random.default_rng(0)) == rows[1]["text"]
     assert read.extra(1)["actor"] == rows[1]["actor"]
     times = np.array([0.0, 1.0, 2.5])
-    near = np.abs(read.frames(1, times, 32)[0].astype(int) - source.frames(1, times, 32)[0])
+    near = np.abs(
+        read.frames(1, times, (32, 32))[0].astype(int) - source.frames(1, times, (32, 32))[0]
+    )
     assert near.mean() < 6
     assert read_clip(folder / "00001.mp4").fps == 6
 
     with pytest.raises(UsageError, match="not empty"):
-        render_folder(source, folder, 4, 32, 6)
+        render_folder(source, folder, 4, (32, 32), 6)
     with pytest.raises(UsageError, match="1 to 6"):
         render_folder(source, tmp_path / "b", 7)
+    with pytest.raises(UsageError, match="even and at least 2, got 32x17"):
+        render_folder(source, tmp_path / "b", 1, (17, 32))
+    render_folder(source, tmp_path / "wide", 1, (18, 32), 6)
+    assert read_clip(tmp_path / "wide" / "00000.mp4").frames.shape[1:3] == (18, 32)

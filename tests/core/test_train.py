@@ -113,7 +113,8 @@ DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    source = SimpleNamespace(words=lambda: ["lion"], fingerprint=lambda: world.fingerprint)
+    source = SimpleNamespace(words=lambda: ["lion"], fingerprint=lambda: world.fingerprint,
+                             report=None)  # fmt: skip
     system = world.system()
     for place in ("dln.core.models.registry", "dln.core.runs.build"):
         monkeypatch.setattr(f"{place}.load", lambda about: system)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dln.core.data import open_source
 from dln.core.data.menagerie import draw_story, render
+from dln.core.data.menagerie.source import Menagerie
 from dln.core.errors import MissingCapability, UsageError
 from dln.core.generation.generate import generate
 from dln.core.media.clip import Clip
@@ -499,10 +500,10 @@ def test_each_round_s_student_becomes_the_next_teacher(tmp_path):
 
 
 def test_stories_told_longer_repeat_and_walkers_turn_round():
-    longer = open_source("menagerie", count=20).told_for(8.0)  # pyright: ignore
+    longer = Menagerie(20).told_for(8.0)
     times = np.arange(0, 8, 0.5)
     for clip in (0, 1, 2):
-        frames, mask = longer.frames(clip, times, 16)
+        frames, mask = longer.frames(clip, times, (16, 16))
         plain, plain_mask = render(longer.story(clip), times, 16)
         assert np.array_equal(frames, plain)
         assert np.array_equal(mask, plain_mask)

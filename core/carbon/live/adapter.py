@@ -51,7 +51,7 @@ class Live(ABC):
         self.region = region
         self.base_url = (base_url or self.base).rstrip("/")
         self.timeout = timeout
-        self.folder = folder or cache.cache_folder()
+        self.folder = folder or cache.answers_folder()
         self.now = now
         self.area = self.find_area()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ...errors import DlnError
-from ...files import make_folder, write_json
+from ...files import cache_folder, make_folder, write_json
 from ..values import iso
 from .points import Points, parse_time
 
@@ -25,11 +24,9 @@ class Answer:
     stale: bool = False
 
 
-def cache_folder() -> Path:
+def answers_folder() -> Path:
     """Where answers are kept for this user."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    root = Path(base) if base else Path.home() / ".cache"
-    return root / "dln" / "carbon"
+    return cache_folder() / "carbon"
 
 
 def load(folder: Path, key: str) -> Answer | None:

@@ -6,13 +6,15 @@ from hashlib import sha256
 import numpy as np
 
 from ...errors import UsageError
+from ...media.picture import middle
+from ..source import Source
 from . import CLIP_SECONDS, Story, caption, draw_story, render, vocabulary
 
 DEFAULT_COUNT = 12000
 PROBES = 128
 
 
-class Menagerie:
+class Menagerie(Source):
     """`count` stories drawn from `seed`; nothing is stored.
 
     held_out: False leaves out the pairs of actor and action kept for evaluation, True draws
@@ -61,13 +63,18 @@ class Menagerie:
         """The same stories, told longer or shorter: an action repeats, a walker turns round."""
         return Menagerie(self.count, self.seed, self.held_out, seconds)
 
-    def frames(self, index: int, times: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """times: (T,) seconds -> RGB uint8 (T, size, size, 3), foreground mask (T, size, size)."""
+    def frames(
+        self, index: int, times: np.ndarray, size: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """times: (T,) seconds, size: (height, width) -> RGB uint8 (T, height, width, 3),
+        foreground mask (T, height, width): the middle of the square world."""
         story, times = self.story(index), np.clip(times, 0, self.seconds)
         places = np.round(times % story.repeats, 6)  # each moment of a cycle is drawn once
         _, first, again = np.unique(places, return_index=True, return_inverse=True)
-        frames, mask = render(story, times[first].tolist(), size)
-        return frames[again], mask[again]
+        side = max(size)
+        frames, mask = render(story, times[first].tolist(), side)
+        rows, columns = middle((side, side), size)
+        return frames[:, rows, columns][again], mask[:, rows, columns][again]
 
     def caption(self, index: int, rng: np.random.Generator) -> str:
         """One of the many captions of clip `index`, drawn from `rng`."""
@@ -91,7 +98,7 @@ class Menagerie:
         settings = (self.count, self.seed, self.held_out, self.seconds, self.words())
         digest = sha256(repr(settings).encode())
         for index in range(min(PROBES, self.count)):
-            frames, mask = self.frames(index, np.array([index / PROBES * CLIP_SECONDS]), 32)
+            frames, mask = self.frames(index, np.array([index / PROBES * CLIP_SECONDS]), (32, 32))
             text = self.caption(index, np.random.default_rng(index))
             digest.update(frames.tobytes() + mask.tobytes() + text.encode())
         return digest.hexdigest()

@@ -233,7 +233,8 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
 
 def encoded(engine: Engine, model: Model, image: str) -> Tensor:
     """The codes (1, N) of a picture's file."""
-    pixels = to_pixels(picture(image, model.config.image_size))
+    size = model.config.image_size
+    pixels = to_pixels(picture(image, (size, size)))
     return engine.run("encode", frames=pixels[None].contiguous())["indices"].cpu()
 
 

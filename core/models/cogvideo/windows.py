@@ -15,7 +15,7 @@ from ...data import Source
 from ...data.table import build_table
 from ...errors import UsageError
 from ...training.events import OnEvent
-from ..layers.pixels import teller, to_pixels
+from ..layers.pixels import noter, teller, to_pixels
 from .config import DURATIONS
 from .tokenizer import ImageTokenizer
 
@@ -68,6 +68,7 @@ def frames_table(source: Source, size: int, cache: Path, workers: int, on_event:
         partial(_some_frames, source, size),
         workers=workers,
         on_progress=teller("frames", on_event),
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {size}",
     )
 
@@ -75,7 +76,7 @@ def frames_table(source: Source, size: int, cache: Path, workers: int, on_event:
 def _some_frames(source: Source, size: int, clip: int) -> np.ndarray:
     rng = np.random.default_rng([clip, FRAMES_PER_CLIP])
     times = np.sort(rng.uniform(0, source.duration(clip), FRAMES_PER_CLIP))
-    frames, mask = source.frames(clip, times, size)
+    frames, mask = source.frames(clip, times, (size, size))
     if mask is None:
         mask = np.full(frames.shape[:-1], 255, np.uint8)
     return np.concatenate([frames, mask[..., None]], axis=-1)
@@ -105,6 +106,7 @@ def codes_table(
         fill,
         workers=workers,
         on_progress=teller("codes", on_event),
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {size} {key}",
     )
 
@@ -119,7 +121,7 @@ def _codes(
 ) -> np.ndarray:
     window = windows[row]
     times = window.start + np.minimum(np.arange(POINTS), window.last) * STEP
-    frames, _ = source.frames(window.clip, times, size)
+    frames, _ = source.frames(window.clip, times, (size, size))
     device = next(tokenizer.parameters()).device
     pixels = to_pixels(frames).to(device, memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):

@@ -11,18 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...data import open_source
-from ...data.images import Images, Middles
+from ...data import Source, open_source
+from ...data.images import Middles
 from ...data.menagerie import ACTORS
-from ...data.table import build_table
+from ...data.table import Table, build_table
 from ...errors import UsageError
 from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
 from ..graph import Graph, Range, Value
 from ..system import System, SystemModel
+from .pixels import noter
 
 if TYPE_CHECKING:
-    from ...data import Source
     from ...media.clip import Clip
     from ...training.options import TrainOptions
 
@@ -88,10 +88,10 @@ def check_config(config: Any) -> None:
         raise UsageError(f"smoothing is from 0 to below 1, not {config.smoothing}")
 
 
-def labelled(source: Source) -> Images:
+def labelled(source: Source) -> Source:
     """The source as images of one class each. UsageError where it names none."""
-    if hasattr(source, "classes"):
-        return source  # pyright: ignore[reportReturnType]
+    if source.classes:
+        return source
     if (source.labels(0) or {}).get("actor") is None:
         raise UsageError(
             f"{source.name} does not say what its images show",
@@ -100,9 +100,9 @@ def labelled(source: Source) -> Images:
     return Middles(source, ACTORS)
 
 
-def measuring(source: Source, data: str, seed: int) -> Images:
+def measuring(source: Source, data: str, seed: int) -> Source:
     """The images that never teach."""
-    if hasattr(source, "classes"):
+    if source.classes:
         return labelled(open_source(data, held_out=True))
     return labelled(open_source(data, count=min(len(source), FRESH), seed=seed + 1))
 
@@ -149,8 +149,9 @@ class ClassifierStage(Stage):
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         on_event(Note(f"{len(self.source)} images to learn, {len(self.fresh)} to measure with"))
         workers = self.options.workers or 0
-        self.table = images_table(self.source, self._size, cache / "images.bin", workers)
-        self.fresh_table = images_table(self.fresh, self._size, cache / "fresh.bin", workers)
+        build = partial(images_table, size=self._size, workers=workers, on_event=on_event)
+        self.table = build(self.source, path=cache / "images.bin")
+        self.fresh_table = build(self.fresh, path=cache / "fresh.bin")
         self.labels = label_array(self.source)
         self.fresh_labels = label_array(self.fresh)
 
@@ -194,17 +195,24 @@ class ClassifierStage(Stage):
         return {name: total / len(self.fresh) for name, total in sums.items()}, None
 
 
-def images_table(source: Images, size: int, path: Path, workers: int) -> np.ndarray:
+def images_table(source: Source, size: int, path: Path, workers: int, on_event: OnEvent) -> Table:
     """Every image: uint8 (N, 3, size, size)."""
-    fill = partial(_row, source, size)
-    key = f"{source.fingerprint()} {size}"
-    return build_table(path, len(source), (3, size, size), np.uint8, fill, workers=workers, key=key)
+    return build_table(
+        path,
+        len(source),
+        (3, size, size),
+        np.uint8,
+        partial(_row, source, size),
+        workers=workers,
+        on_note=noter(on_event),
+        key=f"{source.fingerprint()} {size}",
+    )
 
 
-def _row(source: Images, size: int, index: int) -> np.ndarray:
-    return np.moveaxis(source.image(index, size), -1, 0)
+def _row(source: Source, size: int, index: int) -> np.ndarray:
+    return np.moveaxis(source.image(index, (size, size)), -1, 0)
 
 
-def label_array(source: Images) -> np.ndarray:
+def label_array(source: Source) -> np.ndarray:
     """The class of every image: int64 (N,)."""
     return np.array([source.label(index) for index in range(len(source))], dtype=np.int64)

@@ -17,6 +17,11 @@ def to_frames(pixels: Tensor) -> np.ndarray:
     return (pixels.movedim(-3, -1) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
 
+def noter(on_event: OnEvent):
+    """A function that makes a note of a sentence."""
+    return lambda text: on_event(Note(text))
+
+
 def teller(what: str, on_event: OnEvent):
     """A progress callback that makes a note every tenth of the way."""
     told = 0

@@ -16,6 +16,7 @@ from ...data.table import build_table
 from ...errors import UsageError
 from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
+from ..layers.pixels import noter
 from .augment import augment
 from .config import HEADS, STILL, Config
 
@@ -171,13 +172,14 @@ def clips_table(source: Source, config: Config, path: Path, workers: int, on_eve
         np.uint8,
         partial(even_frames, source, config.frames, config.image_size),
         workers=workers,
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {config.frames} {config.image_size}",
     )
 
 
 def even_frames(source: Source, count: int, size: int, clip: int) -> np.ndarray:
     """`count` frames from the first moment to the last: uint8 (T, 3, size, size)."""
-    frames, _ = source.frames(clip, np.linspace(0, source.duration(clip), count), size)
+    frames, _ = source.frames(clip, np.linspace(0, source.duration(clip), count), (size, size))
     return np.moveaxis(frames, -1, 1)
 
 

@@ -257,7 +257,7 @@ def pictured(model: Model, request: Request) -> Known | None:
     ends = (request.image, slice(0, 1)), (request.last_image, slice(frames - rate, frames))
     for path, places in ends:
         if path:
-            x[0, places], given[places] = 2 * to_pixels(picture(path, size)) - 1, True
+            x[0, places], given[places] = 2 * to_pixels(picture(path, (size, size))) - 1, True
     return Known(x, given) if given.any() else None
 
 

@@ -20,7 +20,7 @@ from ..layers.pixels import to_pixels
 from .network import UNet
 from .schedule import cosine_log_snr, noised, spread, target_from
 from .text import encode_captions
-from .windows import shrunk, strips_table, told
+from .windows import shrunk, strips_table
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
@@ -105,7 +105,7 @@ class DiffusionStage(Stage):
         config = model.config
         self.count = config.frames * self.rate
         self.strip = 2 * config.frames
-        self.source = told(source, self.strip / config.fps)
+        self.source = source.told_for(self.strip / config.fps)  # long enough to go on
         self.denoiser = self.own()
         self.modules = self.denoiser
         self.objective = DiffusionObjective(self.denoiser)

@@ -8,16 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ...data import Source
-from ...data.table import build_table
+from ...data.table import Table, build_table
 from ...errors import UsageError
 from ...training.events import OnEvent
-from ..layers.pixels import teller
-
-
-def told(source: Source, seconds: float) -> Source:
-    """The source with clips long enough to continue, where it can tell them that long."""
-    longer = getattr(source, "told_for", None)
-    return longer(seconds) if longer else source
+from ..layers.pixels import noter, teller
 
 
 def strips_table(
@@ -29,7 +23,7 @@ def strips_table(
     cache: Path,
     workers: int,
     on_event: OnEvent,
-) -> np.memmap:
+) -> Table:
     """`frames` frames of the first `rows` clips: uint8 (clips, frames, size, size, 3).
 
     A clip that ends sooner stands still at its last frame.
@@ -48,12 +42,13 @@ def strips_table(
         partial(_strip, source, frames, fps, size),
         workers=workers,
         on_progress=teller("clips", on_event),
+        on_note=noter(on_event),
         key=f"{source.fingerprint()} {frames} {fps} {size}",
     )
 
 
 def _strip(source: Source, frames: int, fps: float, size: int, clip: int) -> np.ndarray:
-    return source.frames(clip, np.arange(frames) / fps, size)[0]
+    return source.frames(clip, np.arange(frames) / fps, (size, size))[0]
 
 
 def shrunk(frames: np.ndarray, size: int) -> np.ndarray:

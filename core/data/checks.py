@@ -1,0 +1,86 @@
+"""Which videos can be trained on, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from os import cpu_count
+from typing import Any
+
+from ..errors import UsageError
+from ..media.decode import Probe, examine
+from ..media.part import Readable
+from ..media.picture import picture_size
+from .report import Problem
+
+MIN_FRAMES = 5
+MIN_SECONDS = 0.5
+STILL_SECONDS = 1.0  # how long a picture is shown
+
+Finding = Probe | str  # what a video is, or why it cannot be read
+
+
+def kept(finding: Finding) -> list[float] | str:
+    """A finding as an index keeps it."""
+    return finding if isinstance(finding, str) else list(finding)
+
+
+def finding_of(value: Any) -> Finding | None:
+    """A finding out of an index, or None where it is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and len(value) == len(Probe._fields):
+        with suppress(TypeError, ValueError):
+            duration, width, height, fps = value
+            return Probe(float(duration), int(width), int(height), float(fps))
+    return None
+
+
+class Passing(str):
+    """A reason that lies in the machine (no permission, no memory) and may be gone by the next
+    start: no index keeps it."""
+
+
+def look(video: tuple[Readable, float | None]) -> Finding:
+    """Examine one video; with it, the frame rate of a folder of images."""
+    path, fps = video
+    try:
+        return examine(path, fps)
+    except UsageError as error:
+        return _reason(path, error)
+
+
+def look_at_picture(path: Readable) -> Finding:
+    """A picture as a clip that stands still. Only its beginning is read."""
+    try:
+        width, height = picture_size(path)
+    except UsageError as error:
+        return _reason(path, error)
+    return Probe(STILL_SECONDS, width, height, MIN_FRAMES / STILL_SECONDS)
+
+
+def _reason(path: Readable, error: UsageError) -> str:
+    reason, cause = error.message.removeprefix(f"{path} ").rstrip("."), error.__cause__
+    return Passing(reason) if isinstance(cause, OSError) and cause.errno else reason
+
+
+def look_all(videos: Sequence[tuple[Readable, float | None]]) -> list[Finding]:
+    """As `look`, in several threads: FFmpeg leaves the interpreter to the others."""
+    if len(videos) < 2:
+        return [look(video) for video in videos]
+    with ThreadPoolExecutor(min(16, 2 * (cpu_count() or 1))) as threads:
+        return list(threads.map(look, videos))
+
+
+def judged(name: str, found: Finding) -> Probe | Problem:
+    """The video that was examined, or what keeps it out of training."""
+    if isinstance(found, str):
+        return Problem(name, "unreadable", found)
+    if found.duration * found.fps < MIN_FRAMES - 0.5:
+        count = round(found.duration * found.fps)
+        return Problem(name, "too short", f"it has {count} frames, {MIN_FRAMES} are needed")
+    if found.duration < MIN_SECONDS - 1e-3:
+        reason = f"it lasts {found.duration:.2f} s, {MIN_SECONDS} s are needed"
+        return Problem(name, "too short", reason)
+    return found

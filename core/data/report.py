@@ -1,0 +1,64 @@
+"""What a folder of videos or a tar of samples holds, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from shlex import quote
+from typing import Literal, TypeVar
+
+from ..errors import UsageError
+
+Kind = Literal["unreadable", "too short", "uncaptioned", "missing", "malformed"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that keeps a file or a line out of training."""
+
+    file: str
+    kind: Kind
+    reason: str
+
+
+Sound = TypeVar("Sound")
+
+
+def parted(found: Iterable[Sound | Problem]) -> tuple[list[Sound], list[Problem]]:
+    """What is sound and what is not, each in its order."""
+    sound, problems = [], []
+    for each in found:
+        (problems if isinstance(each, Problem) else sound).append(each)
+    return sound, problems
+
+
+@dataclass
+class Report:
+    """What a folder holds: `sound` clips, `seconds` in all, and every problem by name."""
+
+    folder: str
+    sound: int = 0
+    seconds: float = 0.0
+    problems: list[Problem] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """One sentence: "Skipped 3 of 30: 2 unreadable, 1 missing."; "" without problems."""
+        if not self.problems:
+            return ""
+        kinds = [problem.kind for problem in self.problems]
+        counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        return f"Skipped {len(kinds)} of {self.sound + len(kinds)}: {counts}."
+
+    def chosen(self, sound: Sequence, count: int | None) -> Sequence:
+        """The first `count` of the sound samples, all for None. UsageError where there are none,
+        or for a count below 1."""
+        if not sound:
+            first = self.problems[0] if self.problems else None
+            reason = f" {first.file}: {first.reason}." if first else ""
+            raise UsageError(
+                f"No video in {self.folder} can be used.{reason}",
+                f"See every file's reason: dln data check {quote(self.folder)}",
+            )
+        if count is not None and count < 1:
+            raise UsageError(f"count must be at least 1, got {count}.")
+        return sound[:count]

@@ -1,0 +1,157 @@
+"""One shard of samples: a tar in which neighbours with one key are one sample, as webdataset
+writes and groups them (cat.mp4 beside cat.txt)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ..media.part import Part
+from .checks import Passing, judged, look_all, look_at_picture
+from .index import Index
+from .report import Problem, parted
+from .tar import members
+
+META = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
+LONGEST_TEXT = 1 << 20  # bytes: what is longer is no caption
+
+Split = Callable[[str], tuple[str | None, str | None]]  # a member's name -> key and extension
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A video or a picture, shown for `seconds`; its caption and the name of its class, or ""."""
+
+    key: str
+    media: Part
+    text: str
+    label: str
+    seconds: float = 0.0
+
+    @property
+    def still(self) -> bool:
+        """Whether it is a picture."""
+        return self.media.suffix.lower() in IMAGE_SUFFIXES
+
+
+@dataclass
+class Shard:
+    """The sound samples of one tar, and what is wrong with the others."""
+
+    samples: list[Sample] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def open_shard(path: Path, split: Split) -> Shard:
+    """What the tar at `path` holds, read or remembered from an earlier start. A tar that cannot be
+    read is one problem. split: webdataset's, from a member's name to its key."""
+    try:
+        status = path.stat()
+        stamp = status.st_size, status.st_mtime_ns
+        index = Index(path)
+        shard = _remembered(path, index.get("shard", stamp)) or read_shard(path, split)
+        if not any(isinstance(problem.reason, Passing) for problem in shard.problems):
+            index.put("shard", stamp, _as_json(shard))
+            index.save()
+        return shard
+    except OSError as error:
+        reason = (error.strerror or "it cannot be read").lower()
+        return Shard(problems=[Problem(str(path), "missing", reason)])
+
+
+def read_shard(path: Path, split: Split) -> Shard:
+    """As open_shard, from the tar itself. OSError where it cannot be opened."""
+    parts, cut = parted(members(path))
+    named = [part for part in parts if split(part.name)[0] and not META.match(part.name)]
+    groups = groupby(named, lambda part: split(part.name)[0] or "")
+    drafts, bad = parted(_drafts([(key, list(group)) for key, group in groups], split))
+    samples, unreadable = parted(_examined(drafts))
+    return Shard(samples, [*cut, *bad, *unreadable])
+
+
+def _drafts(groups: list[tuple[str, list[Part]]], split: Split) -> Iterator[Sample | Problem]:
+    """A sample of each group, whose video or picture is still to be looked at."""
+    keys: set[str] = set()
+    for key, parts in groups:
+        by_extension = {(split(part.name)[1] or "").lower(): part for part in parts}
+        if key in keys or len(by_extension) < len(parts):
+            yield Problem(f"{parts[0].file.name}:{key}", "malformed", "the tar holds it twice")
+        else:
+            yield _draft(key, by_extension)
+        keys.add(key)
+
+
+def _draft(key: str, parts: dict[str, Part]) -> Sample | Problem:
+    """parts: by extension."""
+    shown = f"{next(iter(parts.values())).file.name}:{key}"
+    kinds = (suffix[1:] for suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES))  # a video goes first
+    media = next((parts[kind] for kind in kinds if kind in parts), None)
+    if not media:
+        reason = "no video or picture has this key, which ends at the name's first dot"
+        return Problem(shown, "missing", reason)
+    try:
+        text, label = _described(parts)
+    except ValueError as error:
+        return Problem(shown, "malformed", str(error))
+    if not text and not label:
+        reason = "no .txt stands beside it, nor a .json with a text, nor a .cls"
+        return Problem(shown, "uncaptioned", reason)
+    return Sample(key, media, text, label)
+
+
+def _described(parts: dict[str, Part]) -> tuple[str, str]:
+    """The caption and the class, "" where there is none. ValueError where they cannot be read."""
+    try:
+        values = json.loads(_text(parts["json"])) if "json" in parts else {}
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError("its .json is no JSON") from error
+    if not isinstance(values, dict):
+        raise ValueError("its .json is no object")
+    text = _text(parts["txt"]) if "txt" in parts else values.get("text") or values.get("caption")
+    label = _text(parts["cls"]) if "cls" in parts else values.get("class")
+    plain = isinstance(label, str | int) and not isinstance(label, bool)
+    return text.strip() if isinstance(text, str) else "", str(label).strip() if plain else ""
+
+
+def _text(part: Part) -> str:
+    if part.size > LONGEST_TEXT:
+        raise ValueError(f"its {part.suffix} is longer than {LONGEST_TEXT} bytes")
+    with part.open() as file:
+        try:
+            return file.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"its {part.suffix} is not UTF-8") from error
+
+
+def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
+    """The samples whose video or picture can be read."""
+    videos = iter(look_all([(draft.media, None) for draft in drafts if not draft.still]))
+    for draft in drafts:
+        name = f"{draft.media.file.name}:{draft.media.name}"
+        probe = judged(name, look_at_picture(draft.media) if draft.still else next(videos))
+        yield probe if isinstance(probe, Problem) else replace(draft, seconds=probe.duration)
+
+
+def _as_json(shard: Shard) -> dict[str, list]:
+    """The shard as an index keeps it."""
+    samples = [[s.key, s.media.name, s.media.offset, s.media.size, s.text, s.label, s.seconds]
+               for s in shard.samples]  # fmt: skip
+    return {"samples": samples, "problems": [list(astuple(each)) for each in shard.problems]}
+
+
+def _remembered(path: Path, value: Any) -> Shard | None:
+    """The shard that _as_json gave; None where it did not."""
+    try:
+        samples = [
+            Sample(key, Part(path, name, offset, size), text, label, float(seconds))
+            for key, name, offset, size, text, label, seconds in value["samples"]
+        ]
+        return Shard(samples, [Problem(*each) for each in value["problems"]])
+    except (TypeError, ValueError, KeyError):
+        return None

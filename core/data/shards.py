@@ -1,0 +1,152 @@
+"""Tars of samples as webdataset writes them (shards-000.tar ...) as a data set, read in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import MissingCapability, UsageError
+from ..media.decode import read_frames
+from ..media.picture import fitted, read_picture
+from .images import noisy, split_rows
+from .report import Problem, Report
+from .shard import Sample, open_shard
+from .source import Source
+
+
+class Shards(Source):
+    """The sound samples of tars, in their order; the rest is in `report`.
+
+    spec: a path, paths with braces ("shards-{000..099}.tar"), or several of them joined by "::".
+    A sample is a video (key.mp4 ...) or a picture (key.jpg ...), which stands still, with its
+    caption (key.txt, or "text" or "caption" of key.json) or its class (key.cls, or "class" of
+    key.json). Where samples have classes, one in five is held out, as of images.
+
+    count: only the first so many. noise: the share of classes that are wrong. UsageError where no
+    sample can be used; MissingCapability where webdataset is not installed.
+    """
+
+    flips = True
+    report: Report
+
+    def __init__(
+        self,
+        spec: str,
+        count: int | None = None,
+        held_out: bool | None = False,
+        noise: float = 0.0,
+    ) -> None:
+        self.name = spec
+        self.report, found = _inspect(spec)
+        samples = self.report.chosen(found, count)
+        self.classes = _classes(samples)
+        if self.classes:
+            samples = [samples[row] for row in split_rows(np.arange(len(samples)), held_out)]
+            truth = np.array([self.classes.index(sample.label) for sample in samples])
+            self._labels = noisy(truth, len(self.classes), 0.0 if held_out else noise)
+        elif noise:
+            raise UsageError(f"{spec} has no labels that noise could change")
+        self._samples: Sequence[Sample] = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def duration(self, index: int) -> float:
+        return self._samples[index].seconds
+
+    def frames(
+        self, index: int, times: np.ndarray, size: tuple[int, int]
+    ) -> tuple[np.ndarray, None]:
+        """The frames at `times` as Source tells; no mask is known."""
+        sample = self._samples[index]
+        if not sample.still:
+            return read_frames(sample.media, times, size), None
+        return np.repeat(fitted(read_picture(sample.media), size)[None], len(times), axis=0), None
+
+    def caption(self, index: int, rng: np.random.Generator) -> str:
+        """The text of sample `index`, the name of its class where it has none."""
+        return _caption(self._samples[index])
+
+    def words(self) -> list[str]:
+        from ..text.vocabulary import normalise
+
+        return sorted({word for each in self._samples for word in normalise(_caption(each))})
+
+    def label(self, index: int) -> int:
+        return int(self._labels[index]) if self.classes else super().label(index)
+
+    def labels(self, index: int) -> dict[str, str] | None:
+        return {"class": self.classes[self.label(index)]} if self.classes else None
+
+    def fingerprint(self) -> str:
+        """A hash of the keys, sizes, captions and classes of the samples served."""
+        digest = sha256(repr(self.classes).encode())
+        for number, each in enumerate(self._samples):
+            label = self.label(number) if self.classes else None
+            digest.update(repr((each.key, each.media.size, each.text, label)).encode())
+        return digest.hexdigest()
+
+
+def check(spec: str) -> Report:
+    """Look at every sample of the tars; errors as Shards, save that none need be sound."""
+    return _inspect(spec)[0]
+
+
+def shard_paths(spec: str) -> list[Path]:
+    """The files that `spec` names, by webdataset's rules. UsageError where it is malformed, or
+    names what is not on the disk."""
+    try:
+        names = _webdataset().shardlists.expand_urls(spec)
+    except (ValueError, KeyError, AssertionError) as error:
+        raise UsageError(f"{spec} names no shards: {error}", "shards-{000..099}.tar") from error
+    if far := [name for name in names if "://" in name or name.startswith("pipe:")]:
+        raise UsageError(f"shards are read from the disk, and {far[0]} is not on it", "fetch it")
+    return [Path(name) for name in names]
+
+
+def _webdataset() -> Any:
+    try:
+        import webdataset.shardlists
+        import webdataset.tariterators
+    except ImportError as error:
+        raise MissingCapability(
+            "shards are read by webdataset's rules, which is not installed",
+            'pip install "dln[data]"',
+        ) from error
+    return webdataset
+
+
+def _inspect(spec: str) -> tuple[Report, list[Sample]]:
+    report, samples = Report(spec), []
+    split = _webdataset().tariterators.base_plus_ext
+    for path in shard_paths(spec):
+        shard = open_shard(path, split)
+        samples += shard.samples
+        report.problems += shard.problems
+    if any(sample.label for sample in samples):
+        without = [sample for sample in samples if not sample.label]
+        report.problems += [_unlabelled(sample) for sample in without]
+        samples = [sample for sample in samples if sample.label]
+    report.sound = len(samples)
+    report.seconds = sum(sample.seconds for sample in samples)
+    return report, samples
+
+
+def _unlabelled(sample: Sample) -> Problem:
+    name = f"{sample.media.file.name}:{sample.media.name}"
+    return Problem(name, "uncaptioned", "it has no class, and other samples have one")
+
+
+def _classes(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """The classes by name; where all of them are numbers, by number."""
+    names = {sample.label for sample in samples} - {""}
+    numbers = all(name.isdecimal() for name in names)
+    return tuple(sorted(names, key=(lambda name: (int(name), name)) if numbers else None))
+
+
+def _caption(sample: Sample) -> str:
+    return sample.text or sample.label
