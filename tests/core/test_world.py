@@ -87,6 +87,13 @@ def test_samples_follow_from_the_seed(folder):
     assert len(set(first.rows.tolist())) == len(first) == 4
     assert ((first.begin >= 0) & (first.begin < 1)).all()
     assert sorted(world.real(100, 0, False).rows) == list(range(COUNT))
+    rest = world.real(4, 0, False, others=True)
+    assert sorted([*first.rows, *rest.rows]) == list(range(COUNT))
+    stories = World("menagerie", text=False)
+    drawn = [stories.real(3, 0, False, others=others) for others in (False, True)]
+    assert not np.array_equal(
+        *(each.frames(0, np.zeros(1), 4.0, (SIZE, SIZE))[0] for each in drawn)
+    )
 
 
 def test_the_menagerie_gives_new_stories():
@@ -133,6 +140,8 @@ def test_other_data_are_further_away(copied, folder):
     assert other["frechet_distance_low"] > own["frechet_distance"]
     assert other["kernel_distance_low"] > own["kernel_distance"]
     assert "actor_accuracy" not in other
+    assert other["frechet_distance_low"] > other["frechet_distance_real"] > 0
+    assert "frechet_distance_real" not in own
 
 
 def test_a_model_with_prompts_is_asked_for_the_captions(copied, folder):
