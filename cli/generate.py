@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from .clips import Engine, Job, Made, Runner, fulfil
 from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Seed, Verbose
 from .places import check_places, clip_paths, slug
 from .show import Result
+
+if TYPE_CHECKING:
+    from dln.core.models.about import About
 
 MAX_SEED = 2**31 - 1
 
@@ -118,13 +121,14 @@ def generate(
     wish = given(
         frames=frames, fps=fps, size=size and size_of(size), image=image, last_image=last_image,
         label=label, guidance=guidance, temperature=temperature, top_p=top_p, steps=steps,
-        reconstruction=reconstruction, **parse_overrides(settings or []),
-    )  # fmt: skip
-    check_asked(prompt, model, wish)
+        reconstruction=reconstruction,
+    ) | parse_overrides(settings or [])  # fmt: skip
+    about = check_asked(prompt, model, wish)
     check_rank(prompt, best_of)
     first = draw_seed() if seed is None else seed
     seeds = seeds_from(first, count)
-    paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out)
+    paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out,
+                       ".mp4" if about.gives == "clip" else ".png")  # fmt: skip
     wanted = Runner(engine, precision, graphs, device)
     job = Job(prompt, model, seeds, paths, wanted, wish, native, force, best_of)
     check_places(paths, force)
@@ -138,9 +142,9 @@ def given(**wish: Any) -> dict[str, Any]:
     return {name: value for name, value in wish.items() if value is not None}
 
 
-def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> None:
-    """UsageError for a model that is not there, makes no clips, lacks a prompt or would leave one
-    unread, and for what it has no use for; told without PyTorch."""
+def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
+    """What is asked. UsageError for a model that is not there, makes no clips, lacks a prompt or
+    would leave one unread, and for what it has no use for; told without PyTorch."""
     from dln.core.models.locate import identify
 
     about = identify(model)
@@ -152,6 +156,7 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> None:
     if prompt.strip() and not about.text:
         raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
     about.check(wish)
+    return about
 
 
 def check_rank(prompt: str, best_of: int) -> None:

@@ -11,7 +11,9 @@ MAX_SLUG_BYTES = 160
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 
 
-def clip_paths(stem: str, seeds: Sequence[int], out: str | None) -> list[Path]:
+def clip_paths(
+    stem: str, seeds: Sequence[int], out: str | None, suffix: str = ".mp4"
+) -> list[Path]:
     """One path a seed. `out` is a file, or a folder: it ends with /, is one, or must hold several.
 
     UsageError where --out cannot hold them.
@@ -19,7 +21,7 @@ def clip_paths(stem: str, seeds: Sequence[int], out: str | None) -> list[Path]:
     if out and not is_folder(out, len(seeds)):
         return [checked_suffix(Path(out))]
     folder = Path(out) if out else Path()
-    return [folder / f"{stem}-{seed}.mp4" for seed in seeds]
+    return [folder / f"{stem}-{seed}{suffix}" for seed in seeds]
 
 
 def is_folder(out: str, count: int) -> bool:

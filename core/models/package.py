@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
 
 from ..errors import DlnError, UsageError
 from ..files import atomic_write, known_sha256
@@ -18,6 +17,7 @@ from .about import About
 from .locate import locate
 from .registry import MODELS, find, load
 from .system import SystemModel
+from .undrawn import fill, undrawn
 
 FORMAT = "dln-model-1"
 
@@ -72,29 +72,15 @@ def load_model(name: str | Path) -> Loaded:
     about = find(header["card"].get("model", ""))
     system = load(about)
     config = rebuild(system.Config, header["config"])
-    with torch.device("meta"):  # drawing weights at random takes longer than reading them
+    with undrawn():
         model = system.Model(config, system.reader(config, header.get("vocabulary", [])))
     try:
         fill(model, _tensors(path))
-    except (KeyError, RuntimeError) as error:
+    except RuntimeError as error:
         raise DlnError(
             f"the weights in {path} do not fit {about.name}'s configuration in the same file"
         ) from error
     return Loaded(model.eval(), about, header["card"], known_sha256(path), path, name in MODELS)
-
-
-def fill(model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """Lay a file's tensors into a model on the meta device, in the types that it computes in and
-    in its own order in memory. KeyError or RuntimeError where the two do not fit."""
-    own = model.state_dict()
-    strange = {name for name, _ in model.named_buffers()} - own.keys()
-    if strange:
-        raise TypeError(f"no file holds {', '.join(sorted(strange))}: make them persistent")
-    for name, tensor in tensors.items():
-        if tensor.shape != own[name].shape:
-            raise RuntimeError(f"{name} is {list(tensor.shape)}, not {list(own[name].shape)}")
-    placed = {n: torch.empty_like(own[n], device="cpu").copy_(t) for n, t in tensors.items()}
-    model.load_state_dict(placed, assign=True)
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A colour for each class: a generator that knows classes and no text."""

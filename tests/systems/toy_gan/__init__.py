@@ -1,0 +1,1 @@
+"""A generator of small pictures against a discriminator: two players, one of them averaged."""

@@ -1,0 +1,78 @@
+"""The toy GAN as a system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...media.clip import Clip
+from ...media.stream import Stream
+from ..graph import Graph, Range, Value
+from ..layers.pixels import to_frames
+from ..system import System, SystemModel
+from .about import ABOUT, Sampling
+from .networks import Discriminator, Generator
+
+if TYPE_CHECKING:
+    from ...training.stage import Stage
+    from ..engine import Engine
+    from ..request import Request
+
+FRAMES, FPS = 8, 8.0
+
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 16
+
+
+class Synthesis(nn.Module):
+    """Latents to pixels in [0, 1]."""
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, z: Tensor) -> tuple[Tensor]:
+        """z: (B, latent) -> (B, 3, 8, 8)."""
+        return ((self.generator(z) + 1) / 2,)
+
+
+class Model(SystemModel):
+    def __init__(self, config: Config, reader: None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.generator, self.discriminator = Generator(config.width), Discriminator(config.width)
+
+    def graphs(self) -> dict[str, Graph]:
+        def example(batch: int) -> dict[str, Value]:
+            return {"z": torch.randn(batch, self.generator.latent)}
+
+        sizes = {"batch": Range(1, FRAMES, 32)}
+        return {"synthesis": Graph("synthesis", Synthesis(self.generator), ("pixels",), example,
+                                   sizes)}  # fmt: skip
+
+
+class ToyGan(System):
+    about, Config, PRESETS, Model = ABOUT, Config, {"tiny": Config()}, Model
+
+    def stages(self, model: Model, source: Any, options: Any) -> list[Stage]:
+        from .training import ToyGanStage
+
+        return [ToyGanStage(model, source, options)]
+
+    def sample(self, engine: Engine, model: Model, request: Request, on_progress: Any) -> Stream:
+        frames, settings = request.frames or FRAMES, Sampling(**request.settings)
+        rng = np.random.default_rng(request.seed)
+        ends = torch.from_numpy(rng.standard_normal((2, model.generator.latent), np.float32))
+        z = settings.truncation * torch.lerp(*ends, torch.linspace(0, 1, frames)[:, None])
+        pixels = engine.run("synthesis", z=z)["pixels"]
+        on_progress(1, 1, "calls")
+        return Stream.of(Clip(to_frames(pixels), request.fps or FPS))
+
+
+SYSTEM = ToyGan()

@@ -1,0 +1,1 @@
+"""Pictures patch after patch: a loss that comes in pieces."""

@@ -1,0 +1,11 @@
+"""What the toy of pieces is, told without loading it."""
+
+from ..about import About
+
+ABOUT = About(
+    name="toy-pieces",
+    title="Toy of pieces: a picture patch after patch",
+    task="unconditional-picture",
+    presets=("tiny",),
+    gives="picture",
+)
