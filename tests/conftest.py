@@ -1,9 +1,35 @@
 """What all tests share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 # They compute little: a second thread costs them more than it does, most of all on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Small systems of their own, each one folder: the contract holds for them as for those that ship.
 os.environ["DLN_MODELS"] = str(Path(__file__).parent / "systems")
+
+
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """toy_weights("toy-gan") -> a file of such a model's weights, drawn from seed 0."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def weights(name: str) -> Path:
+        import torch
+
+        from dln.core.data import open_source
+        from dln.core.models.package import save_model
+        from dln.core.models.registry import find
+        from dln.core.runs.build import build
+
+        path = folder / f"{name}.safetensors"
+        if not path.exists():
+            torch.manual_seed(0)
+            model = build(find(name), None, {}, open_source("menagerie", count=6))
+            save_model(path, model, {"model": name})
+        return path
+
+    return weights

@@ -109,18 +109,18 @@ def test_evaluate_on_which_pairs(dln, core, flags, held_out):
     assert (asked["settings"], asked["seed"], asked["count"]) == ({"guidance": 2.0}, 5, 7)
 
 
-def test_evaluate_what_reads_no_prompt(dln, core, wordless):
+def test_evaluate_what_reads_no_prompt(dln, core):
     """One pass, since it has no pairs to hold out, against the data of its card or --data."""
     core.metrics = {"frechet_distance": 2.5}
-    found = dln("evaluate", wordless, "--json")
+    found = dln("evaluate", "toy-gan", "--json")
     assert (found.json["metrics"], found.json["data"]) == (core.metrics, "menagerie")
     assert (found.json["notes"], found.err) == ([], "")
-    assert dln("evaluate", wordless, "--data", "digits", "--json").json["data"] == "digits"
+    assert dln("evaluate", "toy-gan", "--data", "digits", "--json").json["data"] == "digits"
     assert [(asked["held_out"], asked["data"]) for asked in core.evaluations] == [
         (False, None), (False, "digits")
     ]  # fmt: skip
     for flag in ("--held-out", "--seen"):
-        refused = dln("evaluate", wordless, flag)
+        refused = dln("evaluate", "toy-gan", flag)
         assert refused.code == 2
         assert "no held-out pairs" in refused.err
     assert len(core.evaluations) == 2

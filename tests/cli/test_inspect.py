@@ -10,7 +10,7 @@ import pytest
 from dln.core.models.registry import MODELS
 
 
-def test_models_list(dln, wordless):
+def test_models_list(dln):
     outcome = dln("models", "list")
     assert "cogvideo" in outcome.out
     assert "arXiv:2205.15868" in outcome.out
@@ -18,18 +18,18 @@ def test_models_list(dln, wordless):
     entries = {entry["name"]: entry for entry in dln("models", "list", "--json").json["models"]}
     assert list(entries) == list(MODELS)
     assert {entries[name]["weights"] for name in ("cogvideo", "recognizer")} == {"bundled"}
-    assert {entries[name]["weights"] for name in (wordless, "vit")} == {"none"}
+    assert {entries[name]["weights"] for name in ("toy-gan", "vit")} == {"none"}
     makers = {name for name in entries if entries[name]["generates"]}
-    assert {"cogvideo", wordless} <= makers <= entries.keys() - {"recognizer", "vit"}
+    assert {"cogvideo", "toy-gan"} <= makers <= entries.keys() - {"recognizer", "vit"}
 
 
-def test_models_show(dln, wordless):
+def test_models_show(dln):
     shown = dln("models", "show", "cogvideo", "--json").json
     assert shown["title"] == MODELS["cogvideo"].title
     assert "text" in shown["takes"]
     assert "guidance" in [setting["name"] for setting in shown["settings"]]
     assert shown["card"]["model"] == "cogvideo"
-    bare = dln("models", "show", wordless, "--json").json
+    bare = dln("models", "show", "toy-gan", "--json").json
     assert (bare["takes"], bare["card"], bare["weights_path"]) == ([], None, None)
     assert dln("models", "show", "nothing").code == 2
 

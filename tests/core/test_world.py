@@ -16,7 +16,7 @@ from dln.core.metrics import clips, reconstruction
 from dln.core.metrics.alignment import draw_prompts
 from dln.core.metrics.world import Real, World, trained_on, world_of
 from dln.core.models.locate import bundled
-from dln.core.models.package import Loaded, read_header
+from dln.core.models.package import Loaded, load_model, read_header
 from dln.core.models.registry import MODELS
 from dln.core.models.system import SystemModel
 
@@ -235,3 +235,14 @@ def test_reconstructions_of_any_data(folder, monkeypatch: pytest.MonkeyPatch):
     )
     assert found == {"psnr_db": pytest.approx(20 * np.log10(255 / 10))}
     assert told[-1] == (3, 3, "reconstructions")
+
+
+@pytest.mark.parametrize("name", [n for n, a in MODELS.items() if a.generates and not a.bundled])
+def test_any_generator_is_measured(name, folder, toy_weights):
+    """Also one that makes pictures, wide clips, or what a class says; the same clips each time."""
+    model = load_model(toy_weights(name))
+    first, again = (clips.evaluate(model, 4, data=str(folder)) for _ in range(2))
+    assert first["frechet_distance_low"] < first["frechet_distance"] < np.inf
+    assert first["frechet_distance"] > 0
+    assert {**again, "seconds_per_clip": 0} == {**first, "seconds_per_clip": 0}
+    assert "psnr_db" not in first
