@@ -1,11 +1,11 @@
 """`dln train`: every stage of a model, in order, into a run folder."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dln.core.training.options import TrainOptions
 
 RUNS = Path("runs")
+N = TypeVar("N", int, float)
 
 
 class OnPause(StrEnum):
@@ -63,7 +64,10 @@ def train(
         typer.Option(metavar="N|STAGE=N", help="Steps of every stage, or of one (repeatable)."),
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples a step, in all.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    lr: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N|PLAYER=N", help="Learning rate of all, or of one (repeatable)."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, or the latest one.")
     ] = False,
@@ -98,7 +102,7 @@ def train(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that read the data.")
+        int | None, typer.Option(min=0, help="Processes that read the data, threads that batch it.")
     ] = None,
     region: Annotated[
         str | None,
@@ -158,7 +162,7 @@ def train(
     place = out or (latest_run(spec.name) if resume else RUNS / spec.name)
     options = TrainOptions(
         data=data, preset=preset, start_from=start_from, stage=stage,
-        steps=parse_steps(steps or []), batch=batch, lr=lr, resume=resume,
+        steps=parse_steps(steps or []), batch=batch, lr=parse_rates(lr or []), resume=resume,
         out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
@@ -174,15 +178,37 @@ def train(
 
 def parse_steps(words: Sequence[str]) -> dict[str, int] | int | None:
     """["100"] -> 100; ["tokenizer=100", "keyframes=50"] -> a dict; [] -> None."""
+    return parse_each(words, "--steps", "stage", natural)
+
+
+def parse_rates(words: Sequence[str]) -> dict[str, float] | float | None:
+    """["1e-3"] -> 0.001; ["generator=2e-3", "discriminator=1e-3"] -> a dict; [] -> None."""
+    return parse_each(words, "--lr", "player", float)
+
+
+def parse_each(
+    words: Sequence[str], flag: str, kind: str, number: Callable[[str], N]
+) -> dict[str, N] | N | None:
+    """One number for all, or NAME=NUMBER for some. number: raises ValueError for what is none."""
     if not words:
         return None
     pairs = [word.rpartition("=")[::2] for word in words]
-    if not all(number.isdigit() for _, number in pairs):
-        raise UsageError(f"--steps takes N or STAGE=N, not {' '.join(words)!r}.")
-    steps = {stage: int(number) for stage, number in pairs}
-    if "" in steps and len(words) > 1:
-        raise UsageError("--steps N goes for every stage: give it once, or give STAGE=N for each.")
-    return steps.get("", steps)
+    try:
+        values = {name: number(text) for name, text in pairs}
+    except ValueError as error:
+        raise UsageError(f"{flag} takes N or {kind.upper()}=N, not {' '.join(words)!r}.") from error
+    if "" in values and len(words) > 1:
+        raise UsageError(
+            f"{flag} N goes for every {kind}: give it once, or give {kind.upper()}=N for each."
+        )
+    return values.get("", values)
+
+
+def natural(text: str) -> int:
+    """Digits alone. ValueError for anything else."""
+    if not text.isdigit():
+        raise ValueError(text)
+    return int(text)
 
 
 def latest_run(model: str) -> Path:

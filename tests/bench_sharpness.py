@@ -33,8 +33,9 @@ def session_of(request: Comparison, source, method: str, folder: Path) -> Sessio
     stage = _stage(request, source, seed=0)
     stage.prepare(folder / "cache", silent)
     stage.batch, stage.steps = request.batch, 10**6
-    stage.players[0].optimizer = "sgd"
-    settings = FitSettings(ema_decay=0.0, clip_norm=None, sharpness=parse(f"{method},start=0"))
+    player = stage.players[0]
+    player.optimizer, player.clip_norm, player.average = "sgd", None, None
+    settings = FitSettings(sharpness=parse(f"{method},start=0"))
     run = Run.create(folder / method, {"model": request.model})
     return Session(stage, settings, run, Accelerator(mixed_precision="no"), silent)
 
@@ -43,7 +44,7 @@ def advance(session: Session, batches: Batches, steps: int) -> float:
     """Some steps as `fit` takes them: seconds a step."""
     began = time.perf_counter()
     for _ in range(steps):
-        take_step(session, batches, last=False)
+        take_step(session, batches)
     return (time.perf_counter() - began) / steps
 
 

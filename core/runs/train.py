@@ -23,6 +23,7 @@ from ..training.settings import FitSettings
 from ..training.sharpness import Sharpness, parse
 from ..training.stage import Stage
 from ..training.state import Checkpoints
+from ..training.team import obstacle
 from .build import build
 from .metering import Metering
 from .start import extended, open_start
@@ -173,23 +174,34 @@ def _open_run(
 
 def adjust(stages: list[Stage], options: TrainOptions) -> None:
     """--steps, --batch and --lr win over what the stages ask for."""
-    names = [stage.name for stage in stages]
-    steps = options.steps if isinstance(options.steps, dict) else {}
-    for name in steps:
-        _known(name, names)
+    players = [player for stage in stages for player in stage.players]
+    steps = _each(options.steps, "stage", [stage.name for stage in stages])
+    rates = _each(options.lr, "player", [player.name for player in players])
     for stage in stages:
-        asked = options.steps if isinstance(options.steps, int) else steps.get(stage.name)
-        stage.steps = asked or stage.steps
+        stage.steps = steps.get(stage.name, stage.steps)
         stage.batch = options.batch or stage.batch
-        for player in stage.players:
-            player.learning_rate = options.lr or player.learning_rate
-            player.optimizer = options.optimizer or player.optimizer
+    for player in players:
+        player.learning_rate = rates.get(player.name, player.learning_rate)
+        player.optimizer = options.optimizer or player.optimizer
 
 
-def _known(name: str, names: list[str]) -> None:
+def _each(given: Any, kind: str, names: list[str]) -> dict[str, Any]:
+    """One value for all, or those of some by name, as {name: value}. UsageError for a name that
+    there is not."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        return dict.fromkeys(names, given)
+    for name in given:
+        _known(name, names, kind)
+    return given
+
+
+def _known(name: str, names: list[str], kind: str = "stage") -> None:
     if name not in names:
-        hint = f"its stages are {', '.join(names)}"
-        raise UsageError(f"no stage '{name}'.{closest(name, names)}", hint=hint)
+        there = list(dict.fromkeys(names))
+        hint = f"its {kind}s are {', '.join(there)}"
+        raise UsageError(f"no {kind} '{name}'.{closest(name, there)}", hint=hint)
 
 
 def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
@@ -220,15 +232,16 @@ def _settings(options: TrainOptions) -> FitSettings:
     names = ("seed", "precision", "compile", "accumulate", "checkpoint_every", "evaluate_every")
     given = {name: getattr(options, name) for name in names}
     chosen = {name: value for name, value in given.items() if value is not None}
-    return FitSettings(**chosen, sharpness=parse(options.sharpness))
+    workers = max(1, options.workers or 1)
+    return FitSettings(**chosen, workers=workers, sharpness=parse(options.sharpness))
 
 
 def flattened(stage: Stage, chosen: list[Stage], settings: FitSettings) -> FitSettings:
-    """SAF and MESA go where the loss starts from logits; among such stages the others train
-    without. Where there is none, the stage itself says so."""
-    takes = stage.outputs is not None or all(other.outputs is None for other in chosen)
-    plain = settings.sharpness.tracks and not takes
-    return replace(settings, sharpness=Sharpness()) if plain else settings
+    """The method for flat minima goes where it can (SAF and MESA: where the loss starts from
+    logits); beside such stages the others train without. Where there is none, the stage itself
+    says so."""
+    able = [other for other in chosen if obstacle(other, settings.sharpness) is None]
+    return replace(settings, sharpness=Sharpness()) if able and stage not in able else settings
 
 
 def _package(

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..data import open_source
 from ..models.registry import find, load
 from ..training.options import TrainOptions, with_defaults
-from ..training.stage import Stage, turn
+from ..training.stage import Stage, learning
 from .build import build
 from .train import adjust
 
@@ -19,7 +19,8 @@ from .train import adjust
 @dataclass(frozen=True)
 class Work:
     """A stage's work. flop_per_sample: of the matrix products and convolutions, forward and
-    backward, of all its players; what the optimiser adds is left out."""
+    backward, in a step of all its players (a turn that comes every k-th step counts for a k-th);
+    what the optimiser adds is left out."""
 
     stage: str
     steps: int
@@ -48,14 +49,17 @@ def work(name: str, options: TrainOptions) -> list[Work]:
 def flop_per_sample(stage: Stage) -> float:
     """Of one sample of the stage's batch, whose modules are on the meta device."""
     stage.modules.train()
-    for player in stage.players:
-        count_up(player.objective)
+    turns = [(player, turn) for player in stage.players for turn in player.turns]
+    for _, turn in turns:
+        count_up(turn.objective)
     batch = {name: value.to("meta") for name, value in stage.example(1).items()}
-    counter = FlopCounterMode(display=False)
-    for player in stage.players:
-        with turn(player, stage), counter:
-            player.objective(batch)["loss"].backward()
-    return float(counter.get_total_flops())
+    total = 0.0
+    for player, turn in turns:
+        with learning(player, stage), FlopCounterMode(display=False) as counter:
+            for piece in turn.cut(batch):
+                turn.objective(piece)["loss"].backward()
+        total += counter.get_total_flops() / turn.every
+    return total
 
 
 def count_up(module: nn.Module) -> None:

@@ -158,22 +158,24 @@ def _arm(
     stage.steps, stage.batch = request.epochs * steps_an_epoch, request.batch
     player = stage.players[0]
     player.optimizer, player.betas = "sgd", (0.9, 0.95)
+    player.clip_norm, player.average = None, None
     player.learning_rate = request.lr or player.learning_rate
     chosen = replace(request.settings, method="none" if method == BASE else method)
     if chosen.decay == Sharpness.decay:
         chosen = replace(chosen, decay=1 - 1 / (HORIZON * steps_an_epoch))
     heard: list[Event] = []
-    settings = FitSettings(seed=seed, ema_decay=0.0, clip_norm=None, checkpoint_seconds=None,
-                           log_every=steps_an_epoch, sharpness=chosen)  # fmt: skip
+    settings = FitSettings(
+        seed=seed, checkpoint_seconds=None, log_every=steps_an_epoch, sharpness=chosen
+    )
     run = Run.create(folder / f"{method}-{seed}", {"model": request.model})
     fit(stage, settings, run, accelerator, heard.append)
     rates = [event.rate for event in heard if isinstance(event, Stepped)]
-    (found,) = [event.metrics for event in heard if isinstance(event, Evaluated)]
+    (metrics,) = [event.metrics for event in heard if isinstance(event, Evaluated)]
     parameters = sum(p.numel() for p in player.parameters)
     return Arm(
         method,
         seed,
-        found["accuracy"],
+        metrics["accuracy"],
         1000 * request.batch / statistics.median(rates),
         chosen.memory_mib(len(stage), stage.outputs or 0, parameters),
         **surface_metrics(stage, accelerator.device),

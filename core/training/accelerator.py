@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from ..errors import MissingCapability, UsageError
 from .allocator import keep_freed_memory
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def create_accelerator(device: str) -> Accelerator:
     """The processes of `accelerate launch` or torchrun, or this one, on auto, cpu or cuda[:n]."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+    from accelerate import Accelerator, InitProcessGroupKwargs
 
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdigit())):
@@ -33,10 +34,7 @@ def create_accelerator(device: str) -> Accelerator:
     accelerator = Accelerator(
         cpu=kind == "cpu" or not torch.accelerator.is_available(),
         mixed_precision="no",
-        kwargs_handlers=[
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-            InitProcessGroupKwargs(timeout=timedelta(hours=6)),
-        ],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=6))],
     )
     if accelerator.num_processes != launched:
         raise UsageError(f"{launched} processes were launched that cannot train together here")
@@ -58,3 +56,16 @@ def default_precision(device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return "bf16" if device.type == "cpu" and fast() else "fp32"
+
+
+def summed(accelerator: Accelerator, tensor: Tensor) -> Tensor:
+    """The sum over processes, where the tensor was."""
+    if accelerator.num_processes == 1:
+        return tensor
+    total = accelerator.reduce(tensor.to(accelerator.device), "sum")
+    return total.to(tensor.device)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def agreed(accelerator: Accelerator, flag: bool) -> bool:
+    """True on every process where it is on one."""
+    return bool(summed(accelerator, torch.tensor(float(flag))) > 0)

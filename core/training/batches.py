@@ -37,7 +37,7 @@ def indices_at(
 
 
 class Batches:
-    """The micro-batches of each step for this process, collated one step ahead in a thread.
+    """The micro-batches of each step for this process, collated ahead in threads.
 
     The global batch of step s is positions [s B, (s + 1) B); process r of W takes r, r + W, ...
     """
@@ -51,26 +51,29 @@ class Batches:
         accumulate: int,
         device: torch.device,
         track: bool = False,
+        workers: int = 1,
     ) -> None:
-        """track: batches say which samples of which epoch they hold, index and epoch (B,)."""
+        """track: batches say which samples of which epoch they hold, index and epoch (B,).
+        workers: threads, and steps they are ahead."""
         self.track = track
         self.stage, self.seed, self.rank, self.world = stage, seed, rank, world
         self.accumulate, self.device = accumulate, device
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="collate")
-        self._next: tuple[int, Future[list[Batch]]] | None = None
+        self.workers = workers
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="collate")
+        self._ahead: dict[int, Future[list[Batch]]] = {}
 
     def __enter__(self) -> "Batches":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def get(self, step: int, last: bool) -> list[Batch]:
-        """The micro-batches of `step` on the device; starts on the next step's unless `last`."""
-        if self._next is None or self._next[0] != step:
-            self._next = (step, self._thread.submit(self._collate, step))
-        batches = self._next[1].result()
-        self._next = None if last else (step + 1, self._thread.submit(self._collate, step + 1))
+    def get(self, step: int) -> list[Batch]:
+        """The micro-batches of `step` on the device; starts on those of the steps after it."""
+        for later in range(step, min(step + self.workers + 1, self.stage.steps)):
+            if later not in self._ahead:
+                self._ahead[later] = self._threads.submit(self._collate, later)
+        batches = self._ahead.pop(step).result()
         return [{k: v.to(self.device, non_blocking=True) for k, v in b.items()} for b in batches]
 
     def _collate(self, step: int) -> list[Batch]:

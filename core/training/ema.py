@@ -1,34 +1,57 @@
-"""An exponential moving average of the trainable parameters: the weights that are kept."""
+"""An exponential moving average of a player's parameters: the weights that are kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 
-class Ema:
-    """average <- d average + (1 - d) weights, with d = min(decay, (1 + t) / (10 + t))."""
 
-    def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
-        self.decay = decay
-        self.parameters = parameters
-        self.averages = {name: p.detach().clone() for name, p in parameters.items()}
+class Ramp(Protocol):
+    """How slowly an average follows."""
 
     def decay_at(self, step: int) -> float:
-        """d after `step` earlier updates."""
+        """d of average <- d average + (1 - d) weights, after `step` earlier updates."""
+        ...
+
+
+@dataclass(frozen=True)
+class Average:
+    """d = min(decay, (1 + step) / (10 + step)): the first weights are soon forgotten."""
+
+    decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < 1:
+            raise UsageError(f"decay is at least 0 and below 1, not {self.decay}")
+
+    def decay_at(self, step: int) -> float:
         return min(self.decay, (1 + step) / (10 + step))
+
+
+class Ema:
+    """The average of `parameters` (by name) as `ramp` says. Buffers are not averaged: the module
+    holds them as they are, whichever of the two weights are in place."""
+
+    def __init__(self, parameters: dict[str, nn.Parameter], ramp: Ramp) -> None:
+        self.ramp, self.parameters = ramp, parameters
+        self.averages = {name: p.detach().clone() for name, p in parameters.items()}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Fold the weights in; `step` counts the earlier updates."""
-        weight = 1 - self.decay_at(step)
+        weight = 1 - self.ramp.decay_at(step)
         torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
             list(self.averages.values()), [p.detach() for p in self.parameters.values()], weight
         )
 
     @torch.no_grad()
     def load(self, averages: dict[str, Tensor]) -> None:
+        """Take back those of `averages` that are its own. KeyError where one is missing."""
         for name, average in self.averages.items():
             average.copy_(averages[name])
 

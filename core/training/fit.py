@@ -1,9 +1,9 @@
 """The training loop: one for every model.
 
-- Players are optimised one after the other within a step, the others frozen meanwhile.
+- Players take their turns one after the other within a step, the others frozen meanwhile.
 - Each step's samples and random numbers follow from (seed, stage, step, process) alone, so a
   resumed run ends with the same bits as one that was never stopped.
-- The result is the exponential moving average of the weights.
+- The result is the average of the weights, for the players that have one.
 """
 
 import time
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import Interrupted, UsageError
+from .accelerator import agreed
 from .batches import Batches, step_seed
 from .events import OnEvent
+from .journal import due
 from .pace import Pace
 from .run import Run
-from .session import Session, due
+from .session import Session
 from .settings import FitSettings
 from .stage import Stage
 from .stop import StopSignals
@@ -44,7 +46,6 @@ def fit(
     """
     check(stage, settings, accelerator.num_processes)
     session = Session(stage, settings, run, accelerator, on_event)
-    session.restore()
     session.begin()
     progress = session.progress
     with StopSignals() as stop, session.batches() as batches:
@@ -52,39 +53,35 @@ def fit(
             if pace:
                 session.keep_pace(pace, stop)
             began = time.perf_counter()
-            last = progress.step == stage.steps - 1
-            take_step(session, batches, last)
+            take_step(session, batches)
             progress.seconds += time.perf_counter() - began
-            session.log()
+            session.journal.log()
+            last = progress.step == stage.steps
             if last or due(settings.evaluate_every, progress.step):
                 session.evaluate()
-            stopped = session.agreed(stop.requested)
-            if last or stopped or session.agreed(session.checkpoint_due()):
-                session.save()
-                if session.penalty:  # nobody writes the next outputs while these are saved
-                    accelerator.wait_for_everyone()
+            stopped = agreed(accelerator, stop.requested)
+            session.save_where_due(last or stopped)
             if stopped and not last:
                 accelerator.wait_for_everyone()
                 raise Interrupted(session.stopped_at(), hint=run.resume_command)
     session.finish()
 
 
-def take_step(session: Session, batches: Batches, last: bool) -> None:
-    """Every player's turn on the next batch, and what follows from it."""
+def take_step(session: Session, batches: Batches) -> None:
+    """Every player's turns on the next batch, and what follows from them."""
     progress, rank = session.progress, session.accelerator.process_index
     torch.manual_seed(step_seed(session.settings.seed, session.stage.name, progress.step, rank))
-    micro = batches.get(progress.step, last)
-    for learner in session.learners:
-        session.optimise(learner, micro)
-    session.ema.update(progress.step)
-    if session.penalty:
-        session.penalty.after_step()
+    session.learn(batches.get(progress.step))
+    session.team.after_step(progress.step)
     progress.step += 1
-    session.stage.after_step(progress.step, session.reduce)
+    session.stage.after_step(progress.step, session.summed)
 
 
 def check(stage: Stage, settings: FitSettings, world: int) -> None:
-    """UsageError where the stage's numbers do not fit together."""
+    """UsageError where the stage's numbers do not fit together, ValueError where a step may have
+    no loss."""
+    if stage.players[0].turns[0].every != 1:
+        raise ValueError(f"the first turn of stage '{stage.name}' comes at every step")
     if stage.steps < 1 or stage.batch < 1:
         raise UsageError(
             f"stage '{stage.name}' needs at least 1 step and a batch of at least 1, "

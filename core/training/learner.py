@@ -1,40 +1,65 @@
-"""One player's optimiser and gradients."""
+"""One player's optimiser, gradients and average."""
 
 import math
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from .accelerator import summed
 from .batches import Batch
+from .ema import Ema
 from .muon import Muon
+from .player import Player, Turn
 from .settings import FitSettings
 from .sharpness import Penalty
-from .stage import Player
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+BUCKET = 64  # parameters whose gradients are averaged at once
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTurn:
+    """A turn whose objective is on the device; `forward` is what is called."""
+
+    turn: Turn
+    objective: nn.Module
+    forward: Callable[[Batch], dict[str, Any]]
+
+    @property
+    def averages(self) -> bool:
+        """Whether the backward pass itself averages the gradients over the processes."""
+        return isinstance(self.objective, DistributedDataParallel)
+
 
 class Learner:
-    """A player with its optimiser and its objective, prepared for the device and processes."""
+    """A player with its optimisers, its average and its turns, prepared for the device and
+    processes."""
 
-    def __init__(self, player: Player, settings: FitSettings, accelerator: "Accelerator") -> None:
+    def __init__(
+        self,
+        player: Player,
+        named: dict[str, nn.Parameter],
+        settings: FitSettings,
+        accelerator: "Accelerator",
+    ) -> None:
+        """named: the player's parameters by the names that a checkpoint gives their averages."""
         self.player = player
         self.parameters = player.parameters
         self.optimizers = create_optimizers(player, accelerator.device)
-        self.objective: nn.Module = player.objective.to(accelerator.device)
-        if accelerator.num_processes > 1:
-            with warnings.catch_warnings():
-                # torch 2.13 renames broadcast_buffers, which 2.9 knows by no other name.
-                warnings.simplefilter("ignore", FutureWarning)
-                self.objective = accelerator.prepare_model(self.objective)
-        self.forward = torch.compile(self.objective) if settings.compile else self.objective
+        self.turns = [_prepared(turn, player, settings, accelerator) for turn in player.turns]
+        self.ema = Ema(named, player.average) if player.average else None
 
     def gradients(
         self,
+        prepared: PreparedTurn,
         batches: list[Batch],
         precision: str,
         accelerator: "Accelerator",
@@ -49,10 +74,10 @@ class Learner:
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
-            with nullcontext() if last else accelerator.no_sync(self.objective):
+            with nullcontext() if last else accelerator.no_sync(prepared.objective):
                 with _autocast(precision, accelerator.device):
-                    result = dict(self.forward(batch))
-                    logits = result.pop("logits", ())
+                    result = dict(prepared.forward(batch))
+                    logits: Any = result.pop("logits", ())
                     extra = penalty(batch, logits) if penalty else None
                 total = result["loss"] if extra is None else result["loss"] + extra
                 (total / len(batches)).backward()
@@ -61,19 +86,66 @@ class Learner:
             for name, value in result.items():
                 share = torch.as_tensor(value).detach().float().to(accelerator.device)
                 sums[name] = sums.get(name, 0) + share / len(batches)
+        if accelerator.num_processes > 1 and not prepared.averages:
+            average_gradients(self.parameters, accelerator)
         return sums
 
-    def step(self, factor: float, clip_norm: float | None) -> float:
-        """Clip, then one step. Returns the gradient's norm; no step where it isn't finite."""
-        limit = math.inf if clip_norm is None else clip_norm
+    def step(self, step: int, steps: int) -> float:
+        """Clip, then one step of the optimisers at the rate of `step` of `steps`. Returns the
+        gradient's norm; no step where it isn't finite."""
+        player = self.player
+        limit = math.inf if player.clip_norm is None else player.clip_norm
         norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
         if math.isfinite(norm):
+            rate = player.learning_rate * player.rate.factor(step, steps)
             for optimizer in self.optimizers.values():
-                gain = self.player.muon_gain if isinstance(optimizer, Muon) else 1.0
+                gain = player.muon_gain if isinstance(optimizer, Muon) else 1.0
                 for group in optimizer.param_groups:
-                    group["lr"] = self.player.learning_rate * factor * gain
+                    group["lr"] = rate * gain
                 optimizer.step()
         return norm
+
+
+def _prepared(
+    turn: Turn, player: Player, settings: FitSettings, accelerator: "Accelerator"
+) -> PreparedTurn:
+    """torch.compile takes no double backward, which is what later turns regularise with: of
+    several turns it compiles the first."""
+    objective: nn.Module = turn.objective.to(accelerator.device)
+    whole = len(player.turns) == 1 and turn.pieces is None
+    if accelerator.num_processes > 1 and whole:
+        objective = _distributed(objective, accelerator.device)
+    compiled = settings.compile and turn is player.turns[0]
+    return PreparedTurn(turn, objective, torch.compile(objective) if compiled else objective)
+
+
+def _distributed(objective: nn.Module, device: torch.device) -> nn.Module:
+    """Its gradients are averaged over the processes while the backward pass goes on."""
+    with warnings.catch_warnings():
+        # torch 2.13 renames broadcast_buffers, which 2.9 knows by no other name.
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(
+            objective,
+            device_ids=None if device.type == "cpu" else [device],
+            broadcast_buffers=False,
+        )
+
+
+@torch.no_grad()
+def average_gradients(parameters: list[nn.Parameter], accelerator: "Accelerator") -> None:
+    """Over the processes, after the backward pass. A parameter that no process has a gradient of
+    keeps none: a gradient penalty, whose double backward DistributedDataParallel does not take,
+    has no use for the last bias."""
+    for number in range(0, len(parameters), BUCKET):
+        bucket = parameters[number : number + BUCKET]
+        given = torch.tensor([float(p.grad is not None) for p in bucket], device=accelerator.device)
+        slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
+        flat = torch.cat([given, *(slope.flatten().float() for slope in slopes)])
+        total = summed(accelerator, flat) / accelerator.num_processes
+        known, *means = total.split([len(bucket), *(p.numel() for p in bucket)])
+        for place in known.nonzero().flatten().tolist():
+            slope = slopes[place]
+            bucket[place].grad = slope.copy_(means[place].view(slope.shape))
 
 
 def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.optim.Optimizer]:

@@ -27,9 +27,9 @@ class TrainOptions:
     """What the user asked for; None takes the run's value when resuming, else the default.
 
     `steps` is one number for every stage or {stage: steps}; `batch` is the global batch, `lr` the
-    learning rate of every player; `config` overrides fields of the preset; `start_from` names
-    the weights to begin from, which bring their own configuration. `optimizer` is adamw or sgd;
-    `sharpness` as sharpness.parse reads it.
+    learning rate of every player or {player: rate}; `config` overrides fields of the preset;
+    `start_from` names the weights to begin from, which bring their own configuration. `optimizer`
+    is adamw or sgd; `sharpness` as sharpness.parse reads it.
     """
 
     data: str | None = None
@@ -38,7 +38,7 @@ class TrainOptions:
     stage: str | None = None
     steps: dict[str, int] | int | None = None
     batch: int | None = None
-    lr: float | None = None
+    lr: dict[str, float] | float | None = None
     seed: int | None = None
     out: Path | str | None = None
     resume: bool = False
@@ -55,11 +55,11 @@ class TrainOptions:
     config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        steps = self.steps if isinstance(self.steps, dict) else {"": self.steps}
-        checked = [("steps", n) for n in steps.values()]
-        for name, value in (*checked, ("batch", self.batch), ("lr", self.lr)):
-            if value is not None and value <= 0:
-                raise UsageError(f"--{name} must be above 0, not {value}")
+        for name in ("steps", "batch", "lr"):
+            given = getattr(self, name)
+            for value in given.values() if isinstance(given, dict) else (given,):
+                if value is not None and not value > 0:
+                    raise UsageError(f"--{name} must be above 0, not {value}")
         if self.optimizer not in (None, "adamw", "sgd"):
             raise UsageError(f"the optimizer is adamw or sgd, not {self.optimizer!r}")
         parse(self.sharpness)

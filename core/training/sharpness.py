@@ -126,8 +126,8 @@ def trajectory(now: Sequence[Tensor], past: Sequence[Tensor], temperature: float
     moved = []
     for new, old in zip(now, past, strict=True):
         target = F.log_softmax(old.detach().float() / temperature, dim=-1)
-        found = F.log_softmax(new.float() / temperature, dim=-1)
-        divergence = F.kl_div(found, target, reduction="none", log_target=True).sum(-1)
+        current = F.log_softmax(new.float() / temperature, dim=-1)
+        divergence = F.kl_div(current, target, reduction="none", log_target=True).sum(-1)
         moved.append(divergence.flatten(1).mean(1) if divergence.ndim > 1 else divergence)
     return torch.stack(moved).mean(0)
 

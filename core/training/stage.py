@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,42 +11,20 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from .events import OnEvent
+from .player import Player
 
 if TYPE_CHECKING:
     from ..media.clip import Clip
-
-
-@dataclass
-class Player:
-    """Parameters and the loss that moves them.
-
-    `objective(batch)` returns {"loss": scalar, mean over the local batch, ...scalars to log}, with
-    the same names on every process.
-    A parameter belongs to one player; the other players' parameters are frozen during its turn.
-    "logits" among the results, a tuple of (B, ..., classes), one a head, are no statistic: SAF and
-    MESA compare them.
-    `optimizer`, adamw or sgd (with the first of `betas` as momentum), moves the parameters, save
-    the matrices in `muon`: those Muon moves (Jordan et al. 2024), at `muon_gain` times the
-    learning rate.
-    """
-
-    name: str
-    objective: nn.Module
-    parameters: list[nn.Parameter]
-    learning_rate: float
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.0
-    optimizer: str = "adamw"
-    muon: list[nn.Parameter] = field(default_factory=list)
-    muon_gain: float = 10.0
 
 
 class Stage:
     """What `fit` trains. A subclass sets the attributes and overrides what it needs.
 
     `batch` is the global batch: samples a step over all processes and micro-batches.
-    `outputs`: logits a sample over all heads and positions, where the first player's loss starts
-    from such; None: it does not.
+    `players` take their turns in this order; the first one's first turn gives the stage's loss and
+    comes at every step.
+    `outputs`: logits a sample over all heads and positions, where that loss starts from such;
+    None: it does not.
     `needs` names the earlier stages whose result it reads; None: all of them.
     `modules` holds every weight of the stage, trainable or not: it is what a checkpoint keeps.
     It is in training mode during the steps, in evaluation mode in `evaluate` and `finish`.
@@ -71,8 +48,9 @@ class Stage:
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         """The samples `indices`, (N,) -> tensors (N, ...), on the host.
 
-        Runs in a background thread one step ahead: each sample depends on (seed, stage, epoch,
-        index) alone, never on a global random state or on what training changes.
+        Runs in background threads, some steps ahead and several at once: each sample depends on
+        (seed, stage, epoch, index) alone, never on a global random state or on what training
+        changes.
         """
         raise NotImplementedError
 
@@ -102,27 +80,30 @@ class Stage:
         """Take back what `state` gave, as tensors on the host."""
 
 
-def trainable_parameters(stage: Stage) -> dict[str, nn.Parameter]:
-    """The players' parameters by their name in stage.modules. ValueError where one is not there
+def trainable_parameters(stage: Stage) -> dict[str, dict[str, nn.Parameter]]:
+    """Each player's parameters by their name in stage.modules. ValueError where one is not there
     or belongs to two players."""
     names = {id(p): name for name, p in stage.modules.named_parameters()}
-    found: dict[str, nn.Parameter] = {}
+    taken: set[str] = set()
+    named: dict[str, dict[str, nn.Parameter]] = {}
     for player in stage.players:
+        own = named[player.name] = {}
         for parameter in player.parameters:
             name = names.get(id(parameter))
-            if name is None or name in found:
+            if name is None or name in taken:
                 what = "is not in stage.modules" if name is None else f"({name}) has two players"
                 raise ValueError(f"a parameter of player '{player.name}' {what}")
-            found[name] = parameter
-    return found
+            taken.add(name)
+            own[name] = parameter
+    return named
 
 
 @contextmanager
-def turn(player: Player, stage: Stage) -> Iterator[None]:
+def learning(player: Player, stage: Stage) -> Iterator[None]:
     """Of all that takes part, only the player's parameters ask for gradients."""
     own = {id(p) for p in player.parameters}
-    rivals = [p for other in stage.players if other is not player for p in other.parameters]
-    involved = [*player.objective.parameters(), *rivals]
+    involved = [p for turn in player.turns for p in turn.objective.parameters()]
+    involved += [p for other in stage.players for p in other.parameters]
     frozen = [p for p in involved if p.requires_grad and id(p) not in own]
     for parameter in frozen:
         parameter.requires_grad_(False)

@@ -49,8 +49,8 @@ class Checkpoints:
         """The steps with a checkpoint, ascending."""
         if not self.folder.is_dir():
             return []
-        found = (_STEP.match(entry.name) for entry in self.folder.iterdir() if entry.is_dir())
-        return sorted(int(match[1]) for match in found if match)
+        matches = (_STEP.match(entry.name) for entry in self.folder.iterdir() if entry.is_dir())
+        return sorted(int(match[1]) for match in matches if match)
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:06d}"
@@ -145,7 +145,7 @@ class Checkpoints:
 
     def _sweep(self) -> None:
         """Remove what an earlier kill or removal has left."""
-        for pattern in (".draft-*", ".old-*"):
+        for pattern in (".draft-*", ".old-*", ".final-*"):
             for entry in self.folder.glob(pattern):
                 if entry.is_dir():
                     shutil.rmtree(entry, ignore_errors=True)
@@ -181,13 +181,13 @@ def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous tensors on the host that share no memory (tied weights are written twice)."""
     plain: dict[str, Tensor] = {}
-    seen: set[int] = set()
+    written: set[int] = set()
     for name, tensor in tensors.items():
         tensor = tensor.detach().cpu().contiguous()
         storage = tensor.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != tensor.numel() * tensor.itemsize:
+        if storage.data_ptr() in written or storage.nbytes() != tensor.numel() * tensor.itemsize:
             tensor = tensor.clone()
-        seen.add(tensor.untyped_storage().data_ptr())
+        written.add(tensor.untyped_storage().data_ptr())
         plain[name] = tensor
     return plain
 

@@ -1,14 +1,19 @@
-"""Videos as other tools would write them."""
+"""Videos as other tools would write them, and trainings of the toy."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from dln.core.training.run import Run
 
 MakeVideo = Callable[..., Path]
 
@@ -43,3 +48,35 @@ def encode_video(
 @pytest.fixture(scope="session")
 def make_video() -> MakeVideo:
     return encode_video
+
+
+@pytest.fixture
+def accelerator() -> "Accelerator":
+    """This process alone, on the CPU."""
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=True)
+
+
+@pytest.fixture
+def new_run(tmp_path: Path) -> "Callable[..., Run]":
+    """The folder of a new training by its name."""
+    from dln.core.training.run import Run
+
+    return lambda name="run": Run.create(tmp_path / name, {"model": "toy"})
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> "Run":
+    """20 steps of the toy that nothing has disturbed."""
+    from accelerate import Accelerator
+
+    from dln.core.training.events import silent
+    from dln.core.training.fit import fit
+    from dln.core.training.run import Run
+
+    from .toy_training import QUICK, Toy
+
+    run = Run.create(tmp_path_factory.mktemp("whole") / "run", {"model": "toy"})
+    fit(Toy(), QUICK, run, Accelerator(cpu=True), silent)
+    return run

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,61 +15,98 @@ import torch
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).parent))
+from toy_classes import SAF, Classes
+from toy_classes import settings as with_sharpness
+from toy_systems import toy_gan, toy_pieces
 from toy_training import QUICK, Toy, rows, weights
 
-from dln.core.errors import Interrupted
+from dln.core.errors import DlnError, Interrupted
 from dln.core.training.accelerator import create_accelerator
 from dln.core.training.events import Event, Saved, silent
 from dln.core.training.fit import fit
 from dln.core.training.run import Run
+from dln.core.training.settings import FitSettings
+from dln.core.training.stage import Stage
 
 SETTINGS = replace(QUICK, evaluate_every=10, accumulate=2)
+TOYS: dict[str, tuple[Callable[[], Stage], FitSettings]] = {
+    "toy": (Toy, SETTINGS),
+    "classes": (Classes, with_sharpness(SAF)),
+    "adversarial": (toy_gan, SETTINGS),
+    "patches": (toy_pieces, SETTINGS),
+}
+LAUNCH = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
+HANG = 1800  # seconds; above what the slowest machine takes
 
 
-class Interrupting(Toy):
+def interrupting(stage: Stage) -> Stage:
     """The second process alone gets a Ctrl-C at step 7."""
+    after = stage.after_step
 
-    def after_step(self, step: int, reduce: Any) -> None:
-        super().after_step(step, reduce)
+    def after_step(step: int, reduce: Any) -> None:
+        after(step, reduce)
         if step == 7 and os.environ["RANK"] == "1":
             os.kill(os.getpid(), signal.SIGINT)
 
+    stage.after_step = after_step
+    return stage
+
 
 def work(folder: Path) -> None:
-    """Train a run; train another, stop it, resume it. Says what this process has seen."""
+    """Train each toy, and again, stopped and resumed. Says what this process has seen."""
     accelerator = create_accelerator("cpu")
-    events: list[Event] = []
-    stage = Toy()
-    fit(stage, SETTINGS, Run.open(folder / "two"), accelerator, events.append)
-    resumed = Run.open(folder / "resumed")
-    try:
-        fit(Interrupting(), SETTINGS, resumed, accelerator, silent)
-    except Interrupted as error:
-        stopped = error.message
-    else:
-        stopped = ""
-    fit(Toy(), SETTINGS, resumed, accelerator, silent)
-    report = {
-        "seen": stage.seen,
-        "counter": stage.counter.item(),
-        "saved": sum(isinstance(event, Saved) for event in events),
-        "events": len(events),
-        "stopped": stopped,
-        "weights": {k: v.tolist() for k, v in stage.modules.state_dict().items()},
-    }
+    report: dict[str, Any] = {}
+    for name, (make, settings) in TOYS.items():
+        events: list[Event] = []
+        stage = make()
+        fit(stage, settings, Run.open(folder / name / "two"), accelerator, events.append)
+        resumed, stopped = Run.open(folder / name / "resumed"), ""
+        try:
+            fit(interrupting(make()), settings, resumed, accelerator, silent)
+        except Interrupted as error:
+            stopped = error.message
+        fit(make(), settings, resumed, accelerator, silent)
+        report[name] = {
+            "saved": sum(isinstance(event, Saved) for event in events),
+            "events": len(events),
+            "stopped": stopped,
+            "weights": {k: v.tolist() for k, v in stage.modules.state_dict().items()},
+            "state": {k: v.tolist() for k, v in stage.state().items()},
+            "samples": getattr(stage, "seen", []),
+        }
+    report["uneven"] = uneven(folder / "uneven", accelerator)
     (folder / f"rank-{accelerator.process_index}.json").write_text(json.dumps(report))
+
+
+def uneven(path: Path, accelerator: Any) -> str:
+    """What is said where the second process has a piece less."""
+    stage = toy_pieces()
+    turn = stage.players[0].turns[0]
+    cut = turn.pieces
+    assert cut is not None
+
+    def fewer(batch: dict[str, Any]) -> list[dict[str, Any]]:
+        return list(cut(batch))[accelerator.process_index :]
+
+    stage.players[0].turns = [replace(turn, pieces=fewer)]
+    try:
+        fit(stage, SETTINGS, Run.open(path), accelerator, silent)
+    except DlnError as error:
+        return error.message
+    return ""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs `one` (trained here), `two` and `resumed` (trained by two processes)."""
+    """For each toy the runs `one` (trained here), `two` and `resumed` (by two processes)."""
     folder = tmp_path_factory.mktemp("distributed")
-    one, *_ = (Run.create(folder / name, {"model": "toy"}) for name in ("one", "two", "resumed"))
-    fit(Toy(), SETTINGS, one, create_accelerator("cpu"), silent)
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command = [sys.executable, *launch, __file__, str(folder)]
+    Run.create(folder / "uneven", {"model": "toy"})
+    for toy, (make, settings) in TOYS.items():
+        one, *_ = (Run.create(folder / toy / n, {"model": toy}) for n in ("one", "two", "resumed"))
+        fit(make(), settings, one, create_accelerator("cpu"), silent)
+    command = [sys.executable, *LAUNCH, __file__, str(folder)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -78,41 +116,73 @@ def ranks(folder: Path) -> list[dict[str, Any]]:
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
 
 
+def run_of(folder: Path, toy: str, name: str) -> Run:
+    return Run.open(folder / toy / name)
+
+
 def close(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return all(torch.allclose(a[name], b[name], atol=1e-5) for name in a)
 
 
-def test_the_losses_are_those_of_one_process(folder: Path):
-    one, two = rows(Run.open(folder / "one")), rows(Run.open(folder / "two"))
-    assert [row["step"] for row in one] == [row["step"] for row in two]
-    for a, b in zip(one, two, strict=True):
+@pytest.mark.parametrize("toy", ["toy", "patches"])
+def test_the_losses_are_those_of_one_process(folder: Path, toy: str):
+    one, two = run_of(folder, toy, "one"), run_of(folder, toy, "two")
+    assert [row["step"] for row in rows(one)] == [row["step"] for row in rows(two)]
+    for a, b in zip(rows(one), rows(two), strict=True):
         assert a.get("metrics", a) == pytest.approx(b.get("metrics", b), abs=1e-5)
-    assert close(weights(Run.open(folder / "one")), weights(Run.open(folder / "two")))
+    assert close(weights(one, toy), weights(two, toy))
 
 
 def test_each_sample_once_an_epoch(ranks: list[dict[str, Any]]):
     """20 steps of 8 samples are 4 epochs of 40."""
-    seen = [tuple(pair) for rank in ranks for pair in rank["seen"]]
-    assert len(ranks[0]["seen"]) == len(ranks[1]["seen"])
-    assert sorted(seen) == [(epoch, i) for epoch in range(4) for i in range(40)]
+    first, second = ([tuple(pair) for pair in rank["toy"]["samples"]] for rank in ranks)
+    assert len(first) == len(second)
+    assert sorted(first + second) == [(epoch, i) for epoch in range(4) for i in range(40)]
 
 
-def test_only_the_main_process_writes_and_tells(ranks: list[dict[str, Any]]):
-    assert ranks[0]["saved"] == 1
-    assert ranks[1]["events"] == 0
+@pytest.mark.parametrize("toy", TOYS)
+def test_only_the_main_process_writes_and_tells(ranks: list[dict[str, Any]], toy: str):
+    assert ranks[0][toy]["saved"] == 1
+    assert ranks[1][toy]["events"] == 0
 
 
-def test_the_processes_end_alike(ranks: list[dict[str, Any]]):
-    assert ranks[0]["weights"] == ranks[1]["weights"]
+@pytest.mark.parametrize("toy", ["toy", "adversarial", "patches"])
+def test_the_processes_end_alike(ranks: list[dict[str, Any]], toy: str):
+    assert ranks[0][toy]["weights"] == ranks[1][toy]["weights"]
+    assert ranks[0][toy]["state"] == ranks[1][toy]["state"]
+
+
+def test_sums_are_over_the_processes(ranks: list[dict[str, Any]]):
     harmonic = sum(1 / n for n in range(1, 21))
-    assert [rank["counter"] for rank in ranks] == pytest.approx([2 * harmonic] * 2)
+    assert ranks[1]["toy"]["state"]["counter"] == pytest.approx([2 * harmonic])
 
 
-def test_a_signal_to_one_stops_all_and_resumes(folder: Path, ranks: list[dict[str, Any]]):
-    assert all("at step 7 of 20" in rank["stopped"] for rank in ranks)
-    two, resumed = Run.open(folder / "two"), Run.open(folder / "resumed")
-    assert all(torch.equal(weights(two)[k], v) for k, v in weights(resumed).items())
+@pytest.mark.parametrize("toy", TOYS)
+def test_a_signal_to_one_stops_all_and_resumes(folder: Path, ranks: list[dict[str, Any]], toy: str):
+    assert all("at step 7 of" in rank[toy]["stopped"] for rank in ranks)
+    two, resumed = run_of(folder, toy, "two"), run_of(folder, toy, "resumed")
+    parameters = {name for name, _ in TOYS[toy][0]().modules.named_parameters()}
+    again = weights(resumed, toy)
+    assert all(torch.equal(weights(two, toy)[name], again[name]) for name in parameters)
     assert rows(two) == rows(resumed)
+
+
+def test_two_processes_see_the_history_of_one(folder: Path):
+    """Batch norm sees half a batch on each of two processes, so the numbers are near, not equal;
+    but where there is a past, and from when on, is the same."""
+    runs = [run_of(folder, "classes", name) for name in ("one", "two")]
+    moved = [[row["trajectory"] > 0 for row in rows(run)] for run in runs]
+    assert moved[0] == moved[1] == [False] * 10 + [True] * 20
+
+
+def test_a_penalty_with_no_use_for_a_bias_is_learnt_by_two(folder: Path):
+    penalties = [row for row in rows(run_of(folder, "adversarial", "two")) if "step" in row]
+    steps = [row["step"] for row in penalties if "discriminator_r1_loss" in row]
+    assert steps == [1, 5, 9, 13, 17, 21]
+
+
+def test_other_numbers_of_pieces_are_said_by_both(ranks: list[dict[str, Any]]):
+    assert all("different numbers of pieces" in rank["uneven"] for rank in ranks)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import torch
@@ -42,16 +41,6 @@ class Even:
 
     def running(self, moment: datetime) -> bool:
         return moment.hour % 2 == 0
-
-
-@pytest.fixture
-def accelerator() -> Accelerator:
-    return Accelerator(cpu=True)
-
-
-@pytest.fixture
-def new_run(tmp_path: Path) -> Callable[[str], Run]:
-    return lambda name: Run.create(tmp_path / name, {"model": "toy"})
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

@@ -1,23 +1,14 @@
-"""Small stages to train in tests; run as a script it is what the fault tests start and kill."""
+"""A small stage of two players to train in tests."""
 
-import json
-import os
-import random
-import signal
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch._dynamo  # the first optimiser would import it in every child
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dln.core.training import state
-from dln.core.training.events import Event, Started
-from dln.core.training.fit import fit
+from dln.core.training.ema import Average
+from dln.core.training.rates import Cosine
 from dln.core.training.run import Run
 from dln.core.training.settings import FitSettings
 from dln.core.training.stage import Player, Stage
@@ -60,12 +51,13 @@ class Toy(Stage):
         model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
         self.model, self.critic = model, nn.Linear(4, 1)
         self.modules = nn.ModuleDict({"model": model, "critic": self.critic})
+        own, rivals = list(model.parameters()), list(self.critic.parameters())
         self.players = [
-            Player(
-                "model", Regression(model, noise), list(model.parameters()), 1e-2, weight_decay=0.1
-            ),
-            Player("critic", Critic(model, self.critic), list(self.critic.parameters()), 3e-3),
+            Player("model", Regression(model, noise), own, 1e-2, weight_decay=0.1),
+            Player("critic", Critic(model, self.critic), rivals, 3e-3),
         ]
+        for player in self.players:
+            player.rate, player.average = Cosine(warmup=4), Average(0.9)
         self.counter = torch.zeros(1)
         self.seen: list[tuple[int, int]] = []
         self.x = torch.randn(samples, 4, generator=torch.Generator().manual_seed(1))
@@ -92,7 +84,7 @@ class Toy(Stage):
         self.counter = state["counter"].clone()
 
 
-QUICK = FitSettings(warmup=4, log_every=1, checkpoint_seconds=None, ema_decay=0.9)
+QUICK = FitSettings(log_every=1, checkpoint_seconds=None)
 
 
 def rows(run: Run) -> list[dict[str, Any]]:
@@ -103,66 +95,3 @@ def rows(run: Run) -> list[dict[str, Any]]:
 
 def weights(run: Run, stage: str = "toy") -> dict[str, Tensor]:
     return state.Checkpoints(run.state / stage).load_final()
-
-
-def _slow_writes() -> None:
-    """Files grow in halves with a pause between, and every flush takes a while."""
-    save, fsync = state.save_file, os.fsync
-
-    def halves(tensors: dict[str, Tensor], path: Path) -> None:
-        save(tensors, path)
-        data = path.read_bytes()
-        path.write_bytes(data[: len(data) // 2])
-        time.sleep(0.01)
-        path.write_bytes(data)
-
-    def slow(handle: int) -> None:
-        time.sleep(0.003)
-        fsync(handle)
-
-    state.save_file = halves  # pyright: ignore[reportAttributeAccessIssue]
-    os.fsync = slow
-
-
-def train_in_child(path: Path) -> int:
-    """Fork a process that trains the run in `path`, new or not; its id once it has begun."""
-    begun, tell = os.pipe()
-    pid = os.fork()
-    if pid:
-        os.close(tell)
-        os.read(begun, 1)
-        os.close(begun)
-        return pid
-
-    def on_event(event: Event) -> None:
-        if isinstance(event, Started):
-            os.write(tell, b"!")
-
-    code = 1
-    try:
-        _slow_writes()
-        run = Run.open(path)
-        settings = FitSettings(warmup=4, log_every=2, checkpoint_every=3, evaluate_every=10)
-        fit(Toy(steps=60, noise=0.1), settings, run, Accelerator(cpu=True), on_event)
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def kill_and_resume(path: Path, times: int) -> dict[str, int]:
-    """Kill a training `times` times at random moments, then let it end."""
-    moments = random.Random(0)
-    found = {"killed": 0, "drafts": 0}
-    for _ in range(times):
-        pid = train_in_child(path)
-        time.sleep(moments.uniform(0.02, 0.4))
-        os.kill(pid, signal.SIGKILL)
-        found["killed"] += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
-        found["drafts"] += any(path.glob("state/toy/.draft-*"))
-    found["exit"] = os.waitpid(train_in_child(path), 0)[1]
-    return found
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(json.dumps(kill_and_resume(Path(sys.argv[1]), int(sys.argv[2]))))

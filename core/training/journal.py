@@ -1,0 +1,126 @@
+"""Telling how a stage goes: means over log intervals, lines of stats.jsonl, events."""
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .accelerator import summed
+from .events import Evaluated, OnEvent, Stepped
+from .run import Run
+from .stage import Stage
+from .team import Learnt
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass
+class Progress:
+    """What the loop carries from step to step beside the tensors.
+
+    `sums` and `counts` are those of the log interval, by statistic.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"sums": {name: float(value) for name, value in self.sums.items()}}
+
+
+class Journal:
+    """What becomes of a stage's statistics and metrics."""
+
+    def __init__(
+        self, stage: Stage, run: Run, accelerator: "Accelerator", on_event: OnEvent, every: int
+    ) -> None:
+        """every: steps of a log interval."""
+        self.stage, self.run, self.accelerator = stage, run, accelerator
+        self.on_event, self.every = on_event, every
+        self.progress = Progress()
+        self._logged = (0, 0.0)
+
+    def resume(self, progress: Progress) -> None:
+        """Go on from there."""
+        self.progress, self._logged = progress, (progress.step, progress.seconds)
+
+    def count(self, learnt: Learnt) -> None:
+        """Add to the log interval's sums."""
+        sums, counts = self.progress.sums, self.progress.counts
+        for name, value in self._named(learnt).items():
+            sums[name] = sums.get(name, 0.0) + value.to(self.accelerator.device)
+            counts[name] = counts.get(name, 0) + 1
+
+    def _named(self, learnt: Learnt) -> dict[str, torch.Tensor]:
+        """The statistics by what tells them apart; the first turn's loss is the stage's."""
+        players, turn, stats = self.stage.players, learnt.turn, learnt.stats
+        prefix = f"{learnt.player.name}_" if len(players) > 1 else ""
+        prefix += f"{turn.name}_" if turn.name else ""
+        named = {f"{prefix}{name}": value for name, value in stats.items()}
+        return named | ({"loss": stats["loss"]} if turn is players[0].turns[0] else {})
+
+    def _means(self) -> dict[str, float]:
+        """Means over the log interval and the processes; the next interval begins."""
+        progress, device = self.progress, self.accelerator.device
+        names = sorted(progress.sums)
+        shares = [torch.as_tensor(progress.sums[n]).to(device) / progress.counts[n] for n in names]
+        total = torch.stack([share.float().reshape(()) for share in shares])
+        means = summed(self.accelerator, total) / self.accelerator.num_processes
+        progress.sums, progress.counts = {}, {}
+        return dict(zip(names, means.tolist(), strict=True))
+
+    def log(self) -> None:
+        """A line of stats.jsonl and an event, every log interval and at the end."""
+        stage, progress = self.stage, self.progress
+        if not (due(self.every, progress.step) or progress.step == stage.steps):
+            return
+        stats = self._means()
+        rate = (progress.step - self._logged[0]) / max(progress.seconds - self._logged[1], 1e-9)
+        self._logged = (progress.step, progress.seconds)
+        event = Stepped(
+            stage.name,
+            progress.step,
+            stage.steps,
+            stats.pop("loss"),
+            stats,
+            rate=rate * stage.batch,
+            eta=(stage.steps - progress.step) / rate,
+        )
+        if self.accelerator.is_main_process:
+            self._write(event)
+        self.on_event(event)
+
+    def _write(self, event: Stepped) -> None:
+        """The interval's line; `lr` is that of the first player's last step."""
+        first = self.stage.players[0]
+        self.run.log(
+            {
+                "stage": event.stage,
+                "step": event.step,
+                "loss": event.loss,
+                **event.stats,
+                "lr": first.learning_rate * first.rate.factor(event.step - 1, event.steps),
+                "samples_per_s": round(event.rate, 3),
+                "seconds": round(self.progress.seconds, 3),
+            }
+        )
+
+    def report(self, metrics: dict[str, float], clips: list[Any] | None) -> None:
+        """What an evaluation has given, on the main process."""
+        if not metrics and not clips:
+            return
+        step, name = self.progress.step, self.stage.name
+        self.progress.metrics = metrics = {key: float(value) for key, value in metrics.items()}
+        sheet = self.run.save_sheet(f"{name}-{step:06d}", clips) if clips else None
+        row = {"stage": name, "step": step, "metrics": metrics}
+        self.run.log(row | ({"sheet": sheet.name} if sheet else {}))
+        self.on_event(Evaluated(name, step, metrics, sheet))
+
+
+def due(every: int | None, step: int) -> bool:
+    """True at every `every`-th step, never where that is None."""
+    return every is not None and step % every == 0

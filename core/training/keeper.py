@@ -1,0 +1,168 @@
+"""Saving a stage in training, and restoring it to the same bits."""
+
+import time
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from ..errors import UsageError
+from ..files import disk_errors, fsync_path
+from .events import Note, OnEvent, Saved
+from .journal import Journal, Progress, due
+from .player import Player
+from .run import Run
+from .settings import FitSettings
+from .sharpness import Saf, as_text
+from .stage import Stage
+from .state import Checkpoint, Checkpoints, Groups, load_optimizer_tensors, optimizer_tensors
+from .team import Team
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+# Settings that may change when a training goes on: the result does not depend on them.
+_FREE = ("checkpoint_every", "checkpoint_seconds", "evaluate_every", "log_every", "workers")
+
+
+class Keeper:
+    """The checkpoints of a stage: weights, optimisers, averages, what the stage carries."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        settings: FitSettings,
+        run: Run,
+        accelerator: "Accelerator",
+        on_event: OnEvent,
+    ) -> None:
+        self.stage, self.settings, self.run, self.accelerator = stage, settings, run, accelerator
+        self.main, self.on_event = accelerator.is_main_process, on_event
+        self.checkpoints = Checkpoints(run.state / stage.name)
+        self._step: int | None = None
+        self.time = time.perf_counter()  # of the last checkpoint, or of the begin
+
+    def due(self, step: int) -> bool:
+        """By steps, or by the time since the last one."""
+        seconds = self.settings.checkpoint_seconds
+        late = seconds is not None and time.perf_counter() - self.time >= seconds
+        return late or due(self.settings.checkpoint_every, step)
+
+    def save(self, team: Team, progress: Progress) -> None:
+        """Write a checkpoint, on the main process, unless this step has one."""
+        if not self.main or self._step == progress.step:
+            return
+        if self.run.stats.exists():
+            with disk_errors(self.run.stats):
+                fsync_path(self.run.stats)
+        info = {"settings": self._recipe(), "progress": progress.to_json()}
+        path = self.checkpoints.save(progress.step, self._groups(team), info)
+        self._step, self.time = progress.step, time.perf_counter()
+        self.on_event(Saved(self.stage.name, progress.step, path))
+
+    def _groups(self, team: Team) -> Groups:
+        groups: Groups = {
+            "weights": self.stage.modules.state_dict(),
+            "optimizer": {},
+            "average": {},
+            "stage": self.stage.state(),
+        }
+        for learner in team.learners:
+            for name, optimizer in learner.optimizers.items():
+                groups["optimizer"] |= optimizer_tensors(optimizer, name)
+            if learner.ema:
+                groups["average"] |= learner.ema.averages
+        if team.penalty:
+            groups["sharpness"] = team.penalty.tensors()
+        return groups
+
+    def restore(self, team: Team, journal: Journal) -> None:
+        """Go on from the newest sound checkpoint, if there is one; drop later lines of the log.
+        UsageError where it is not one of this stage."""
+        with self.accelerator.main_process_first():
+            checkpoint = self.checkpoints.load(self._note, quarantine=self.main)
+            if self.main:
+                self.run.rewind(self.stage.name, checkpoint.step if checkpoint else 0)
+        if checkpoint is None:
+            return
+        try:
+            self._load(team, checkpoint.groups)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"the checkpoint in {self.checkpoints.folder} belongs to another configuration",
+                hint="resume with the run's own settings, or start over with --force",
+            ) from error
+        self.stage.load_state(checkpoint.groups["stage"])
+        self._load_penalty(team, checkpoint.groups.get("sharpness"))
+        journal.resume(Progress(**checkpoint.info["progress"]))
+        self._step = checkpoint.step
+        self._compare(checkpoint)
+
+    def _load(self, team: Team, groups: Groups) -> None:
+        self.stage.modules.load_state_dict(groups["weights"])
+        for learner in team.learners:
+            for name, optimizer in learner.optimizers.items():
+                load_optimizer_tensors(optimizer, name, groups["optimizer"])
+            if learner.ema:
+                learner.ema.load(groups["average"])
+
+    def _load_penalty(self, team: Team, tensors: dict[str, Tensor] | None) -> None:
+        """The history is one file: the main process fills it before any other reads."""
+        if team.penalty and tensors is not None:
+            shared = isinstance(team.penalty, Saf)
+            with self.accelerator.main_process_first():
+                if self.main or not shared:
+                    team.penalty.load(tensors)
+
+    def finish(self, team: Team, progress: Progress) -> None:
+        """Keep the weights as the stage's result, on the main process; its checkpoints go."""
+        if not self.main:
+            return
+        info = {
+            "steps": progress.step,
+            "seconds": round(progress.seconds, 3),
+            "metrics": progress.metrics,
+            "settings": self._recipe(),
+        }
+        self.checkpoints.finish(self.stage.modules.state_dict(), info)
+        if team.penalty:
+            team.penalty.close()
+
+    def _recipe(self) -> dict[str, Any]:
+        """What must be the same for a resumed run to end like an uninterrupted one."""
+        settings = {k: v for k, v in asdict(self.settings).items() if k not in _FREE}
+        settings["sharpness"] = as_text(self.settings.sharpness)
+        return settings | {
+            "steps": self.stage.steps,
+            "batch": self.stage.batch,
+            "samples": len(self.stage),
+            "learning_rates": {player.name: player.learning_rate for player in self.stage.players},
+            "optimisation": {player.name: _optimisation(player) for player in self.stage.players},
+            "processes": self.accelerator.num_processes,
+        }
+
+    def _compare(self, checkpoint: Checkpoint) -> None:
+        """A note of what differs. What the checkpoint does not tell is not compared."""
+        before, now = checkpoint.info["settings"], self._recipe()
+        names = [name for name in now if name in before and before[name] != now[name]]
+        if names:
+            text = "; ".join(f"{name} {before[name]} -> {now[name]}" for name in names)
+            self._note(f"stage '{self.stage.name}' goes on with other settings: {text}")
+
+    def _note(self, text: str) -> None:
+        self.on_event(Note(text))
+
+
+def _optimisation(player: Player) -> dict[str, Any]:
+    """How a player is optimised, beside its learning rate, as it comes back from JSON."""
+    return {
+        "rate": _described(player.rate),
+        "clip_norm": player.clip_norm,
+        "average": _described(player.average),
+        "turns": {turn.name: turn.every for turn in player.turns},
+    }
+
+
+def _described(thing: object) -> str:
+    """A dataclass with its values, anything else by its type's name."""
+    return repr(thing) if thing is None or is_dataclass(thing) else type(thing).__name__
