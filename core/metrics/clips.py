@@ -70,7 +70,8 @@ def evaluate(
         "seconds_per_clip": seconds / count,
         "recognizer_sha256": recognizer.sha256,
     }
-    found |= likeness.against(real, report)
+    others = world.real(count, seed, held_out, others=True)
+    found |= likeness.against(real, report, others)
     found |= reconstruction(loaded, real, likeness.size, world.known, report)
     return prefixed(found, held_out)
 

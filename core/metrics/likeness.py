@@ -48,15 +48,18 @@ class Likeness:
         """The longer of StyleGAN-V's two clip lengths that the clips reach, else the shorter."""
         return max((n for n in PUBLISHED if n <= self.frames), default=PUBLISHED[0])
 
-    def against(self, real: Real, on_progress: OnProgress) -> dict[str, Any]:
+    def against(
+        self, real: Real, on_progress: OnProgress, others: Real | None = None
+    ) -> dict[str, Any]:
         """Distances to real clips, shown at the generated ones' size, rate and length.
 
         frechet_distance and kernel_distance with _low and _high, their 95 % intervals at this
         number of clips; i3d_frechet_distance likewise, and the i3d_frames that it looked at. None
-        for fewer than four clips. warning: where there are fewer clips than the features have
-        dimensions, or fewer real ones than generated.
+        for fewer than four clips. frechet_distance_real: of the real clips to as many `others`, if
+        there are so many; clips like real ones would come as near. warning: where there are fewer
+        clips than the features have dimensions, or fewer real ones than generated.
         """
-        seen, deep = self._real(real, on_progress)
+        seen, deep = self._real(real, self.detector, on_progress)
         made = np.concatenate(self.seen)
         estimates = {"frechet_distance": measured(frechet_distance, made, seen),
                      "kernel_distance": measured(kernel_distance, made, seen)}  # fmt: skip
@@ -66,18 +69,22 @@ class Likeness:
             estimates["i3d_frechet_distance"] = measure
             found["i3d_frames"] = self.i3d_frames
         for name, estimate in estimates.items():
-            low, high = estimate.interval if estimate and estimate.interval else (None, None)
-            value = estimate.distance if estimate else None
-            found |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            found |= with_interval(name, estimate)
+        if others and len(others) == len(real):
+            again, _ = self._real(others, None, on_progress)
+            apart = measured(frechet_distance, seen, again)
+            found["frechet_distance_real"] = apart.distance if apart else None
         warnings = [e.warning for e in estimates.values() if e and e.warning]
         if len(seen) < len(made):
             warnings.append(f"the data have only {len(seen)} clips to hold {len(made)} against")
         return found | ({"warning": "; ".join(dict.fromkeys(warnings))} if warnings else {})
 
-    def _real(self, real: Real, on_progress: OnProgress) -> tuple[np.ndarray, np.ndarray]:
-        """The recognizer's and, with I3D, the detector's features of every real clip."""
+    def _real(
+        self, real: Real, detector: I3D | None, on_progress: OnProgress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The recognizer's and, where one is given, the detector's features of every clip."""
         looked = moment_places(self.frames, self.judge.config).numpy()
-        first = np.arange(self.i3d_frames if self.detector else 0)
+        first = np.arange(self.i3d_frames if detector else 0)
         times = np.concatenate([looked, first]) / self.fps
         seconds = self.frames / self.fps
         seen, deep = [], []
@@ -85,10 +92,16 @@ class Likeness:
             frames, _ = real.frames(number, times, seconds, self.size)
             clip = Clip(frames[: len(looked)], self.fps)
             seen.append(self.judge.features([clip]).cpu().double().numpy())
-            if self.detector:
-                deep.append(self.detector([Clip(frames[len(looked) :], self.fps)], len(first)))
+            if detector:
+                deep.append(detector([Clip(frames[len(looked) :], self.fps)], len(first)))
             on_progress(number + 1, len(real), "real clips")
         return np.concatenate(seen), np.concatenate(deep) if deep else np.empty((0, 0))
+
+
+def with_interval(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    """The distance and the two ends of its 95 % interval, by name."""
+    low, high = estimate.interval if estimate and estimate.interval else (None, None)
+    return {name: estimate.distance if estimate else None, f"{name}_low": low, f"{name}_high": high}
 
 
 def measured(

@@ -79,6 +79,6 @@ def prepared(loaded: Loaded, recipe: dict[str, Any], count: int, folder: Path) -
     # starting from weights, no stage begins anew
     start = str(loaded.path)
     options = TrainOptions(data=recipe["data"], seed=seed, precision="fp32", start_from=start)
-    for stage in load(loaded.spec).stages(loaded.model, source, options):
+    for stage in load(loaded.about).stages(loaded.model, source, options):
         stage.prepare(folder / stage.name, silent)
         yield stage

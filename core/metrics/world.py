@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KNOWN = "menagerie"  # the one world that the recognizer was taught
 FRAME_SEED = 10_000  # of the stories that generated clips are held against
+OTHER_SEED = 30_000  # of those that these are held against
 
 
 @dataclass(frozen=True)
@@ -93,22 +94,23 @@ class World:
             raise UsageError(f"{whose} have no held-out pairs", "leave --held-out and --seen out")
         return (False,)
 
-    def real(self, count: int, seed: int, held_out: bool | None) -> Real:
+    def real(self, count: int, seed: int, held_out: bool | None, others: bool = False) -> Real:
         """`count` clips, the same for the same seed: new stories of the menagerie from their
         beginning; of others an excerpt of each of so many clips, or of all where there are fewer.
 
-        UsageError for data that are not here.
+        others: none of the clips that one gets without it. UsageError for data that are not here.
         """
         if self.known:
-            stories = Menagerie(count, FRAME_SEED + seed, held_out)
+            stories = Menagerie(count, (OTHER_SEED if others else FRAME_SEED) + seed, held_out)
             return Real(stories, np.arange(count), np.zeros(count))
         try:
             source = open_source(self.data)
         except UsageError as error:
             raise UsageError(error.message, self.hint or error.hint) from error
         rng = np.random.default_rng([FRAME_SEED, seed])
-        rows = rng.permutation(len(source))[:count]
-        return Real(source, rows, rng.random(len(rows)))
+        rows, begin = rng.permutation(len(source)), rng.random(len(source))
+        taken = slice(count, 2 * count) if others else slice(count)
+        return Real(source, rows[taken], begin[taken])
 
     def prompts(self, real: Real, count: int, seed: int, held_out: bool | None) -> Iterator[str]:
         """`count` captions, the same for the same seed: of the menagerie those of `draw_prompts`,

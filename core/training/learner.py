@@ -143,8 +143,9 @@ def average_gradients(parameters: list[nn.Parameter], accelerator: "Accelerator"
         flat = torch.cat([given, *(slope.flatten().float() for slope in slopes)])
         total = summed(accelerator, flat) / accelerator.num_processes
         known, *means = total.split([len(bucket), *(p.numel() for p in bucket)])
-        for place in known.nonzero().flatten().tolist():
-            slope = slopes[place]
+        for place, slope in enumerate(slopes):
+            if not known[place]:
+                continue
             bucket[place].grad = slope.copy_(means[place].view(slope.shape))
 
 

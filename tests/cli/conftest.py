@@ -74,6 +74,7 @@ class Core:
     evaluations answer at once, and there is no engine but PyTorch.
     """
 
+    toy_weights: Callable[[str], Path]
     requests: list[Any] = field(default_factory=list)
     trainings: list[Any] = field(default_factory=list)
     paces: list[Any] = field(default_factory=list)
@@ -83,11 +84,12 @@ class Core:
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def load_model(self, name: str) -> package.Loaded:
-        """The toy in the place of a model's own weights; a file or a run is what it is."""
+        """A toy in the place of a model's own weights; a file or a run is what it is."""
         if name not in MODELS:
             return LOAD_MODEL(name)
-        card = {"data": {"name": "menagerie"}}
-        return replace(toy(), about=MODELS[name], card=card, bundled=True)
+        about, card = MODELS[name], {"data": {"name": "menagerie"}}
+        few = toy() if about.bundled else LOAD_MODEL(self.toy_weights(name))
+        return replace(few, about=about, card=card, bundled=True)
 
     def stream(self, loaded, request, **options: Any) -> generate.Streaming:
         self.requests.append(request)
@@ -138,8 +140,8 @@ def toy() -> package.Loaded:
 
 
 @pytest.fixture
-def core(monkeypatch: pytest.MonkeyPatch) -> Core:
-    stands_in = Core()
+def core(monkeypatch: pytest.MonkeyPatch, toy_weights: Callable[[str], Path]) -> Core:
+    stands_in = Core(toy_weights)
     for module, name, function in (
         (package, "load_model", stands_in.load_model),
         (generate, "stream", stands_in.stream),
@@ -158,11 +160,3 @@ def core(monkeypatch: pytest.MonkeyPatch) -> Core:
 @pytest.fixture
 def training(core: Core) -> Core:
     return core
-
-
-@pytest.fixture
-def wordless(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a model that makes clips and reads no prompt."""
-    about = replace(MODELS["cogvideo"], name="wordless", takes=(), bundled=None)
-    monkeypatch.setitem(MODELS, about.name, about)
-    return about.name

@@ -119,7 +119,7 @@ def test_nothing_is_overwritten_without_force(dln, core):
         ([], "cogvideo needs a prompt"),
         ([""], "cogvideo needs a prompt"),
         (["  \t"], "cogvideo needs a prompt"),
-        (["lion", "--model", "wordless"], "wordless reads no prompt"),
+        (["lion", "--model", "toy-gan"], "toy-gan reads no prompt"),
         (["lion", "--model", "recognizer"], "makes no clips"),
         (["--model", "recognizer"], "makes no clips"),
         (["lion", "--model", "nothing"], "nothing"),
@@ -135,7 +135,7 @@ def test_nothing_is_overwritten_without_force(dln, core):
         (["lion", "--top-p", "2"], "--top-p"),
     ],
 )
-def test_mistakes(dln, core, wordless, args, words):
+def test_mistakes(dln, core, args, words):
     Path("file").touch()
     outcome = dln("generate", *args)
     assert (outcome.code, outcome.out) == (2, "")
@@ -156,9 +156,9 @@ def test_a_missing_engine(dln, core):
     assert "trt" in outcome.err
 
 
-def test_no_prompt_for_a_model_without_text(dln, core, wordless):
-    assert dln("generate", "-m", wordless, "-s", "2").out == "wordless-2.mp4\n"
-    assert read_receipt("wordless-2.mp4")["prompt"] is None
+def test_no_prompt_for_a_model_without_text(dln, core):
+    assert dln("generate", "-m", "toy-gan", "-s", "2").out == "toy-gan-2.mp4\n"
+    assert read_receipt("toy-gan-2.mp4")["prompt"] is None
 
 
 def test_dry_run_makes_nothing(dln, core):

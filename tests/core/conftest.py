@@ -50,29 +50,6 @@ def make_video() -> MakeVideo:
     return encode_video
 
 
-@pytest.fixture(scope="session")
-def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """toy_weights("toy-gan") -> a file of such a model's weights, drawn from seed 0."""
-    folder = tmp_path_factory.mktemp("weights")
-
-    def weights(name: str) -> Path:
-        import torch
-
-        from dln.core.data import open_source
-        from dln.core.models.package import save_model
-        from dln.core.models.registry import find
-        from dln.core.runs.build import build
-
-        path = folder / f"{name}.safetensors"
-        if not path.exists():
-            torch.manual_seed(0)
-            model = build(find(name), None, {}, open_source("menagerie", count=6))
-            save_model(path, model, {"model": name})
-        return path
-
-    return weights
-
-
 @pytest.fixture
 def accelerator() -> "Accelerator":
     """This process alone, on the CPU."""

@@ -16,7 +16,7 @@ from dln.core.metrics import clips, reconstruction
 from dln.core.metrics.alignment import draw_prompts
 from dln.core.metrics.world import Real, World, trained_on, world_of
 from dln.core.models.locate import bundled
-from dln.core.models.package import Loaded, read_header
+from dln.core.models.package import Loaded, load_model, read_header
 from dln.core.models.registry import MODELS
 from dln.core.models.system import SystemModel
 
@@ -87,6 +87,12 @@ def test_samples_follow_from_the_seed(folder):
     assert len(set(first.rows.tolist())) == len(first) == 4
     assert ((first.begin >= 0) & (first.begin < 1)).all()
     assert sorted(world.real(100, 0, False).rows) == list(range(COUNT))
+    rest = world.real(4, 0, False, others=True)
+    assert sorted([*first.rows, *rest.rows]) == list(range(COUNT))
+    stories = World("menagerie", text=False)
+    one, other = (stories.real(3, 0, False, others) for others in (False, True))
+    first, second = (r.frames(0, np.zeros(1), 4.0, (SIZE, SIZE))[0] for r in (one, other))
+    assert (first != second).any()
 
 
 def test_the_menagerie_gives_new_stories():
@@ -133,6 +139,8 @@ def test_other_data_are_further_away(copied, folder):
     assert other["frechet_distance_low"] > own["frechet_distance"]
     assert other["kernel_distance_low"] > own["kernel_distance"]
     assert "actor_accuracy" not in other
+    assert other["frechet_distance_low"] > other["frechet_distance_real"] > 0
+    assert "frechet_distance_real" not in own
 
 
 def test_a_model_with_prompts_is_asked_for_the_captions(copied, folder):
@@ -227,3 +235,14 @@ def test_reconstructions_of_any_data(folder, monkeypatch: pytest.MonkeyPatch):
     )
     assert found == {"psnr_db": pytest.approx(20 * np.log10(255 / 10))}
     assert told[-1] == (3, 3, "reconstructions")
+
+
+@pytest.mark.parametrize("name", [n for n, a in MODELS.items() if a.generates and not a.bundled])
+def test_any_generator_is_measured(name, folder, toy_weights):
+    """Also one that makes pictures, wide clips, or what a class says; the same clips each time."""
+    model = load_model(toy_weights(name))
+    first, again = (clips.evaluate(model, 4, data=str(folder)) for _ in range(2))
+    assert first["frechet_distance_low"] < first["frechet_distance"] < np.inf
+    assert first["frechet_distance"] > 0
+    assert {**again, "seconds_per_clip": 0} == {**first, "seconds_per_clip": 0}
+    assert "psnr_db" not in first
