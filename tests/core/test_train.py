@@ -102,7 +102,9 @@ class World:
             about = About("toy", "A toy", "regression", ("tiny", "small"))
             Config, PRESETS = Config, {"tiny": Config(), "small": Config(width=32)}
             Model = Model
-            stages = staticmethod(self.stages)
+
+            def stages(system, model: Any, source: Any, options: TrainOptions) -> list[Any]:
+                return self.stages(model, source, options)
 
         return Whole()
 
@@ -350,7 +352,7 @@ def test_flags_win_when_resuming(world: World, go: Callable[..., Path]):
 def test_overrides_keep_the_kind():
     config = override(Config(), {"inner": {"sizes": [1]}})
     assert config == Config(inner=Inner((1,)))
-    assert resolve_config(SimpleNamespace(PRESETS={"a": Config()}), "a", {}) == Config()
+    assert resolve_config(World().system(), "tiny", {}) == Config()
 
 
 def test_a_missing_gpu():

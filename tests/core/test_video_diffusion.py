@@ -291,6 +291,7 @@ def test_the_ancestral_sampler_draws_and_the_solvers_do_not():
     the way, which a Langevin corrector doubles."""
     model = toy()
     told = {}
+    settings: dict[str, Any]
     for settings in ({"sampler": "ddim"}, {"sampler": "dpm-solver"}, {"sampler": "ancestral"},
                      {"sampler": "ancestral", "corrector": 0.1}):  # fmt: skip
         engine = Counting(model)
@@ -340,7 +341,7 @@ def test_a_batch_is_a_window_of_one_story_and_images_of_any(tmp_path):
     batch = stage.collate(np.arange(5), 0)
     assert batch["frames"].shape == (5, 6, 8, 8, 3)
     assert batch["words"].shape == (5, 3, 6)
-    later = len(model.reader)
+    later = len(model.reader.words)
     for row in range(5):
         frames = batch["frames"][row].numpy()
         strip = stage.table[row]
@@ -533,7 +534,7 @@ def test_captions_can_come_from_a_published_language_model(tmp_path):
                                      num_attention_heads=2, intermediate_size=8)  # fmt: skip
     transformers.BertModel(config).save_pretrained(tmp_path)
     config = replace(TOY, encoder=str(tmp_path), hidden=12)
-    reader = SYSTEM.reader(config, ["unused"])
+    reader: Any = SYSTEM.reader(config, ["unused"])
     assert reader.unknown("xyzzy") == reader.nearest("xyzzy") == []
     parts = [reader.encode(text) for text in ("lion drinking", "lion")]
     assert parts[0][0].shape == (6, 12)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...training.stage import Player, Stage
+from dln.core.training.stage import Player, Stage
 
 
 class Coloured(nn.Module):

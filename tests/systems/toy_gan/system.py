@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...media.clip import Clip
-from ...media.stream import Stream
-from ..graph import Graph, Range, Value
-from ..layers.pixels import to_frames
-from ..system import System, SystemModel
+from dln.core.media.clip import Clip
+from dln.core.media.stream import Stream
+from dln.core.models.graph import Graph, Range, Value
+from dln.core.models.layers.pixels import to_frames
+from dln.core.models.system import System, SystemModel
+
 from .about import ABOUT, Sampling
 from .networks import Discriminator, Generator
 
 if TYPE_CHECKING:
-    from ...training.stage import Stage
-    from ..engine import Engine
-    from ..request import Request
+    from dln.core.models.engine import Engine
+    from dln.core.models.request import Request
+    from dln.core.training.stage import Stage
 
 FRAMES, FPS = 8, 8.0
 
@@ -69,8 +70,8 @@ class ToyGan(System):
         frames, settings = request.frames or FRAMES, Sampling(**request.settings)
         rng = np.random.default_rng(request.seed)
         ends = torch.from_numpy(rng.standard_normal((2, model.generator.latent), np.float32))
-        z = settings.truncation * torch.lerp(*ends, torch.linspace(0, 1, frames)[:, None])
-        pixels = engine.run("synthesis", z=z)["pixels"]
+        walk = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, frames)[:, None])
+        pixels = engine.run("synthesis", z=settings.truncation * walk)["pixels"]
         on_progress(1, 1, "calls")
         return Stream.of(Clip(to_frames(pixels), request.fps or FPS))
 

@@ -1,6 +1,6 @@
 """What the toy of pieces is, told without loading it."""
 
-from ..about import About
+from dln.core.models.about import About
 
 ABOUT = About(
     name="toy-pieces",

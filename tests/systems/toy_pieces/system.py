@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...media.clip import Clip
-from ...media.stream import Stream
-from ..graph import Graph, Range, Value
-from ..layers.pixels import to_frames
-from ..system import System, SystemModel
+from dln.core.media.clip import Clip
+from dln.core.media.stream import Stream
+from dln.core.models.graph import Graph, Range, Value
+from dln.core.models.layers.pixels import to_frames
+from dln.core.models.system import System, SystemModel
+
 from .about import ABOUT
 from .network import PATCH, Network
 
 if TYPE_CHECKING:
-    from ...training.stage import Stage
-    from ..engine import Engine
-    from ..request import Request
+    from dln.core.models.engine import Engine
+    from dln.core.models.request import Request
+    from dln.core.training.stage import Stage
 
 PATCHES = 4
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..about import About
-from ..settings import Settings, setting
+from dln.core.models.about import About
+from dln.core.models.settings import Settings, setting
 
 
 @dataclass(frozen=True)

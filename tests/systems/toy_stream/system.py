@@ -10,17 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import UsageError
-from ...media.stream import Stream
-from ..graph import Graph, Range, Value
-from ..layers.pixels import to_frames
-from ..system import System, SystemModel
+from dln.core.errors import UsageError
+from dln.core.media.stream import Stream
+from dln.core.models.graph import Graph, Range, Value
+from dln.core.models.layers.pixels import to_frames
+from dln.core.models.system import System, SystemModel
+
 from .about import ABOUT, Sampling
 
 if TYPE_CHECKING:
-    from ...training.stage import Stage
-    from ..engine import Engine
-    from ..request import Request
+    from dln.core.models.engine import Engine
+    from dln.core.models.request import Request
+    from dln.core.training.stage import Stage
 
 BLOCK, LATENT, FPS = 64, 4, 10.0
 

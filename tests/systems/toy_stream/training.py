@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...training.stage import Player, Stage
+from dln.core.training.stage import Player, Stage
 
 SIDES = 6, 8
 MOMENTS = 3
