@@ -1,9 +1,10 @@
 """How a player is optimised: its rate, its average, its turns, their pieces."""
 
 import math
+import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dln.core.errors import DlnError, UsageError
+from dln.core.errors import DlnError, Interrupted, UsageError
 from dln.core.training.ema import Average, Ema
 from dln.core.training.fit import fit
 from dln.core.training.player import Turn
@@ -54,8 +55,11 @@ class Numbers(Stage):
         self.players: list[Player] = []
 
     def add(self, name: str, turns: Any, number: nn.Parameter, **ways: Any) -> "Numbers":
-        plain = {"optimizer": "sgd", "betas": (0.0, 0.0), "rate": Constant(), "clip_norm": None}
-        self.players.append(Player(name, turns, [number], 0.1, **plain | {"average": None} | ways))
+        player = Player(name, turns, [number], 0.1, (0.0, 0.0), optimizer="sgd")
+        player.rate, player.clip_norm, player.average = Constant(), None, None
+        for way, value in ways.items():
+            setattr(player, way, value)
+        self.players.append(player)
         return self
 
     def __len__(self) -> int:
@@ -105,7 +109,7 @@ def test_each_player_has_its_own_rate_and_clipping(new_run: NewRun, accelerator:
     for step in range(10):
         a -= 0.1 * 0.5 * (1 + math.cos(math.pi * step / 9)) * (a - 1.5)
         b += 0.1 * 0.5
-    assert (float(stage.a), float(stage.b)) == pytest.approx((a, b), rel=1e-5)
+    assert (stage.a.item(), stage.b.item()) == pytest.approx((a, b), rel=1e-5)
     assert [row["lr"] for row in rows(run)][::9] == pytest.approx([0.1, 0.0])
 
 
@@ -189,7 +193,7 @@ def test_turns_come_when_they_are_due(new_run: NewRun, accelerator: Accelerator)
     for step in range(7):
         a -= 0.1 * (a - 1.5)
         a -= 0.2 * (a - 1.5) if step % 3 == 0 else 0.0
-    assert float(stage.a) == pytest.approx(a)
+    assert stage.a.item() == pytest.approx(a)
     assert (len(often.asked), len(seldom.asked)) == (7, 3)
     assert [row["step"] for row in rows(run) if "seldom_loss" in row] == [1, 4, 7]
     assert rows(run)[0]["loss"] == pytest.approx(0.125)
@@ -240,6 +244,33 @@ def test_the_penalty_s_step_is_the_one_by_hand(new_run: NewRun, accelerator: Acc
         assert torch.allclose(moved, -2e-3 * slope.float(), atol=1e-7)
 
 
+def test_a_gan_with_muon_in_bf16_resumes_to_the_same_bits(
+    new_run: NewRun, accelerator: Accelerator
+):
+    def gan(stop: int = 0) -> Stage:
+        stage = toy_gan()
+        discriminator, after = stage.players[1], stage.after_step
+        discriminator.muon = discriminator.parameters[:1]
+
+        def after_step(step: int, reduce: Any) -> None:
+            after(step, reduce)
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        stage.after_step = after_step
+        return stage
+
+    settings = replace(QUICK, precision="bf16", accumulate=2)
+    whole, parts = new_run("whole"), new_run("parts")
+    fit(gan(), settings, whole, accelerator, lambda event: None)
+    with pytest.raises(Interrupted):
+        fit(gan(stop=6), settings, parts, accelerator, lambda event: None)
+    fit(gan(), settings, parts, accelerator, lambda event: None)
+    a, b = weights(whole, "adversarial"), weights(parts, "adversarial")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert rows(whole) == rows(parts)
+
+
 def test_the_augmentation_grows_with_the_discriminator(new_run: NewRun, accelerator: Accelerator):
     stage = toy_gan()
     fit(stage, QUICK, new_run(), accelerator, lambda event: None)
@@ -285,7 +316,7 @@ def test_pieces_are_learnt_one_after_the_other(new_run: NewRun, accelerator: Acc
     for goal in (0.5, 2.5, 0.5, 2.5):
         asked.append((a, goal))
         a -= 0.1 * (a - goal)
-    assert float(stage.a) == pytest.approx(a)
+    assert stage.a.item() == pytest.approx(a)
     assert np.array(line.asked) == pytest.approx(np.array(asked))
     assert log == pytest.approx([a for a, _ in asked]), "a piece is asked for when it is needed"
     losses = [(a - goal) ** 2 / 2 for a, goal in asked]
@@ -294,21 +325,30 @@ def test_pieces_are_learnt_one_after_the_other(new_run: NewRun, accelerator: Acc
     )
 
 
-def test_what_a_piece_leaves_reaches_the_next(new_run: NewRun, accelerator: Accelerator):
-    """A network whose state is cut off cannot tell a sequence's patches apart as well."""
-    errors = []
-    for keep in (True, False):
-        stage = toy_pieces()
-        objective = stage.players[0].objective
-        forward = objective.forward
+def test_what_a_piece_leaves_reaches_the_next_of_its_batch(
+    new_run: NewRun, accelerator: Accelerator
+):
+    """Two steps of two micro-batches in three pieces each: what they read and what they left."""
+    stage, passed = toy_pieces(), []
+    stage.steps = 2
+    objective = stage.players[0].objective
+    forward = objective.forward
 
-        def forgetful(piece: dict[str, Any], forward: Any = forward) -> dict[str, Tensor]:
-            return forward(piece | {"memory": SimpleNamespace(state=None)})
+    def watched(piece: dict[str, Any]) -> dict[str, Tensor]:
+        read = piece["memory"].state
+        result = forward(piece)
+        passed.append((read, piece["memory"].state))
+        return result
 
-        objective.forward = forward if keep else forgetful
-        fit(stage, QUICK, new_run(str(keep)), accelerator, lambda event: None)
-        errors.append(stage.evaluate()[0]["error"])
-    assert errors[0] != errors[1]
+    objective.forward = watched
+    fit(stage, replace(QUICK, accumulate=2), new_run(), accelerator, lambda event: None)
+    assert len(passed) == 2 * 2 * 3
+    for begin in (0, 1, 6, 7):
+        first, second, third = passed[begin : begin + 5 : 2]
+        assert first[0] is None
+        assert second[0] is first[1]
+        assert third[0] is second[1]
+    assert not any(left.requires_grad for _, left in passed)
 
 
 def test_micro_batches_go_in_lockstep(new_run: NewRun, accelerator: Accelerator):
@@ -351,4 +391,4 @@ def test_sam_acts_on_the_first_turn_of_the_first_player(new_run: NewRun, acceler
     fit(stage, chosen, new_run(), accelerator, lambda event: None)
     a = 1.0 - 0.1 * (1.0 - 0.2 - 1.5)
     a -= 0.3 * (a - 1.5)
-    assert (float(stage.a), float(stage.b)) == pytest.approx((a, -1 + 0.1 * 2.5))
+    assert (stage.a.item(), stage.b.item()) == pytest.approx((a, -1 + 0.1 * 2.5))

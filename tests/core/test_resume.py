@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from dln.core.errors import DlnError, Interrupted, UsageError
+from dln.core.files import sha256_file
 from dln.core.training.events import Event, Note, Saved, Started, silent
 from dln.core.training.fit import fit
 from dln.core.training.run import Run
@@ -291,6 +292,35 @@ def test_other_settings_are_said(new_run: Callable[..., Run], accelerator: Accel
     text = next(event.text for event in events if isinstance(event, Note))
     assert "steps 20 -> 25" in text
     assert "batch 8 -> 4" in text
+
+
+def test_a_player_optimised_otherwise_is_said(
+    new_run: Callable[..., Run], accelerator: Accelerator
+):
+    run, events, stage = new_run(), list[Event](), Toy()
+    halfway(run, accelerator)
+    stage.players[1].average = None
+    fit(stage, QUICK, run, accelerator, events.append)
+    text = next(event.text for event in events if isinstance(event, Note))
+    assert "'average': 'Average(decay=0.9)'" in text
+    assert "'average': 'None'" in text
+
+
+def test_what_an_older_checkpoint_does_not_tell_is_not_compared(
+    new_run: Callable[..., Run], whole: Run, accelerator: Accelerator
+):
+    """Once the settings of all players were those of the training."""
+    run, events = new_run(), list[Event]()
+    newest = halfway(run, accelerator)
+    info, sums = (json.loads((newest / f"{n}.json").read_text()) for n in ("info", "checksums"))
+    del info["settings"]["optimisation"]
+    info["settings"] |= {"warmup": 4, "ema_decay": 0.9, "clip_norm": 1.0}
+    (newest / "info.json").write_text(json.dumps(info))
+    sums["info.json"] = sha256_file(newest / "info.json")
+    (newest / "checksums.json").write_text(json.dumps(sums))
+    fit(Toy(), QUICK, run, accelerator, events.append)
+    assert not [event for event in events if isinstance(event, Note)]
+    assert same(run, whole)
 
 
 def test_another_model_is_refused(new_run: Callable[..., Run], accelerator: Accelerator):
