@@ -342,7 +342,7 @@ def test_what_a_piece_leaves_reaches_the_next_of_its_batch(
 
     objective.forward = watched
     fit(stage, replace(QUICK, accumulate=2), new_run(), accelerator, lambda event: None)
-    assert len(passed) == 2 * 2 * 3
+    assert len(passed) == 2 * 2 * 3 + 3, "the last three are the evaluation's"
     for begin in (0, 1, 6, 7):
         first, second, third = passed[begin : begin + 5 : 2]
         assert first[0] is None
