@@ -142,10 +142,9 @@ def average_gradients(parameters: list[nn.Parameter], accelerator: "Accelerator"
         slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
         flat = torch.cat([given, *(slope.flatten().float() for slope in slopes)])
         total = summed(accelerator, flat) / accelerator.num_processes
-        known, *means = total.split([len(bucket), *(p.numel() for p in bucket)])
-        for place, slope in enumerate(slopes):
-            if not known[place]:
-                continue
+        known, *means = torch.split(total, [len(bucket), *(p.numel() for p in bucket)])
+        for place in known.nonzero().flatten().tolist():
+            slope = slopes[place]
             bucket[place].grad = slope.copy_(means[place].view(slope.shape))
 
 

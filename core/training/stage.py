@@ -27,6 +27,8 @@ class Stage:
     None: it does not.
     `needs` names the earlier stages whose result it reads; None: all of them.
     `modules` holds every weight of the stage, trainable or not: it is what a checkpoint keeps.
+    A buffer that steps change and read is changed in `after_step`, from sums over the processes,
+    so that all of them hold the same.
     It is in training mode during the steps, in evaluation mode in `evaluate` and `finish`.
     """
 
@@ -73,7 +75,7 @@ class Stage:
         """After the last step, with the averaged weights in place: they are the result."""
 
     def state(self) -> dict[str, Tensor]:
-        """What the stage itself carries from step to step."""
+        """What the stage itself carries from step to step; the same on every process."""
         return {}
 
     def load_state(self, state: dict[str, Tensor]) -> None:

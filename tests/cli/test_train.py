@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dln.cli.train import parse_overrides, parse_steps
+from dln.cli.train import parse_overrides, parse_rates, parse_steps
 
 
 def test_the_weights_alone_on_stdout(dln, training):
@@ -55,11 +55,12 @@ def test_options_reach_core(dln, training):
 def test_config_file(dln, training):
     Path("mine.toml").write_text(
         'model = "cogvideo"\nbatch = 8\ncompile = true\nout = "runs/other"\n'
-        '[steps]\ntokenizer = 7\n[set]\nwidth = 96\nname = "x"\n'
+        '[steps]\ntokenizer = 7\n[lr]\ndecoder = 1e-3\n[set]\nwidth = 96\nname = "x"\n'
     )
     dln("train", "--config", "mine.toml", "--batch", "2")
     options = training.trainings[0]
     assert (options.batch, options.compile, options.steps) == (2, True, {"tokenizer": 7})
+    assert options.lr == {"decoder": 1e-3}
     assert options.config == {"width": 96, "name": "x"}
     assert options.out == Path("runs/other")
 
@@ -85,6 +86,9 @@ def test_resume_finds_the_latest_run_of_the_model(dln, training):
         (["cogvideo", "--steps", "3", "--steps", "tokenizer=4"], "give it once"),
         (["cogvideo", "--batch", "0"], "--batch"),
         (["cogvideo", "--lr", "0"], "--lr must be above 0"),
+        (["cogvideo", "--lr", "decoder=-1"], "--lr must be above 0"),
+        (["cogvideo", "--lr", "decoder=fast"], "--lr takes N or PLAYER=N"),
+        (["cogvideo", "--lr", "1", "--lr", "decoder=2"], "--lr N goes for every player"),
         (["cogvideo", "--set", "width"], "--set takes KEY=VALUE"),
         (["cogvideo", "--set", "=3"], "--set takes KEY=VALUE"),
         (["cogvideo", "--set", "a=1", "--set", "a.b=2"], "both a value and a group"),
@@ -108,6 +112,14 @@ def test_mistakes(dln, training, args, words):
 )
 def test_steps(words, steps):
     assert parse_steps(words) == steps
+
+
+@pytest.mark.parametrize(
+    ("words", "rates"),
+    [([], None), (["1e-3"], 1e-3), (["g=2e-3", "d=1"], {"g": 2e-3, "d": 1.0})],
+)
+def test_rates(words, rates):
+    assert parse_rates(words) == rates
 
 
 @pytest.mark.parametrize(

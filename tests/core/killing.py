@@ -33,8 +33,8 @@ from dln.core.training.settings import FitSettings
 from dln.core.training.stage import Stage
 
 WRITES = ("open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "shutil.rmtree")
-PLAIN = replace(QUICK, checkpoint_every=3, log_every=2, evaluate_every=4, workers=2)
-EPOCHS = with_sharpness(replace(SAF, start=0, lag=1), checkpoint_every=5)
+PLAIN = replace(QUICK, checkpoint_every=2, log_every=2, evaluate_every=3, workers=2)
+EPOCHS = with_sharpness(replace(SAF, start=0, lag=1), checkpoint_every=4)
 
 
 class Case(NamedTuple):
@@ -47,10 +47,10 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "two players": Case(lambda: Toy(noise=0.1), 8, PLAIN, apart=1),
-    "history": Case(Classes, 13, EPOCHS),
-    "gan": Case(toy_gan, 8, PLAIN),
-    "pieces": Case(toy_pieces, 8, replace(PLAIN, accumulate=2)),
+    "two players": Case(lambda: Toy(noise=0.1), 5, PLAIN, apart=1),
+    "history": Case(Classes, 11, EPOCHS),
+    "gan": Case(toy_gan, 6, PLAIN),
+    "pieces": Case(toy_pieces, 5, replace(PLAIN, accumulate=2)),
 }
 
 

@@ -1,21 +1,13 @@
 """SAM, SAF and MESA against references in double precision, and in the training loop."""
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
-
-sys.path.append(str(Path(__file__).parent))
-from toy_classes import SAF, Classes, settings
-from toy_training import QUICK, Toy, weights
 
 from dln.core.data import open_source
 from dln.core.errors import Interrupted, UsageError
@@ -28,22 +20,15 @@ from dln.core.training.events import silent
 from dln.core.training.fit import fit
 from dln.core.training.history import History
 from dln.core.training.options import TrainOptions
-from dln.core.training.run import Run
+from dln.core.training.player import Turn
 from dln.core.training.settings import FitSettings
 from dln.core.training.sharpness import Mesa, Saf, Sharpness, as_text, ascended, parse, trajectory
 
-SCRIPT = str(Path(__file__).with_name("toy_classes.py"))
+from .toy_classes import SAF, Classes, Objective, settings
+from .toy_systems import toy_pieces
+from .toy_training import QUICK, Toy, weights
+
 PLAIN = Sharpness()
-
-
-@pytest.fixture
-def accelerator() -> Accelerator:
-    return Accelerator(cpu=True)
-
-
-@pytest.fixture
-def new_run(tmp_path: Path) -> Callable[[str], Run]:
-    return lambda name: Run.create(tmp_path / name, {"model": "toy"})
 
 
 def divergence(past: np.ndarray, now: np.ndarray, temperature: float) -> np.ndarray:
@@ -134,9 +119,10 @@ def test_a_step_with_sam_is_the_one_by_hand(new_run, accelerator):
     """One step of SGD from the seed: w - lr A(w + eps), batch norm's statistics moved once."""
     chosen = Sharpness("sam", rho=0.2)
     stage, reference = Classes(1), Classes(1)
-    fit(stage, settings(chosen, clip_norm=None), new_run("sam"), accelerator, silent)
+    stage.players[0].clip_norm = None
+    fit(stage, settings(chosen), new_run("sam"), accelerator, silent)
     with Batches(reference, 0, 0, 1, 1, torch.device("cpu")) as batches:
-        (batch,) = batches.get(0, last=True)
+        (batch,) = batches.get(0)
     player = reference.players[0]
     reference.modules.train()
     player.objective(batch)["loss"].backward()
@@ -169,6 +155,18 @@ def test_before_it_counts_training_is_the_baseline(method: str, new_run, acceler
         assert all(torch.equal(a[name], b[name]) for name in a) == same
 
 
+@pytest.mark.parametrize("method", ["saf", "mesa"])
+def test_they_act_on_the_first_turn_alone(method: str, new_run, accelerator):
+    stage, run = Classes(15), new_run("x")
+    (player,) = stage.players
+    player.turns.append(Turn(Objective(stage.modules), every=2, name="again"))
+    fit(stage, settings(replace(SAF, method=method)), run, accelerator, silent)
+    names = {name for row in run.rows() for name in row}
+    assert {"trajectory", "again_loss", "again_norm"} <= names
+    assert "again_trajectory" not in names
+    assert run.rows()[-1]["trajectory"] > 0
+
+
 @pytest.mark.parametrize("method", ["sam", "saf", "mesa"])
 def test_stopped_and_resumed_it_ends_with_the_same_bits(method: str, new_run, accelerator):
     chosen = settings(replace(SAF, method=method))
@@ -186,30 +184,6 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(method: str, new_run, ac
     a, b = weights(whole, "classes"), weights(parts, "classes")
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not list(parts.cache.rglob("history*"))
-
-
-def test_killed_in_the_middle_of_saf(new_run, tmp_path: Path):
-    killed = new_run("killed")
-    done = subprocess.run([sys.executable, SCRIPT, "kill", str(killed.path)], timeout=120)
-    assert done.returncode == 0
-    a, b = weights(Run.open(tmp_path / "whole"), "classes"), weights(killed, "classes")
-    assert all(torch.equal(a[name], b[name]) for name in a)
-
-
-def test_two_processes_see_the_history_of_one(new_run, accelerator):
-    one, two = new_run("one"), new_run("two")
-    stage = Classes()
-    fit(stage, settings(SAF), one, accelerator, silent)
-    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
-    command = [sys.executable, *launch, SCRIPT, "together", str(two.path)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    moved = [[row["trajectory"] for row in run.rows()] for run in (one, two)]
-    # Batch norm sees half a batch on each of two processes, so the numbers are near, not equal;
-    # but where there is a past, and from when on, is the same.
-    assert [x > 0 for x in moved[0]] == [x > 0 for x in moved[1]]
-    assert [x > 0 for x in moved[0]] == [False] * 10 + [True] * 20
 
 
 def test_one_table_for_all(tmp_path: Path):
@@ -248,10 +222,6 @@ def test_a_history_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_loss_without_logits(method: str, new_run, accelerator):
     with pytest.raises(UsageError, match="does not start from logits"):
         fit(Toy(), replace(QUICK, sharpness=Sharpness(method)), new_run("x"), accelerator, silent)
-
-
-def test_sam_takes_any_loss_and_several_players(new_run, accelerator):
-    fit(Toy(), replace(QUICK, sharpness=Sharpness("sam")), new_run("x"), accelerator, silent)
 
 
 def test_the_papers_memory():
@@ -319,3 +289,7 @@ def test_stages_without_logits_train_without():
     assert flattened(tokens, [plain, tokens], chosen) == chosen
     assert flattened(plain, [plain, tokens], chosen).sharpness == PLAIN
     assert flattened(plain, [plain], chosen) == chosen
+    sam, pieces = FitSettings(sharpness=Sharpness("sam")), toy_pieces()
+    assert flattened(plain, [pieces, plain], sam) == sam
+    assert flattened(pieces, [pieces, plain], sam).sharpness == PLAIN
+    assert flattened(pieces, [pieces], sam) == sam

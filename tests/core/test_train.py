@@ -297,7 +297,9 @@ def test_what_cannot_be_is_said(go: Callable[..., Path], options: dict[str, Any]
         go(**options)
 
 
-@pytest.mark.parametrize("options", [{"batch": 0}, {"steps": -1}, {"lr": 0}, {"steps": {"a": 0}}])
+@pytest.mark.parametrize(
+    "options", [{"batch": 0}, {"steps": -1}, {"lr": 0}, {"steps": {"a": 0}}, {"lr": {"a": 0}}]
+)
 def test_numbers_are_above_zero(options: dict[str, Any]):
     with pytest.raises(UsageError, match=f"--{next(iter(options))} must be above 0"):
         TrainOptions(**options)
@@ -338,6 +340,27 @@ def test_data_that_changed(world: World, go: Callable[..., Path]):
     world.fingerprint = "def"
     with pytest.raises(UsageError, match=r"the data of .* changed"):
         go(resume=True)
+
+
+def test_each_player_has_its_own_learning_rate(go: Callable[..., Path], tmp_path: Path):
+    """The log tells the first player's; a run that goes on keeps them."""
+    path = go(stage="first", steps=2, lr={"critic": 0.5})
+    assert Run.open(path).config["options"]["lr"] == {"critic": 0.5}
+    go(resume=True)
+    info = [
+        json.loads((path / "state" / s / "final.json").read_text()) for s in ("first", "second")
+    ]
+    rates = [one["settings"]["learning_rates"] for one in info]
+    assert rates == [{"model": 1e-2, "critic": 0.5}] * 2
+    both = go(out=tmp_path / "both", steps=2, lr=0.5) / "state" / "first" / "final.json"
+    settings = json.loads(both.read_text())["settings"]
+    assert settings["learning_rates"] == {"model": 0.5, "critic": 0.5}
+
+
+def test_an_unknown_player(go: Callable[..., Path]):
+    with pytest.raises(UsageError, match=r"no player 'critics'\. Did you mean 'critic'") as caught:
+        go(lr={"critics": 0.1})
+    assert caught.value.hint == "its players are model, critic"
 
 
 def test_flags_win_when_resuming(world: World, go: Callable[..., Path]):

@@ -15,6 +15,8 @@ from dln.core.text.vocabulary import Vocabulary
 from dln.core.training.options import TrainOptions
 from dln.core.training.stage import Player, Stage
 
+from .toy_systems import toy_gan, toy_pieces
+
 SOURCE = open_source("menagerie", count=6)
 
 
@@ -45,11 +47,28 @@ def test_two_layers_by_hand():
     assert flop_per_sample(Layers()) == 2 * (7 * 11 + 11 * 5) * 2 + 2 * 11 * 5
 
 
+def test_a_gan_by_hand():
+    """Its widths are 4 -> 16 -> 192 and 192 -> 16 -> 1. The penalty comes every fourth step: a pass
+    forward, one back to the picture, of that one two products a matrix; and, as the leaky ReLU's
+    slope is a function of its input too (of derivative 0), two products of the first matrix."""
+    narrow, wide = 4 * 16 + 16 * 192, 192 * 16 + 16
+    generator = 2 * narrow + 2 * wide + 2 * wide + 2 * (narrow + 16 * 192)
+    discriminator = 2 * narrow + 2 * (2 * wide + 2 * wide + 2 * 16)
+    penalty = 2 * wide + 2 * wide + 2 * (2 * 192 * 16 + 16) + 2 * 2 * 192 * 16
+    assert flop_per_sample(toy_gan("meta")) == generator + discriminator + penalty / 4
+
+
+def test_pieces_add_up():
+    """Three pieces: gates 3 x 16 wide from patch (48) and state (16), a guess of 48; forward, back
+    to the weights, and from the guess back to the state."""
+    gates, guess = (48 + 16) * 3 * 16, 16 * 48
+    assert flop_per_sample(toy_pieces("meta")) == 3 * 2 * (2 * gates + 3 * guess)
+
+
 def test_the_image_transformer_takes_six_operations_a_weight_and_token():
     """6 N D (Kaplan et al. 2020, section 2.1), with attention's share above it."""
     options = TrainOptions(steps=10, batch=4)
-    found = {one.stage: one for one in work("cogvideo", options)}
-    image = found["image"]
+    image = {one.stage: one for one in work("cogvideo", options)}["image"]
     assert (image.steps, image.batch) == (10, 4)
     assert image.flop == 40 * image.flop_per_sample
     config = load(model_of("cogvideo")).PRESETS["tiny"]

@@ -1,5 +1,6 @@
 """A small stage of two players to train in tests."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,22 @@ def rows(run: Run) -> list[dict[str, Any]]:
 
 def weights(run: Run, stage: str = "toy") -> dict[str, Tensor]:
     return state.Checkpoints(run.state / stage).load_final()
+
+
+def same(first: Run, second: Run, stage: str = "toy") -> bool:
+    """Whether two finished runs have the same weights, bit for bit."""
+    a, b = weights(first, stage), weights(second, stage)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class Stopping(Toy):
+    """Sends this process a signal after some steps."""
+
+    def __init__(self, stops: dict[int, int], **options: Any) -> None:
+        super().__init__(**options)
+        self.stops = stops
+
+    def after_step(self, step: int, reduce: Any) -> None:
+        super().after_step(step, reduce)
+        if step in self.stops:
+            os.kill(os.getpid(), self.stops.pop(step))

@@ -28,7 +28,7 @@ class Generator(nn.Module):
         """z: (B, LATENT) -> (B, 3, 8, 8)."""
         hidden = F.leaky_relu(self.first(z), 0.2)
         if self.training:
-            self.squares.append(hidden.detach().square().mean())
+            self.squares.append(hidden.detach().float().square().mean())
         return self.last(hidden / self.magnitude).tanh().unflatten(1, (3, SIDE, SIDE))
 
     def update(self, reduce: Callable[[Tensor], Tensor]) -> None:

@@ -84,7 +84,7 @@ class DiscriminatorLoss(GeneratorLoss):
             fake = made(self.generator, batch["real"])
         false = self.discriminator(self.augmentation(fake))
         true = self.discriminator(self.augmentation(batch["real"]))
-        self.augmentation.shown.append(true.detach())
+        self.augmentation.shown.append(true.detach().float())
         loss = (F.softplus(false) + F.softplus(-true)).mean()
         return {"loss": loss, "real": true.detach().mean()}
 

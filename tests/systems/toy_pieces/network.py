@@ -17,5 +17,5 @@ class Network(nn.Module):
     def forward(self, patch: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """patch: (B, PATCH); state: (B, width), None at the beginning -> (B, PATCH), state."""
         before = torch.zeros(len(patch), self.width, device=patch.device)
-        state = self.read(patch, before if state is None else state)
-        return self.guess(state), state
+        now = self.read(patch, before if state is None else state)
+        return self.guess(now), now
