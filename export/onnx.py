@@ -4,14 +4,16 @@ import inspect
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError
 from dln.core.files import disk_errors
-from dln.core.models.graph import Graph, Value, flatten
+from dln.core.models.graph import Graph, Value, fit, flatten, spell
+
+from .axes import evaluate
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -154,15 +156,39 @@ def name_axes(model: "onnx_ir.Model", graph: Graph) -> None:
     """Symbolic dimensions get the graph's names for them."""
     import onnx_ir
 
-    axes, names = graph.axes(), {}
+    axes, symbols = graph.axes(), {}
     for value in model.graph.inputs:
         for dimension, rule in axes.get(str(value.name), {}).items():
             symbol = value.shape[dimension]  # pyright: ignore
             if isinstance(symbol, onnx_ir.SymbolicDim):
-                names.setdefault(symbol.value, rule)
+                symbols.setdefault(symbol.value, rule)
     for value in (*model.graph.inputs, *model.graph.outputs):
-        named = [names.get(getattr(d, "value", None), d) for d in value.shape]  # pyright: ignore
-        value.shape = onnx_ir.Shape(named)
+        value.shape = onnx_ir.Shape(
+            formula_of(str(d.value), symbols, graph) if isinstance(d, onnx_ir.SymbolicDim) else d
+            for d in value.shape  # pyright: ignore
+        )
+
+
+def formula_of(expression: str, symbols: Mapping[str, str], graph: Graph) -> str:
+    """torch's expression for a dimension as a formula of the graph's sizes: where torch divides
+    "batch*frames" by "batch" and multiplies again, "batch*frames". Kept where it has none.
+
+    symbols: what torch's own symbols, those of the inputs, stand for.
+    """
+    if expression in symbols:
+        return symbols[expression]
+
+    def value(sizes: Mapping[str, int]) -> int:
+        known = {symbol: evaluate(rule, sizes) for symbol, rule in symbols.items()}
+        found = evaluate(expression, {**sizes, **{s: n for s, n in known.items() if n is not None}})
+        if found is None:
+            raise DlnError(f"{expression} is not known before the run")
+        return found
+
+    try:
+        return spell(fit(value, graph.sizes, expression))
+    except DlnError:
+        return expression
 
 
 def check_file(path: Path, graph: Graph) -> None:
