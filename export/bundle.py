@@ -17,11 +17,10 @@ from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.files import disk_errors, make_folder, sha256_file
 
 from .engines import onnx_engine
-from .finished import engine_key, graph_key
+from .finished import engine_key, graph_key, loop_key
 from .manifest import (
     FILE,
     check_file,
-    fingerprint,
     is_ours,
     new_manifest,
     read_manifest,
@@ -117,6 +116,11 @@ class Export:
             self._save()
 
     @property
+    def _model(self) -> str:
+        """Its name in the registry."""
+        return self.loaded.spec.name
+
+    @property
     def _executable(self) -> bool:
         return self.options.precision != "bf16"
 
@@ -137,8 +141,8 @@ class Export:
     def _graph(self, graph: "Graph") -> None:
         """Write one graph and hold it against the model."""
         options = self.options
-        key = graph_key(self.loaded.sha256, graph.name, options.precision, options.opset,
-                        options.check, options.batch, versions())  # fmt: skip
+        key = graph_key(self._model, self.loaded.sha256, graph.name, options.precision,
+                        options.opset, options.check, options.batch, versions())  # fmt: skip
         if self._finished("graphs", graph.name, key):
             return
         self.tell(f"graph '{graph.name}'")
@@ -197,7 +201,7 @@ class Export:
 
     def _sampling(self) -> None:
         """The whole loop on both engines, with a few prompts."""
-        key = fingerprint([entry["sha256"] for entry in self.manifest["graphs"].values()])
+        key = loop_key(self._model, self.manifest["graphs"])
         if (self.manifest["sampling"] or {}).get("key") == key:
             return
         self.tell("sampling loop")
@@ -217,7 +221,7 @@ class Export:
         from .tensorrt import BuildRequest, build, profile_of
 
         options, entry = self.options, self.manifest["graphs"][graph.name]
-        key = engine_key(entry, options.backend, options.capabilities)
+        key = engine_key(self._model, entry, options.backend, options.capabilities)
         if self._finished("engines", graph.name, key):
             return
         self.tell(f"TensorRT engine '{graph.name}'")

@@ -16,9 +16,12 @@ import torch
 sys.path.append(str(Path(__file__).parent))
 from toy_export import NAMES, TOY, Pair, exported, graph, loaded, model_of
 
+from dln.core import models
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file
-from dln.export import bundle, onnx, parity, sampling
+from dln.core.models.registry import MODELS
+from dln.export import bundle, onnx, parity, sampling, wrapped
+from dln.export import manifest as manifest_module
 from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import onnx_engine
 from dln.export.manifest import FILE, fingerprint, read_manifest, write_manifest
@@ -102,7 +105,10 @@ def test_the_manifest_says_what_is_there(folder):
     assert image["sizes"]["cached"] == [0, TOY.text_length + 4, TOY.text_length + 4]
     assert {"python", "torch", "onnx", "dln"} <= set(manifest["versions"])
     clips = manifest["sampling"]["clips"]
-    assert [clip["differing_tokens"] for clip in clips] == [0, 0]
+    assert [clip["differing_integers"] for clip in clips] == [0, 0]
+    assert all(clip["integers"] > 500 for clip in clips)
+    assert all(clip["compared_calls"] == clip["calls"] > 50 for clip in clips)
+    assert all(0 < clip["error"] < 1e-4 for clip in clips)
     assert all(clip["max_level_difference"] <= 1 for clip in clips)
 
 
@@ -118,7 +124,10 @@ def test_the_report_holds_the_numbers(folder):
         assert row.count("|") == columns
     for prompt in manifest["sampling"]["prompts"]:
         assert repr(prompt) in report
-    assert f"0 of {manifest['sampling']['clips'][0]['tokens']} tokens differ" in report
+    clip = manifest["sampling"]["clips"][0]
+    assert (
+        f"0 of {clip['integers']} integers differ, values by at most {clip['error']:.1e}" in report
+    )
     assert manifest["weights_sha256"] in report
 
 
@@ -253,8 +262,7 @@ def test_a_loop_that_differs_leaves_nothing(folder, monkeypatch):
     """All graphs pass and the clips do not: no export."""
     manifest = read_manifest(folder)
     write_manifest(folder, manifest | {"sampling": None})
-    found = {"tokens": 9, "differing_tokens": 3, "score_gap": 0.1, "max_level_difference": 40}
-    monkeypatch.setattr(parity, "compare_sampling", lambda *_: found)
+    monkeypatch.setattr(wrapped, "compare_sampling", lambda *_: {"max_level_difference": 40})
     with pytest.raises(ParityError, match="differs by 40 levels"):
         export(folder, model=loaded())
     assert not folder.exists()
@@ -358,11 +366,65 @@ def test_graphs_written_anew_and_unchecked_are_no_proven_loop(folder):
     assert "loop was not compared" in (folder / "report.md").read_text()
 
 
-def test_the_key_of_a_stage_knows_the_code(monkeypatch):
-    key = fingerprint("a", 1)
-    assert key == fingerprint("a", 1) != fingerprint("a", 2)
-    monkeypatch.setattr("dln.export.manifest.code_sha256", lambda: "0")
-    assert fingerprint("a", 1) != key
+def test_a_loop_recorded_in_an_older_form_is_compared_anew(folder):
+    manifest = read_manifest(folder)
+    clip = {"tokens": 90, "differing_tokens": 0, "score_gap": 0.0, "max_level_difference": 0}
+    older = {**manifest["sampling"], "clips": [clip, clip]}
+    for record in (older, ["of another kind"], {"clips": [1]}):
+        write_manifest(folder, manifest | {"sampling": record})
+        assert read_manifest(folder)["sampling"] is None
+    assert export(folder, model=loaded()).done == ["sampling"]
+    assert read_manifest(folder)["sampling"] == manifest["sampling"]
+
+
+ROOT = Path(bundle.__file__).parents[1]
+
+
+def test_the_key_of_a_stage_knows_the_code_that_decides_it(monkeypatch):
+    """Each source of core/models and of export/ is changed in turn: the key of a model changes
+    with its own folder, the shared blocks, graphs and engines, and the export; with no other."""
+    changed: list[Path] = []
+    read = Path.read_bytes
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: b"other" if path in changed else read(path)
+    )
+
+    def key(model: str) -> str:
+        manifest_module.code_sha256.cache_clear()
+        return fingerprint(model, "a", 1)
+
+    before = {model: key(model) for model in ("cogvideo", "video-diffusion")}
+    assert before["cogvideo"] != before["video-diffusion"]
+    files = [path for part in ("core/models", "export") for path in (ROOT / part).rglob("*.py")]
+    stale: dict[str, set[str]] = {model: set() for model in before}
+    for path in files:
+        changed[:] = [path]
+        for model in before:
+            if key(model) != before[model]:
+                stale[model].add(path.relative_to(ROOT).as_posix())
+    changed.clear()
+    manifest_module.code_sha256.cache_clear()
+    shared = ("core/models/layers/", "core/models/graph.py", "core/models/engine.py", "export/")
+    for model, own in {"cogvideo": "cogvideo", "video-diffusion": "video_diffusion"}.items():
+        decides = (*shared, f"core/models/{own}/")
+        names = [path.relative_to(ROOT).as_posix() for path in files]
+        assert stale[model] == {name for name in names if name.startswith(decides)}
+
+
+def test_a_new_system_leaves_the_keys_of_the_others(monkeypatch, tmp_path):
+    """A folder among the models, found as an import would find it, and never imported."""
+    (tmp_path / "unheard").mkdir()
+    (tmp_path / "unheard" / "__init__.py").write_text("raise ImportError('it was imported')")
+    before = fingerprint("cogvideo", "a")
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    monkeypatch.setitem(MODELS, "unheard", replace(MODELS["cogvideo"], module="unheard"))
+    manifest_module.code_sha256.cache_clear()
+    assert fingerprint("cogvideo", "a") == before
+    own = fingerprint("unheard", "a")
+    (tmp_path / "unheard" / "sample.py").write_text("")
+    manifest_module.code_sha256.cache_clear()
+    assert own != fingerprint("unheard", "a")
+    assert fingerprint("cogvideo", "a") == before != fingerprint("cogvideo", "b")
 
 
 @needs_rtx
@@ -388,6 +450,8 @@ def test_prompts_are_what_the_model_can_read():
     toy.model.vocabulary.words[:] = ["alpha", "beta"]  # pyright: ignore
     toy.model.vocabulary._index = {"alpha": 0, "beta": 1}  # pyright: ignore
     assert set(" ".join(sampling.prompts_for(toy, 3)).split()) == {"alpha", "beta"}
+    toy.model.vocabulary.words[:] = ["the", "a", "alpha"]  # pyright: ignore
+    assert sampling.prompts_for(toy, 2) == ["alpha", "alpha"]  # the others name nothing
     mute = replace(toy, spec=replace(toy.spec, text=False))
     assert sampling.prompts_for(mute, 2) == ["", ""]
 

@@ -24,8 +24,9 @@ from dln.core.models.request import Request
 from dln.export import engines
 from dln.export.engines import OnnxEngine, engine_name, onnx_engine, pick_providers, trt_engine
 from dln.export.onnx import write_onnx
-from dln.export.parity import Listener, example
+from dln.export.parity import example
 from dln.export.runtime import require_onnxruntime
+from dln.export.wrapped import Listener
 
 MODEL: Any = loaded().model
 GRAPHS = MODEL.graphs()
