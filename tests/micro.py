@@ -1,13 +1,13 @@
 """Each model so small that training, sampling and exporting it take seconds.
 
 MICRO: what of a model's default preset is another number, as `override` takes it. All kinds of
-layers are in it: two levels with attention over space and over time, even and odd layers, every
-stage of the cascade.
+layers are in it: even and odd layers of CogVideo, attention over space in the base of the cascade
+and over time at one of two levels above it.
 """
 
 from typing import Any
 
-_UNET = {"widths": (8, 16), "head": 8, "condition": 16, "spatial": (2,), "temporal": (4, 2)}
+_UNET = {"head": 8, "condition": 16, "condition_layers": 1}
 MICRO: dict[str, dict[str, Any]] = {
     "cogvideo": {
         "image_size": 16,
@@ -35,8 +35,8 @@ MICRO: dict[str, dict[str, Any]] = {
         "text_length": 8,
         "text_width": 16,
         "fast_steps": 2,
-        "base": {"image_size": 8, **_UNET},
-        "upsample": {"image_size": 16, "crop": 8, **_UNET, "temporal": (8, 4)},
+        "base": {"image_size": 8, "widths": (8,), "spatial": (4,), "temporal": (), **_UNET},
+        "upsample": {"image_size": 16, "crop": 8, "widths": (8, 16), "temporal": (8,), **_UNET},
     },
     "recognizer": {"image_size": 32, "frames": 3, "width": 16, "trunk": (8, 8, 16)},
     "resnet": {"width": 8, "blocks": (1, 1)},
