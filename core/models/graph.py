@@ -45,9 +45,9 @@ class Graph:
     def axes(self) -> dict[str, dict[int, str]]:
         """The dimensions that vary: {tensor: {dimension: "batch*frames + 16"}}, parts one by one.
 
-        A size whose range is one number does not vary. DlnError, which names the graph, the
-        tensor and the dimension, for what is no integer sum of products of different sizes: a
-        quotient, a square, a maximum.
+        Found at examples inside the ranges, or one above a range of a single number. DlnError,
+        which names the graph, the tensor and the dimension, for what is no integer sum of
+        products of different sizes: a quotient, a square, a maximum.
         """
         return self._axes
 
@@ -100,7 +100,7 @@ def fit(value: Callable[[Sizes], int], ranges: Mapping[str, Range], what: str) -
     with `what`, where it is something else.
     """
     low = {name: r.smallest for name, r in ranges.items()}
-    found = _interpolate(value, low, [n for n, r in ranges.items() if r.smallest < r.largest])
+    found = _interpolate(value, low, list(ranges))
     terms = {product: factor for product, factor in found.items() if factor}
     for sizes in _independent(ranges):
         if value(sizes) != compute(terms, sizes):

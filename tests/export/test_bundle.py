@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,12 @@ import torch
 sys.path.append(str(Path(__file__).parent))
 from toy_export import NAMES, TOY, Pair, exported, graph, loaded, model_of
 
-from dln.core import models
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file
-from dln.core.models.registry import MODELS
-from dln.export import bundle, onnx, parity, sampling, wrapped
-from dln.export import manifest as manifest_module
+from dln.export import bundle, onnx, parity, wrapped
 from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import onnx_engine
-from dln.export.manifest import FILE, fingerprint, read_manifest, write_manifest
+from dln.export.manifest import FILE, read_manifest, write_manifest
 from dln.export.parity import ParityError
 
 TWO = [graph(Pair(seed=0), "first"), graph(Pair(seed=1), "second")]
@@ -377,56 +373,6 @@ def test_a_loop_recorded_in_an_older_form_is_compared_anew(folder):
     assert read_manifest(folder)["sampling"] == manifest["sampling"]
 
 
-ROOT = Path(bundle.__file__).parents[1]
-
-
-def test_the_key_of_a_stage_knows_the_code_that_decides_it(monkeypatch):
-    """Each source of core/models and of export/ is changed in turn: the key of a model changes
-    with its own folder, the shared blocks, graphs and engines, and the export; with no other."""
-    changed: list[Path] = []
-    read = Path.read_bytes
-    monkeypatch.setattr(
-        Path, "read_bytes", lambda path: b"other" if path in changed else read(path)
-    )
-
-    def key(model: str) -> str:
-        manifest_module.code_sha256.cache_clear()
-        return fingerprint(model, "a", 1)
-
-    before = {model: key(model) for model in ("cogvideo", "video-diffusion")}
-    assert before["cogvideo"] != before["video-diffusion"]
-    files = [path for part in ("core/models", "export") for path in (ROOT / part).rglob("*.py")]
-    stale: dict[str, set[str]] = {model: set() for model in before}
-    for path in files:
-        changed[:] = [path]
-        for model in before:
-            if key(model) != before[model]:
-                stale[model].add(path.relative_to(ROOT).as_posix())
-    changed.clear()
-    manifest_module.code_sha256.cache_clear()
-    shared = ("core/models/layers/", "core/models/graph.py", "core/models/engine.py", "export/")
-    for model, own in {"cogvideo": "cogvideo", "video-diffusion": "video_diffusion"}.items():
-        decides = (*shared, f"core/models/{own}/")
-        names = [path.relative_to(ROOT).as_posix() for path in files]
-        assert stale[model] == {name for name in names if name.startswith(decides)}
-
-
-def test_a_new_system_leaves_the_keys_of_the_others(monkeypatch, tmp_path):
-    """A folder among the models, found as an import would find it, and never imported."""
-    (tmp_path / "unheard").mkdir()
-    (tmp_path / "unheard" / "__init__.py").write_text("raise ImportError('it was imported')")
-    before = fingerprint("cogvideo", "a")
-    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
-    monkeypatch.setitem(MODELS, "unheard", replace(MODELS["cogvideo"], module="unheard"))
-    manifest_module.code_sha256.cache_clear()
-    assert fingerprint("cogvideo", "a") == before
-    own = fingerprint("unheard", "a")
-    (tmp_path / "unheard" / "sample.py").write_text("")
-    manifest_module.code_sha256.cache_clear()
-    assert own != fingerprint("unheard", "a")
-    assert fingerprint("cogvideo", "a") == before != fingerprint("cogvideo", "b")
-
-
 @needs_rtx
 def test_engines_are_recorded_as_built_and_not_executed(out):
     if torch.cuda.is_available():
@@ -440,20 +386,6 @@ def test_engines_are_recorded_as_built_and_not_executed(out):
     assert "no: built, not verified" in (out / "report.md").read_text()
     assert export(out, trt=True, capabilities=("89",)).done == []
     assert export(out).done == []
-
-
-def test_prompts_are_what_the_model_can_read():
-    toy = loaded()
-    drawn = sampling.prompts_for(toy, 3)
-    assert len(set(drawn)) == 3
-    assert not any(toy.model.vocabulary.unknown(prompt) for prompt in drawn)  # pyright: ignore
-    toy.model.vocabulary.words[:] = ["alpha", "beta"]  # pyright: ignore
-    toy.model.vocabulary._index = {"alpha": 0, "beta": 1}  # pyright: ignore
-    assert set(" ".join(sampling.prompts_for(toy, 3)).split()) == {"alpha", "beta"}
-    toy.model.vocabulary.words[:] = ["the", "a", "alpha"]  # pyright: ignore
-    assert sampling.prompts_for(toy, 2) == ["alpha", "alpha"]  # the others name nothing
-    mute = replace(toy, spec=replace(toy.spec, text=False))
-    assert sampling.prompts_for(mute, 2) == ["", ""]
 
 
 def test_the_manifest_is_one_object_of_json(folder):

@@ -12,16 +12,14 @@ import torch
 from torch import Tensor
 
 sys.path.append(str(Path(__file__).parent))
-from toy_export import Pair, graph, loaded
+from toy_export import Pair, graph
 
 from dln.core.media.clip import Clip
 from dln.core.models.engine import TorchEngine
 from dln.export import wrapped
 from dln.export.bench_worker import CountingEngine, TimingEngine
 from dln.export.parity import ParityError
-from dln.export.precision import HalfEngine
 from dln.export.report import compared
-from dln.export.sampling import check_sampling
 from dln.export.wrapped import Listener, Recorder, Shadow, compare_sampling
 
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
@@ -80,24 +78,6 @@ def test_a_shadow_measures_and_goes_on_with_the_reference():
     broken = Shadow(TorchEngine({"step": graph(Pair())}), Changed(lambda y: y[:1]))
     with pytest.raises(ParityError, match="graph 'step' while sampling: 'y' is"):
         broken.run("step", x=x)
-
-
-def test_the_loop_in_half_precision_is_measured_call_by_call():
-    """On bf16 in PyTorch; one wrong graph of it is named."""
-    toy = loaded()
-    graphs: Any = toy.model.graphs()  # pyright: ignore
-
-    class Off(HalfEngine):
-        def run(self, graph: str, **inputs: Any) -> dict[str, Tensor]:
-            found = super().run(graph, **inputs)
-            return {name: 1.3 * t for name, t in found.items()} if graph == "keyframes" else found
-
-    found = check_sampling(toy, HalfEngine(graphs, "bf16"), "bf16")
-    assert set(found["calls"]) == {"text", "image", "keyframes", "interpolation", "decode"}
-    assert all(20 < call["snr_db"] < 80 for call in found["calls"].values())
-    assert all(call["runs"] > 1 for call in found["calls"].values())
-    with pytest.raises(ParityError, match=r"graph 'keyframes' while sampling: .* dB below"):
-        check_sampling(toy, Off(graphs, "bf16"), "bf16")
 
 
 class Scripted:
