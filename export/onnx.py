@@ -50,13 +50,14 @@ def trace(graph: Graph, opset: int) -> "onnx_ir.Model":
     inputs = graph.inputs(**tracing_sizes(graph))
     order = [name for name in inspect.signature(graph.module.forward).parameters if name in inputs]
     inputs = {name: inputs[name] for name in order}
+    varying = dynamic_shapes(graph, inputs)
     try:
         with silence(), uncollected():
             program = torch.onnx.export(
                 graph.module.eval(),
                 kwargs=dict(inputs),
                 dynamo=True,
-                dynamic_shapes=dynamic_shapes(graph, inputs),
+                dynamic_shapes=varying,
                 input_names=list(flatten(inputs)),
                 output_names=list(graph.outputs),
                 opset_version=opset,
@@ -178,7 +179,9 @@ def name_axes(model: "onnx_ir.Model", graph: Graph) -> None:
                 symbols.setdefault(symbol.value, rule)
     for value in (*model.graph.inputs, *model.graph.outputs):
         value.shape = onnx_ir.Shape(
-            formula_of(str(d.value), symbols, graph) if isinstance(d, onnx_ir.SymbolicDim) else d
+            formula_of(d.value, symbols, graph)
+            if isinstance(d, onnx_ir.SymbolicDim) and d.value is not None
+            else d
             for d in value.shape  # pyright: ignore
         )
 
@@ -200,9 +203,10 @@ def formula_of(expression: str, symbols: Mapping[str, str], graph: Graph) -> str
         return found
 
     try:
-        return spell(fit(value, graph.sizes, expression))
+        terms = fit(value, graph.sizes, expression)
     except DlnError:
         return expression
+    return spell(terms) if any(terms) else expression
 
 
 def check_file(path: Path, graph: Graph) -> None:

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
+from dln.core.errors import DlnError
 from dln.core.models.engine import TorchEngine
 from dln.core.models.graph import Graph, Range
 from dln.export import engines
@@ -87,6 +88,15 @@ def test_a_product_of_sizes_runs_at_sizes_that_were_not_traced(folded_file):
         for name, got in zip(names, found, strict=True):
             np.testing.assert_allclose(got, expected[name].numpy(), atol=2e-5)  # pyright: ignore
             torch.testing.assert_close(again[name], expected[name], atol=2e-5, rtol=0)
+
+
+def test_a_formula_that_is_none_is_refused_before_torch_traces(tmp_path):
+    made = folded()
+    halves = Graph("step", made.module, made.outputs,
+                   lambda batch, frames: made.example(batch=batch // 2, frames=frames),
+                   {"batch": Range(2, 2, 9), "frames": Range(1, 3, 9)})  # fmt: skip
+    with pytest.raises(DlnError, match=r"^graph 'step': dimension 0 of 'x' is no sum of products"):
+        write_onnx(halves, tmp_path / "step.onnx")
 
 
 def test_tensorrt_s_ranges_of_a_product():
