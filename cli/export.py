@@ -149,7 +149,7 @@ def intention(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result
     """What --dry-run shows."""
     from dataclasses import asdict
 
-    asked = {"model": loaded.spec.name, **asdict(options), "path": str(place)}
+    asked = {"model": loaded.about.name, **asdict(options), "path": str(place)}
     graphs = list(loaded.model.graphs())  # pyright: ignore
     data = {"dry_run": True, **asked, "graphs": graphs}
     lines = [f"{name} {value}" for name, value in asked.items()]
@@ -168,8 +168,10 @@ def carry_out(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result
 
 def outcome(place: Path, manifest: dict[str, Any], done: list[str]) -> Result:
     """What an export holds, and what of it this run has made."""
+    from dln.export.report import loop_words
+
     rows = [(name, proof_of(entry)) for name, entry in manifest["graphs"].items()]
-    rows += [("sampling loop", loop_proof(manifest["sampling"]))]
+    rows += [("sampling loop", loop_words(manifest["sampling"]))]
     rows += [(f"{name}.engine", engine_proof(e)) for name, e in manifest["engines"].items()]
     if not done:
         screen.note("nothing to do: all of it is there already.")
@@ -203,18 +205,6 @@ def proof_of(entry: dict[str, Any]) -> str:
     codes = f", {parity['differing']:.2%} of the integers differ" if parity["differing"] else ""
     found = f"{parity['runs']} runs, largest error {parity['error']:.1e}{ratio}{codes}"
     return f"{found} ({parity['executed']})"
-
-
-def loop_proof(sampling: dict[str, Any] | None) -> str:
-    if sampling is None:
-        return "not compared"
-    clips = sampling.get("clips")
-    if not clips:
-        return f"every call of {len(sampling['prompts'])} clips within the limits"
-    tokens = sum(clip["tokens"] for clip in clips)
-    differing = sum(clip["differing_tokens"] for clip in clips)
-    worst = max(clip["max_level_difference"] for clip in clips)
-    return f"{len(clips)} clips: {differing} of {tokens} tokens differ, pixels by {worst} of 255"
 
 
 def engine_proof(entry: dict[str, Any]) -> str:

@@ -28,21 +28,22 @@ from dln.core.models.request import Request
 from .bench_energy import metered
 from .bench_limits import Signature, matrix_rate, signature, streaming_rate, workload
 from .precision import HALF
+from .wrapped import Wrapped
 
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}  # of a number, by --precision
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
-class TimingEngine:
+class TimingEngine(Wrapped):
     """An engine that takes the time of each call: seconds[graph] in the order of the calls.
 
     On CUDA a call ends when its outputs are there, which the loop waits for anyway.
     """
 
     def __init__(self, engine: Engine, wait: Callable[[], None] = lambda: None) -> None:
-        self.name = engine.name
+        super().__init__(engine)
         self.seconds: dict[str, list[float]] = {}
-        self._engine, self._wait = engine, wait
+        self._wait = wait
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         self._wait()
@@ -53,13 +54,12 @@ class TimingEngine:
         return outputs
 
 
-class CountingEngine:
+class CountingEngine(Wrapped):
     """An engine that counts the calls of each graph by the shapes of their inputs."""
 
     def __init__(self, engine: Engine) -> None:
-        self.name = engine.name
+        super().__init__(engine)
         self.calls: dict[str, Counter[Signature]] = {}
-        self._engine = engine
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         self.calls.setdefault(graph, Counter())[signature(inputs)] += 1
@@ -74,13 +74,13 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     if asked["threads"]:
         torch.set_num_threads(asked["threads"])
     loaded = load_model(asked["model"])
-    if not loaded.spec.generates:
-        raise UsageError(f"{loaded.spec.name} makes no clips to measure", hint="dln models list")
+    if not loaded.about.generates:
+        raise UsageError(f"{loaded.about.name} makes no clips to measure", hint="dln models list")
     device, notes, threads = pick_device(asked["device"]), [], torch.get_num_threads()
     start = time.perf_counter()
     engine = create(asked["engine"], loaded, device, asked["precision"], notes.append)
     prepared = time.perf_counter() - start
-    request = Request(prompt=asked["prompt"] if loaded.spec.text else "", seed=asked["seed"])
+    request = Request(prompt=asked["prompt"] if loaded.about.text else "", seed=asked["seed"])
     calls = warm_up(engine, loaded, request, asked["warmup"])
     # ONNX Runtime may have fallen back to the CPU.
     device = str(getattr(engine, "device", device))

@@ -17,11 +17,10 @@ from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.files import disk_errors, make_folder, sha256_file
 
 from .engines import onnx_engine
-from .finished import engine_key, graph_key
+from .finished import engine_key, graph_key, loop_key
 from .manifest import (
     FILE,
     check_file,
-    fingerprint,
     is_ours,
     new_manifest,
     read_manifest,
@@ -70,7 +69,7 @@ class Export:
     def _open(self) -> dict[str, Any]:
         """The folder's manifest, or a new one. UsageError where the folder is not ours to fill."""
         options, loaded = self.options, self.loaded
-        fresh = new_manifest(loaded.spec.name, loaded.sha256, options.precision, options.opset)
+        fresh = new_manifest(loaded.about.name, loaded.sha256, options.precision, options.opset)
         if options.force and is_ours(self.out):
             discard(self.out)
         if not (self.out / FILE).exists():
@@ -107,7 +106,7 @@ class Export:
             graphs = {n: with_batch(graph, self.options.batch) for n, graph in graphs.items()}
         for graph in graphs.values():
             self._graph(graph)
-        if self.options.check and self.loaded.spec.generates and self._executable:
+        if self.options.check and self.loaded.about.generates and self._executable:
             self._sampling()
         if self.options.trt:
             for graph in graphs.values():
@@ -115,6 +114,11 @@ class Export:
         if self.done:
             self.manifest["versions"] = versions()
             self._save()
+
+    @property
+    def _model(self) -> str:
+        """Its name in the registry."""
+        return self.loaded.about.name
 
     @property
     def _executable(self) -> bool:
@@ -137,8 +141,8 @@ class Export:
     def _graph(self, graph: "Graph") -> None:
         """Write one graph and hold it against the model."""
         options = self.options
-        key = graph_key(self.loaded.sha256, graph.name, options.precision, options.opset,
-                        options.check, options.batch, versions())  # fmt: skip
+        key = graph_key(self._model, self.loaded.sha256, graph.name, options.precision,
+                        options.opset, options.check, options.batch, versions())  # fmt: skip
         if self._finished("graphs", graph.name, key):
             return
         self.tell(f"graph '{graph.name}'")
@@ -193,11 +197,11 @@ class Export:
     @cached_property
     def _calls(self) -> dict[str, list[dict[str, Any]]]:
         """Calls of real prompts, recorded once."""
-        return record_calls(self.loaded) if self.loaded.spec.generates else {}
+        return record_calls(self.loaded) if self.loaded.about.generates else {}
 
     def _sampling(self) -> None:
         """The whole loop on both engines, with a few prompts."""
-        key = fingerprint([entry["sha256"] for entry in self.manifest["graphs"].values()])
+        key = loop_key(self._model, self.manifest["graphs"])
         if (self.manifest["sampling"] or {}).get("key") == key:
             return
         self.tell("sampling loop")
@@ -217,7 +221,7 @@ class Export:
         from .tensorrt import BuildRequest, build, profile_of
 
         options, entry = self.options, self.manifest["graphs"][graph.name]
-        key = engine_key(entry, options.backend, options.capabilities)
+        key = engine_key(self._model, entry, options.backend, options.capabilities)
         if self._finished("engines", graph.name, key):
             return
         self.tell(f"TensorRT engine '{graph.name}'")

@@ -11,6 +11,7 @@ from dln.core.errors import DlnError, MissingCapability
 from dln.core.models.engine import Engine
 from dln.core.models.graph import Value, flatten
 
+from .axes import evaluate
 from .manifest import check_file, read_manifest
 from .runtime import require_onnxruntime
 
@@ -219,8 +220,13 @@ class _Bound:
         """Learn from an input's shape how large named dimensions are, and the outputs with them."""
         self._sizes |= {r: n for r, n in zip(rules, shape, strict=True) if isinstance(r, str)}
         for slot in self._outputs:
-            found = tuple(self._sizes.get(n, -1) if isinstance(n, str) else n for n in slot.shape)
-            self._shapes[slot.name] = None if -1 in found else found
+            found = [self._extent(n) if isinstance(n, str) else n for n in slot.shape]
+            self._shapes[slot.name] = None if None in found else tuple(found)  # pyright: ignore
+
+    def _extent(self, formula: str) -> int | None:
+        """A dimension of an output: one that an input has too, or a formula of such."""
+        found = self._sizes.get(formula)
+        return evaluate(formula, self._sizes) if found is None else found
 
     def _bind_output(self, slot: _Slot) -> Tensor | None:
         """Memory for an output; None where its size is known only after the run."""

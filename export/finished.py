@@ -40,20 +40,22 @@ def finished(
         return None
     manifest = read_manifest(place)
     graphs, now = manifest["graphs"], versions()
-    loop = fingerprint([entry["sha256"] for entry in graphs.values()])
+    named = manifest["model"]
+    loop = loop_key(named, graphs)
     if manifest["precision"] != precision or (manifest["sampling"] or {}).get("key") != loop:
         return None
     sha256 = sha256_file(weights)
     if manifest["weights_sha256"] != sha256:
         return None
     for name, entry in graphs.items():
-        if entry["key"] != graph_key(sha256, name, precision, manifest["opset"], True, batch, now):
+        key = graph_key(named, sha256, name, precision, manifest["opset"], True, batch, now)
+        if entry["key"] != key:
             return None
         check_file(place, entry)
         if capabilities is None:
             continue
         engine = manifest["engines"].get(name, {"key": None})
-        if engine["key"] != engine_key(entry, "tensorrt_rtx", capabilities):
+        if engine["key"] != engine_key(named, entry, "tensorrt_rtx", capabilities):
             return None
         check_file(place, engine)
     return place, manifest
@@ -65,6 +67,7 @@ def gpu_in_sight() -> bool:
 
 
 def graph_key(
+    model: str,
     sha256: str,
     graph: str,
     precision: str,
@@ -73,10 +76,15 @@ def graph_key(
     batch: int | None,
     versions: dict[str, str],
 ) -> str:
-    """What the file of one graph depends on."""
-    return fingerprint(sha256, graph, precision, opset, check, batch, versions)
+    """What the file of one graph depends on. model: by its name in the registry."""
+    return fingerprint(model, sha256, graph, precision, opset, check, batch, versions)
 
 
-def engine_key(entry: dict[str, Any], backend: str, capabilities: tuple[str, ...]) -> str:
+def loop_key(model: str, graphs: dict[str, Any]) -> str:
+    """What a comparison of the sampling loop depends on. graphs: of the manifest."""
+    return fingerprint(model, [entry["sha256"] for entry in graphs.values()])
+
+
+def engine_key(model: str, entry: dict[str, Any], backend: str, capabilities: Any) -> str:
     """What an engine depends on. entry: of its graph in the manifest."""
-    return fingerprint(entry["sha256"], backend, capabilities, entry["sizes"])
+    return fingerprint(model, entry["sha256"], backend, capabilities, entry["sizes"])

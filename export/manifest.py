@@ -6,11 +6,13 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file, write_json
+from dln.core.models.registry import find
 
 SCHEMA = "dln-export-1"
 FILE = "manifest.json"
@@ -56,7 +58,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{path} was not written by this dln", hint=repair(folder))
     if missing := new_manifest("", "", "", 0).keys() - manifest.keys():
         raise UsageError(f"{path} lacks {', '.join(sorted(missing))}", hint=repair(folder))
+    if not _as_compared_now(manifest["sampling"]):
+        manifest["sampling"] = None
     return manifest
+
+
+def _as_compared_now(sampling: Any) -> bool:
+    """Whether a record of the loop is of today's form; an older one counts as none, and the loop
+    is compared anew."""
+    if sampling is None:
+        return True
+    needed = {"error", "integers", "differing_integers", "max_level_difference"}
+    try:
+        return all(needed <= clip.keys() for clip in sampling.get("clips", []))
+    except AttributeError:  # not even an object
+        return False
 
 
 def is_ours(folder: Path) -> bool:
@@ -74,21 +90,33 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     write_json(folder / FILE, manifest)
 
 
-def fingerprint(*parts: Any) -> str:
+def fingerprint(model: str, *parts: Any) -> str:
     """A short hash of what a stage's result depends on, the code that makes it included."""
-    text = json.dumps([*parts, code_sha256()], sort_keys=True, default=str)
+    text = json.dumps([*parts, code_sha256(model)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @cache
-def code_sha256() -> str:
-    """Of the sources that decide what an export computes."""
+def code_sha256(model: str) -> str:
+    """Of the sources that decide what an export of this model computes."""
     digest = hashlib.sha256()
-    for package in ("dln.core.models", "dln.export"):
-        root = Path(str(files(package)))
-        for path in sorted(root.rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    for name, path in sources(model):
+        digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def sources(model: str) -> list[tuple[str, Path]]:
+    """The model's own folder, the blocks it shares, graphs and engines, and all of the export:
+    (name, file). What other models do, and how any is trained, changes no export of this one."""
+    # Found as it would be imported, and not imported: that would take PyTorch.
+    package = find_spec(f"dln.core.models.{find(model).module}")
+    assert package is not None
+    own = map(Path, package.submodule_search_locations or [])
+    models = Path(str(files("dln.core.models")))
+    roots = [Path(str(files("dln.export"))), models / "layers", *own]
+    found = [(f"{root.name}/{path.relative_to(root).as_posix()}", path)
+             for root in roots for path in sorted(root.rglob("*.py"))]  # fmt: skip
+    return [*found, *((name, models / name) for name in ("graph.py", "engine.py"))]
 
 
 def check_file(folder: Path, entry: dict[str, Any]) -> Path:

@@ -1,17 +1,20 @@
 """A graph of a model as an ONNX file that holds the computation and nothing else."""
 
+import gc
 import inspect
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError
 from dln.core.files import disk_errors
-from dln.core.models.graph import Graph, Value, flatten
+from dln.core.models.graph import Graph, Value, fit, flatten, spell
+
+from .axes import evaluate
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -47,13 +50,14 @@ def trace(graph: Graph, opset: int) -> "onnx_ir.Model":
     inputs = graph.inputs(**tracing_sizes(graph))
     order = [name for name in inspect.signature(graph.module.forward).parameters if name in inputs]
     inputs = {name: inputs[name] for name in order}
+    varying = dynamic_shapes(graph, inputs)
     try:
-        with silence():
+        with silence(), uncollected():
             program = torch.onnx.export(
                 graph.module.eval(),
                 kwargs=dict(inputs),
                 dynamo=True,
-                dynamic_shapes=dynamic_shapes(graph, inputs),
+                dynamic_shapes=varying,
                 input_names=list(flatten(inputs)),
                 output_names=list(graph.outputs),
                 opset_version=opset,
@@ -117,6 +121,19 @@ def silence() -> Iterator[None]:
         logging.disable(disabled)
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for unreachable cycles inside: a trace makes a million objects that all stay, and
+    looking through them again and again takes a seventh of its time."""
+    wanted = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if wanted:
+            gc.enable()
+
+
 def clean(model: "onnx_ir.Model") -> None:
     """Drop stack traces, source lines and paths, and the shapes of what lies between."""
     model.doc_string, model.producer_name, model.producer_version = None, "dln", None
@@ -154,15 +171,42 @@ def name_axes(model: "onnx_ir.Model", graph: Graph) -> None:
     """Symbolic dimensions get the graph's names for them."""
     import onnx_ir
 
-    axes, names = graph.axes(), {}
+    axes, symbols = graph.axes(), {}
     for value in model.graph.inputs:
         for dimension, rule in axes.get(str(value.name), {}).items():
             symbol = value.shape[dimension]  # pyright: ignore
             if isinstance(symbol, onnx_ir.SymbolicDim):
-                names.setdefault(symbol.value, rule)
+                symbols.setdefault(symbol.value, rule)
     for value in (*model.graph.inputs, *model.graph.outputs):
-        named = [names.get(getattr(d, "value", None), d) for d in value.shape]  # pyright: ignore
-        value.shape = onnx_ir.Shape(named)
+        value.shape = onnx_ir.Shape(
+            formula_of(d.value, symbols, graph)
+            if isinstance(d, onnx_ir.SymbolicDim) and d.value is not None
+            else d
+            for d in value.shape  # pyright: ignore
+        )
+
+
+def formula_of(expression: str, symbols: Mapping[str, str], graph: Graph) -> str:
+    """torch's expression for a dimension as a formula of the graph's sizes: where torch divides
+    "batch*frames" by "batch" and multiplies again, "batch*frames". Kept where it has none.
+
+    symbols: what torch's own symbols, those of the inputs, stand for.
+    """
+    if expression in symbols:
+        return symbols[expression]
+
+    def value(sizes: Mapping[str, int]) -> int:
+        known = {symbol: evaluate(rule, sizes) for symbol, rule in symbols.items()}
+        found = evaluate(expression, {**sizes, **{s: n for s, n in known.items() if n is not None}})
+        if found is None:
+            raise DlnError(f"{expression} is not known before the run")
+        return found
+
+    try:
+        terms = fit(value, graph.sizes, expression)
+    except DlnError:
+        return expression
+    return spell(terms) if any(terms) else expression
 
 
 def check_file(path: Path, graph: Graph) -> None:

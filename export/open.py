@@ -79,7 +79,7 @@ def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
 def fill_cache(loaded: "Loaded", precision: str, on_note: OnNote, trt: bool) -> Path:
     """Export once into the user's cache."""
     folder = kept_folder(loaded, precision)
-    on_note(f"exporting {loaded.spec.name} once, about a minute; kept in {folder}")
+    on_note(f"exporting {loaded.about.name} once, about a minute; kept in {folder}")
     options = ExportOptions(precision=precision, force=True)
     if trt:
         from .tensorrt import choose_backend
@@ -91,9 +91,9 @@ def fill_cache(loaded: "Loaded", precision: str, on_note: OnNote, trt: bool) -> 
 
 def default_folder(loaded: "Loaded", precision: str) -> Path:
     """Where `dln export` writes unless told otherwise."""
-    return folder_named(loaded.spec.name if loaded.bundled else "", loaded.path, precision)
+    return folder_named(loaded.about.name if loaded.bundled else "", loaded.path, precision)
 
 
 def kept_folder(loaded: "Loaded", precision: str) -> Path:
     """A folder of the user's cache for these weights."""
-    return cache_folder() / "exports" / f"{loaded.spec.name}-{loaded.sha256[:12]}-{precision}"
+    return cache_folder() / "exports" / f"{loaded.about.name}-{loaded.sha256[:12]}-{precision}"

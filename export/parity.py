@@ -2,9 +2,9 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +12,7 @@ from torch import Tensor
 
 from dln.core.errors import DlnError
 from dln.core.models.engine import Engine, TorchEngine
-from dln.core.models.graph import Graph, Range, Value, flatten
-
-if TYPE_CHECKING:
-    from dln.core.media.clip import Clip
+from dln.core.models.graph import Graph, Range, Value
 
 SEEDS = (0, 1, 2)
 INTERIOR = 3  # shapes beside the smallest, the typical and the largest
@@ -156,83 +153,3 @@ def example(graph: Graph, sizes: dict[str, int], seed: int) -> dict[str, Value]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return graph.inputs(**sizes)
-
-
-class Shadow:
-    """Runs every call in PyTorch and in another engine, and goes on with PyTorch's outputs."""
-
-    def __init__(self, reference: Engine, engine: Engine) -> None:
-        self.name = reference.name
-        self._reference, self._engine = reference, engine
-        self.found: dict[str, Difference] = {}
-
-    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
-        """The reference's outputs."""
-        expected = self._reference.run(graph, **inputs)
-        try:
-            difference = self.found.setdefault(graph, Difference())
-            difference.add(expected, self._engine.run(graph, **inputs))
-        except ParityError as error:
-            raise ParityError(f"graph '{graph}' while sampling: {error.message}") from error
-        return expected
-
-
-class Listener:
-    """Passes calls on and keeps the integers that go in: the tokens drawn so far."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.name, self._engine = engine.name, engine
-        self.heard: list[np.ndarray] = []
-        self.scores: list[Tensor] = []  # the first floating-point output of each call
-
-    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
-        """The engine's outputs."""
-        tensors = flatten(inputs).values()
-        integers = [t.cpu().numpy().ravel() for t in tensors if not t.is_floating_point()]
-        self.heard.append(np.concatenate(integers) if integers else np.zeros(0, np.int64))
-        outputs = self._engine.run(graph, **inputs)
-        self.scores.append(next(iter(outputs.values())))
-        return outputs
-
-
-def compare_sampling(
-    sample: Callable[[Engine], "Clip"], reference: Engine, engine: Engine
-) -> dict[str, Any]:
-    """The whole loop on both engines: differing tokens, the gap of the scores before the first
-    of them, and the largest difference of a pixel in levels of 255."""
-    pairs = [Listener(reference), Listener(engine)]
-    clips = [sample(listener) for listener in pairs]
-    ours, theirs = pairs
-    heard = list(zip(ours.heard, theirs.heard, strict=True))
-    differing = [int((a != b).sum()) if a.shape == b.shape else a.size for a, b in heard]
-    first = next((call for call, count in enumerate(differing) if count), None)
-    gap = 0.0
-    if first:
-        gap = float((ours.scores[first - 1] - theirs.scores[first - 1].cpu()).abs().max())
-    frames = [clip.frames.astype(np.int16) for clip in clips]
-    return {
-        "tokens": sum(a.size for a, _ in heard),
-        "differing_tokens": sum(differing),
-        "score_gap": gap,
-        "max_level_difference": int(np.abs(frames[0] - frames[1]).max()),
-    }
-
-
-class Recorder:
-    """Passes calls on and keeps a copy of some inputs of every graph: of the first calls, then of
-    fewer and fewer, so that all of a run is in it."""
-
-    def __init__(self, engine: Engine, most: int) -> None:
-        self.name, self._engine, self._most = engine.name, engine, most
-        self.calls: dict[str, list[dict[str, Tensor]]] = {}
-        self._seen: dict[str, int] = {}
-        self._rng = random.Random(0)
-
-    def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
-        """The engine's outputs."""
-        kept, seen = self.calls.setdefault(graph, []), self._seen.get(graph, 0)
-        self._seen[graph] = seen + 1
-        place = len(kept) if len(kept) < self._most else self._rng.randrange(seen + 1)
-        if place < self._most:
-            kept[place : place + 1] = [{n: t.clone() for n, t in flatten(inputs).items()}]
-        return self._engine.run(graph, **inputs)

@@ -98,7 +98,7 @@ def quantize(path: Path, calls: Iterable[dict[str, Tensor]]) -> None:
                 per_channel=True,
                 reduce_range=True,
                 op_types_to_quantize=list(PRODUCTS),
-                nodes_to_exclude=products_of_activations(ready),
+                nodes_to_exclude=without_weights(ready),
                 calibrate_method=CalibrationMethod.MinMax,
                 extra_options={
                     "ActivationSymmetric": True,
@@ -125,13 +125,24 @@ class _Reader:
         """Part of the reader's interface; all calls are read in one go."""
 
 
-def products_of_activations(path: Path) -> list[str]:
-    """Names of the MatMul nodes without weights (queries with keys), which stay in float32."""
+def without_weights(path: Path) -> list[str]:
+    """Names of the products that stay in float32: those of two activations (queries with keys),
+    and those whose weights the graph computes, as a modulated convolution does."""
     import onnx
 
     graph = onnx.load(str(path)).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    return [n.name for n in graph.node if n.op_type == "MatMul" and not weights & set(n.input)]
+    stored = {tensor.name for tensor in graph.initializer}
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type in PRODUCTS and not stored & set(_factors(node))
+    ]
+
+
+def _factors(node: Any) -> list[str]:
+    """The inputs of a product that may be its weights: either factor of a matrix product (a
+    stored bias makes it none), a convolution's second input alone."""
+    return node.input[1:2] if node.op_type.startswith("Conv") else node.input[:2]
 
 
 def require_precision(path: Path, asked: str) -> dict[str, int]:

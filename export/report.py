@@ -1,6 +1,6 @@
 """report.md of an export: what was made, what was proven, what was not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,33 @@ def sampling_lines(sampling: dict[str, Any] | None) -> Iterator[str]:
     if sampling is None:
         yield "The whole sampling loop was not compared."
         return
-    for prompt, run in zip(sampling["prompts"], sampling.get("clips", []), strict=False):
-        yield (
-            f"- {prompt!r}: {run['differing_tokens']} of {run['tokens']} tokens differ, "
-            f"pixels by at most {run['max_level_difference']} of 255"
-        )
+    clips = sampling.get("clips", [])
+    for seed, (prompt, clip) in enumerate(zip(sampling["prompts"], clips, strict=False)):
+        yield f"- {repr(prompt) if prompt else f'seed {seed}'}: {compared([clip])}"
     for name, found in sampling.get("calls", {}).items():
         ratio = "exact" if found["snr_db"] is None else f"{found['snr_db']} dB"
         yield f"- while sampling, '{name}': {found['runs']} calls, worst SNR {ratio}"
+
+
+def loop_words(sampling: dict[str, Any] | None) -> str:
+    """What the comparison of the sampling loop has shown, in one line."""
+    if sampling is None:
+        return "not compared"
+    if clips := sampling.get("clips"):
+        return f"{len(clips)} clips: {compared(clips)}"
+    ratios = [call["snr_db"] for call in sampling["calls"].values() if call["snr_db"] is not None]
+    worst = f", worst SNR {min(ratios)} dB" if ratios else ""
+    return f"every call of {len(sampling['prompts'])} clips within the limits{worst}"
+
+
+def compared(clips: Sequence[dict[str, Any]]) -> str:
+    """What whole loops on both engines have shown, in words: the worst of these clips."""
+    error = max(clip["error"] for clip in clips)
+    integers = sum(clip["integers"] for clip in clips)
+    differing = sum(clip["differing_integers"] for clip in clips)
+    levels = max(clip["max_level_difference"] for clip in clips)
+    counted = f"{differing} of {integers} integers differ, " if integers else ""
+    return f"{counted}values by at most {error:.1e}, pixels by at most {levels} of 255"
 
 
 def engine_table(engines: dict[str, Any]) -> Iterator[str]:

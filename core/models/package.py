@@ -33,10 +33,6 @@ class Loaded:
     path: Path
     bundled: bool
 
-    @property
-    def spec(self) -> About:
-        return self.about
-
 
 def save_model(
     path: Path, model: SystemModel, card: dict[str, Any], dtype: torch.dtype | None = None

@@ -9,7 +9,6 @@ import torch
 from dln.core.data import open_source
 from dln.core.errors import UsageError
 from dln.core.models.engine import TorchEngine
-from dln.core.models.graph import Graph, Range, Value
 from dln.core.models.package import load_model, rebuild, save_model
 from dln.core.models.registry import MODELS, load
 from dln.core.text.vocabulary import Vocabulary
@@ -99,16 +98,3 @@ def test_every_graph_runs_at_the_ends_of_its_sizes(name):
             outputs = engine.run(graph.name, **inputs)
             assert set(outputs) == set(graph.outputs)
             assert all(torch.isfinite(t).all() for t in outputs.values() if t.is_floating_point())
-
-
-def test_axes_are_sums_of_the_sizes():
-    def example(batch: int, new: int) -> dict[str, Value]:
-        return {"x": torch.zeros(batch, 2 * new + 3, 5), "parts": [torch.zeros(4, batch + new)] * 2}
-
-    graph = Graph("g", torch.nn.Identity(), (), example, {"batch": Range(1, 2, 3),
-                                                          "new": Range(0, 5, 9)})  # fmt: skip
-    assert graph.axes() == {
-        "x": {0: "batch", 1: "2*new + 3"},
-        "parts_0": {1: "batch + new"},
-        "parts_1": {1: "batch + new"},
-    }

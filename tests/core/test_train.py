@@ -98,15 +98,20 @@ class World:
         save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
 
     def system(self) -> System:
-        class Whole(System):
-            about = About("toy", "A toy", "regression", ("tiny", "small"))
-            Config, PRESETS = Config, {"tiny": Config(), "small": Config(width=32)}
-            Model = Model
+        return Whole(self)
 
-            def stages(system, model: Any, source: Any, options: TrainOptions) -> list[Any]:
-                return self.stages(model, source, options)
 
-        return Whole()
+class Whole(System):
+    """The toy as a system."""
+
+    about = About("toy", "A toy", "regression", ("tiny", "small"))
+    Config, PRESETS, Model = Config, {"tiny": Config(), "small": Config(width=32)}, Model
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def stages(self, model: Any, source: Any, options: TrainOptions) -> list[Any]:
+        return self.world.stages(model, source, options)
 
 
 DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))

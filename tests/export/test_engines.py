@@ -17,15 +17,16 @@ from toy_export import NAMES, Apply, exported, graph, loaded
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.models import engine as engine_module
-from dln.core.models.cogvideo import sample
+from dln.core.models.cogvideo.sample import sample
 from dln.core.models.engine import TorchEngine
 from dln.core.models.graph import flatten
 from dln.core.models.request import Request
 from dln.export import engines
 from dln.export.engines import OnnxEngine, engine_name, onnx_engine, pick_providers, trt_engine
 from dln.export.onnx import write_onnx
-from dln.export.parity import Listener, example
+from dln.export.parity import example
 from dln.export.runtime import require_onnxruntime
+from dln.export.wrapped import Listener
 
 MODEL: Any = loaded().model
 GRAPHS = MODEL.graphs()
@@ -150,7 +151,7 @@ def test_a_whole_clip_is_the_same(prompt, engine):
     """Every token that both loops hand to a graph; pixels to the last rounding."""
     runs = [Listener(each) for each in (TORCH, engine)]
     request = Request(prompt, seed=len(prompt))
-    clips = [sample(run, MODEL, request, lambda *_: None) for run in runs]
+    clips = [sample(run, MODEL, request, lambda *_: None).clip() for run in runs]
     assert sum(call.size for call in runs[0].heard) > 500
     assert all(map(np.array_equal, runs[0].heard, runs[1].heard))
     assert len(runs[0].heard) == len(runs[1].heard)

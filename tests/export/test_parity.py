@@ -4,10 +4,8 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -17,7 +15,6 @@ from torch import Tensor, nn
 sys.path.append(str(Path(__file__).parent))
 from toy_export import Apply, Pair, graph, loaded
 
-from dln.core.media.clip import Clip
 from dln.core.models.engine import TorchEngine
 from dln.core.models.graph import Graph, Range
 from dln.export.engines import OnnxEngine
@@ -25,17 +22,12 @@ from dln.export.onnx import tracing_sizes, write_onnx
 from dln.export.parity import (
     LIMITS,
     Difference,
-    Listener,
     ParityError,
-    Recorder,
-    Shadow,
     check_graph,
-    compare_sampling,
     example,
     shapes,
 )
-from dln.export.precision import HalfEngine, half
-from dln.export.sampling import check_sampling
+from dln.export.precision import half
 
 
 def compared(want: Any, got: Any) -> Difference:
@@ -226,107 +218,6 @@ def test_half_precision_passes_its_own_limit_alone(tmp_path):
     assert 40 < found.snr_db < 90
     with pytest.raises(ParityError, match="error"):
         check_graph(graph(Pair()), engine, "fp32")
-
-
-def test_a_shadow_measures_and_goes_on_with_the_reference():
-    shadow = Shadow(TorchEngine({"step": graph(Pair())}), Played(Pair(), lambda y: y + 0.25))
-    x = torch.randn(4, 8)
-    with torch.no_grad():
-        assert torch.equal(shadow.run("step", x=x)["y"], Pair()(x)[0])
-    shadow.run("step", x=x[:2])
-    assert shadow.found["step"].runs == 2
-    assert shadow.found["step"].error > 0.05
-    broken = Shadow(TorchEngine({"step": graph(Pair())}), Played(Pair(), lambda y: y[:1]))
-    with pytest.raises(ParityError, match="graph 'step' while sampling: 'y' is"):
-        broken.run("step", x=x)
-
-
-def test_the_loop_in_half_precision_is_measured_call_by_call():
-    """On bf16 in PyTorch; one wrong graph of it is named."""
-    toy = loaded()
-    graphs: Any = toy.model.graphs()  # pyright: ignore
-
-    class Off(HalfEngine):
-        def run(self, graph: str, **inputs: Any) -> dict[str, Tensor]:
-            found = super().run(graph, **inputs)
-            return {name: 1.3 * t for name, t in found.items()} if graph == "keyframes" else found
-
-    found = check_sampling(toy, HalfEngine(graphs, "bf16"), "bf16")
-    assert set(found["calls"]) == {"text", "image", "keyframes", "interpolation", "decode"}
-    assert all(20 < call["snr_db"] < 80 for call in found["calls"].values())
-    assert all(call["runs"] > 1 for call in found["calls"].values())
-    with pytest.raises(ParityError, match=r"graph 'keyframes' while sampling: .* dB below"):
-        check_sampling(toy, Off(graphs, "bf16"), "bf16")
-
-
-class Scripted:
-    """y = scores[call]; tokens drawn from it go into the next call."""
-
-    name = "scripted"
-
-    def __init__(self, *scores: float) -> None:
-        self.scores, self.call = scores, 0
-
-    def run(self, graph: str, **inputs: Any) -> dict[str, Tensor]:
-        self.call += 1
-        return {"y": torch.tensor([self.scores[self.call - 1]])}
-
-
-def count_up(engine: Any) -> Clip:
-    """Three calls of two tokens each: the rounded score and a zero. One pixel a call."""
-    token, levels = torch.zeros(2, dtype=torch.long), []
-    for _ in range(3):
-        score = engine.run("step", tokens=token, noise=torch.rand(2))["y"]
-        token = torch.tensor([round(float(score)), 0])
-        levels.append(int(score * 10))
-    return Clip(np.array(levels, np.uint8).reshape(3, 1, 1, 1).repeat(3, -1), 1.0)
-
-
-def test_differing_tokens_are_counted():
-    found = compare_sampling(count_up, Scripted(3.0, 5.0, 7.0), Scripted(3.0, 5.6, 7.2))
-    # The second score rounds to 6 for 5: one of the two tokens of the third call.
-    assert (found["tokens"], found["differing_tokens"]) == (6, 1)
-    assert found["score_gap"] == pytest.approx(0.6)
-    assert found["max_level_difference"] == 6
-    same = compare_sampling(count_up, Scripted(3.0, 5.0, 7.0), Scripted(3.0, 5.0, 7.0))
-    assert (same["differing_tokens"], same["max_level_difference"]) == (0, 0)
-
-
-def test_levels_are_compared_without_wrapping():
-    """0 and 255 are 255 apart, not one."""
-    found = compare_sampling(count_up, Scripted(0.0, 0.0, 0.0), Scripted(0.0, 0.0, 25.5))
-    assert found["max_level_difference"] == 255
-
-
-def test_a_listener_hears_the_integers_and_passes_the_rest_on():
-    engine = SimpleNamespace(name="one", run=lambda graph, **inputs: {"y": inputs["x"] + 1})
-    listener = Listener(engine)  # pyright: ignore
-    x = torch.zeros(2)
-    parts = [torch.tensor([4, 5]), torch.tensor([6])]
-    assert torch.equal(listener.run("step", x=x, tokens=parts)["y"], torch.ones(2))
-    listener.run("step", x=x)
-    assert [list(call) for call in listener.heard] == [[4, 5, 6], []]
-    assert [list(score) for score in listener.scores] == [[1, 1], [1, 1]]
-
-
-def test_a_recorder_keeps_some_of_all_calls():
-    recorder = Recorder(SimpleNamespace(name="one", run=lambda graph, **_: {}), most=60)  # pyright: ignore
-    number = torch.zeros(1)
-    for _ in range(1200):
-        recorder.run("step", x=number, k=[number, number])
-        number += 1
-    for _ in range(3):
-        recorder.run("rare", x=number)
-    kept = recorder.calls["step"]
-    assert len(kept) == 60
-    assert len(recorder.calls["rare"]) == 3
-    assert set(kept[0]) == {"x", "k_0", "k_1"}
-    found = sorted({int(call["x"]) for call in kept})
-    assert len(found) == 60
-    # 15 in each quarter on average, with a standard deviation of 3.3.
-    quarters = np.bincount([number // 300 for number in found], minlength=4)
-    assert quarters.min() >= 5
-    assert all(torch.equal(call["x"], call["k_0"]) for call in kept)
 
 
 def test_zeros_are_equal_to_zeros_alone():

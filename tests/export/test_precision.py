@@ -15,7 +15,7 @@ from toy_export import Pair, graph, loaded, model_of
 
 from dln.core.errors import DlnError
 from dln.core.models.engine import TorchEngine
-from dln.core.models.graph import flatten
+from dln.core.models.graph import Graph, Range, flatten
 from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import OnnxEngine
 from dln.export.manifest import read_manifest
@@ -126,6 +126,48 @@ def test_products_of_activations_stay_in_float32(tmp_path):
     ]
     assert len(fed) == 2
     assert [inputs.count("DequantizeLinear") for inputs in fed].count(2) == 1
+
+
+class Modulated(torch.nn.Module):
+    """A convolution whose weights follow from a style (StyleGAN2, 1912.04958, section 2.2), and
+    two maps whose weights are the model's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.weight = torch.nn.Parameter(torch.randn(8, 4, 3, 3))
+        self.style, self.pixels = torch.nn.Linear(16, 4), torch.nn.Conv2d(8, 3, 1)
+
+    def forward(self, x, latent):
+        """x: (N, 4, H, W), latent: (N, 16) -> (N, 3, H, W)."""
+        weight = self.weight[None] * (1 + self.style(latent))[:, None, :, None, None]
+        weight = weight * (weight.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+        made = torch.conv2d(x.flatten(0, 1)[None], weight.flatten(0, 1), padding=1, groups=len(x))
+        return (self.pixels(made.unflatten(1, (len(x), -1))[0]),)
+
+
+def test_computed_weights_stay_in_float32(tmp_path):
+    """The modulated convolution multiplies what the graph computed; the maps around it come out of
+    int8, and the whole stays close."""
+
+    def inputs(size: int) -> dict[str, Any]:
+        return {"x": torch.randn(1, 4, size, size), "latent": torch.randn(1, 16)}
+
+    made = Graph("step", Modulated(), ("y",), inputs, {"size": Range(4, 8, 16)})
+    path = tmp_path / "step.onnx"
+    write_onnx(made, path)
+    calls = example_calls(made)
+    quantize(path, calls)
+    require_precision(path, "int8")
+    model = onnx.load(str(path)).graph
+    maker = {output: node.op_type for node in model.node for output in node.output}
+    fed = [[maker[n] for n in node.input[:2]] for node in model.node if node.op_type == "Conv"]
+    assert len(fed) == 2
+    assert [kinds.count("DequantizeLinear") for kinds in fed] == [0, 2]
+    linear = [node for node in model.node if node.op_type in ("MatMul", "Gemm")]
+    assert [maker[name] for node in linear for name in node.input[:2]] == ["DequantizeLinear"] * 2
+    found = check_calls(made, OnnxEngine({"step": path}, "cpu"), "int8", calls)
+    assert 20 < found.snr_db < 70
 
 
 def test_int8_ranges_come_from_the_calls(tmp_path):

@@ -1,7 +1,8 @@
-"""A CogVideo of a few thousand weights, written and exported once for all tests of a process."""
+"""Models of a few thousand weights, written and exported once for all tests of a process."""
 
 import io
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -14,68 +15,62 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+sys.path.append(str(Path(__file__).parents[1]))
+from micro import MICRO  # pyright: ignore[reportMissingImports]
+
 from dln.cli.main import run
 from dln.core.data import open_source
-from dln.core.models.cogvideo.config import Config
-from dln.core.models.cogvideo.model import Model
-from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.graph import Graph, Range
 from dln.core.models.package import Loaded, load_model, save_model
-from dln.core.text.vocabulary import Vocabulary
+from dln.core.models.registry import find, load
+from dln.core.runs.build import build as build_model
+from dln.core.runs.build import resolve_config
 
-TOY = Config(
-    image_size=16,
-    text_length=8,
-    width=32,
-    layers=2,
-    heads=2,
-    window=2,
-    image_position=8,
-    positions=12,
-    tokenizer=TokenizerConfig(
-        codebook_size=50,
-        code_dim=4,
-        encoder_widths=(8, 8, 8),
-        decoder_widths=(8, 8, 8),
-        encoder_blocks=(1, 1, 1),
-        decoder_blocks=(1, 1, 1),
-        clusters=7,
-    ),
-)
-NAMES = ("text", "image", "decode", "encode", "keyframes", "interpolation")
+NAMES = ("text", "image", "decode", "encode", "keyframes", "interpolation")  # of CogVideo's graphs
 
 
-def build(seed: int = 0) -> Model:
-    """The toy with weights large enough that every part of it changes what comes out."""
+def config(name: str = "cogvideo") -> Any:
+    """The model's micro configuration."""
+    spec = find(name)
+    return resolve_config(load(spec), spec.default_preset, MICRO.get(name, {}))
+
+
+TOY = config()
+
+
+def build(name: str = "cogvideo", seed: int = 0) -> Any:
+    """A model with weights large enough that every part of it changes what comes out."""
     torch.manual_seed(seed)
-    model = Model(TOY, Vocabulary(open_source("menagerie", count=6).words()))
+    source = open_source("menagerie", count=6)
+    model = build_model(find(name), None, MICRO.get(name, {}), source)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.2)
     return model.eval()
 
 
 @cache
-def place() -> Path:
+def place(name: str = "cogvideo") -> Path:
     """A folder of this process, named as a run is; gone when the process ends."""
     keep = tempfile.TemporaryDirectory(prefix="dln-toy-")
     _kept.append(keep)
-    (Path(keep.name) / "toy").mkdir()
-    return Path(keep.name) / "toy"
+    folder = Path(keep.name) / ("toy" if name == "cogvideo" else name)
+    folder.mkdir()
+    return folder
 
 
 _kept: list[tempfile.TemporaryDirectory] = []
 
 
 @cache
-def weights() -> Path:
+def weights(name: str = "cogvideo") -> Path:
     """The toy's model file."""
-    save_model(place() / "model.safetensors", build(), {"model": "cogvideo"})
-    return place() / "model.safetensors"
+    save_model(place(name) / "model.safetensors", build(name), {"model": name})
+    return place(name) / "model.safetensors"
 
 
-def loaded() -> Loaded:
+def loaded(name: str = "cogvideo") -> Loaded:
     """A model of its own for each caller."""
-    return load_model(weights())
+    return load_model(weights(name))
 
 
 @dataclass(frozen=True)
@@ -95,11 +90,11 @@ class Exported:
 
 
 @cache
-def exported() -> Exported:
+def exported(name: str = "cogvideo") -> Exported:
     """All graphs in fp32, by the console's own command."""
-    folder, out = place() / "export", io.StringIO()
+    folder, out = place(name) / "export", io.StringIO()
     with redirect_stdout(out):
-        code = run(["export", str(weights()), "--out", str(folder), "--json"])
+        code = run(["export", str(weights(name)), "--out", str(folder), "--json"])
     return Exported(folder, code, out.getvalue())
 
 

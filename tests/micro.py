@@ -1,0 +1,44 @@
+"""Each model so small that training, sampling and exporting it take seconds.
+
+MICRO: what of a model's default preset is another number, as `override` takes it. All kinds of
+layers are in it: even and odd layers of CogVideo, attention over space in the base of the cascade
+and over time at one of two levels above it.
+"""
+
+from typing import Any
+
+_UNET = {"head": 8, "condition": 16, "condition_layers": 1}
+MICRO: dict[str, dict[str, Any]] = {
+    "cogvideo": {
+        "image_size": 16,
+        "text_length": 8,
+        "width": 32,
+        "layers": 2,
+        "heads": 2,
+        "window": 2,
+        "image_position": 8,
+        "positions": 12,
+        "tokenizer": {
+            "codebook_size": 50,
+            "code_dim": 4,
+            "encoder_widths": (8, 8, 8),
+            "decoder_widths": (8, 8, 8),
+            "encoder_blocks": (1, 1, 1),
+            "decoder_blocks": (1, 1, 1),
+            "clusters": 7,
+        },
+    },
+    "video-diffusion": {
+        "frames": 4,
+        "images": 1,
+        "clips": 6,
+        "text_length": 8,
+        "text_width": 16,
+        "fast_steps": 2,
+        "base": {"image_size": 8, "widths": (8,), "spatial": (4,), "temporal": (), **_UNET},
+        "upsample": {"image_size": 16, "crop": 8, "widths": (8, 16), "temporal": (8,), **_UNET},
+    },
+    "recognizer": {"image_size": 32, "frames": 3, "width": 16, "trunk": (8, 8, 16)},
+    "resnet": {"width": 8, "blocks": (1, 1)},
+    "vit": {"width": 16, "depth": 2, "heads": 2},
+}
