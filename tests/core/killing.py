@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from accelerate import Accelerator
 sys.path.append(str(Path(__file__).parent))
 from toy_classes import SAF, Classes
 from toy_classes import settings as with_sharpness
-from toy_systems import toy_gan, toy_pieces
+from toy_systems import SYSTEMS, stage_of
 from toy_training import QUICK, Toy
 
 from dln.core.training import state
@@ -49,9 +50,8 @@ class Case(NamedTuple):
 CASES = {
     "two players": Case(lambda: Toy(noise=0.1), 5, PLAIN, apart=1),
     "history": Case(Classes, 11, EPOCHS),
-    "gan": Case(toy_gan, 6, PLAIN),
-    "pieces": Case(toy_pieces, 5, replace(PLAIN, accumulate=2)),
 }
+CASES |= {n: Case(partial(stage_of, n), 6, replace(PLAIN, accumulate=2)) for n in SYSTEMS}
 
 
 class Points:

@@ -1,29 +1,40 @@
-"""The training stages of the toy systems, on pictures of one colour that a seed draws."""
+"""The systems of tests/systems, found by looking, and their stages on pictures drawn from a seed."""
 
-import sys
+import os
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+
+os.environ.setdefault("DLN_MODELS", str(Path(__file__).parents[1] / "systems"))
 
 import numpy as np
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "systems"))
-from toy_gan.networks import Discriminator, Generator  # pyright: ignore[reportMissingImports]
-from toy_gan.training import ToyGanStage  # pyright: ignore[reportMissingImports]
-from toy_pieces.network import Network  # pyright: ignore[reportMissingImports]
-from toy_pieces.training import PiecesStage  # pyright: ignore[reportMissingImports]
+from dln.core.data import Source
+from dln.core.models.registry import MODELS, PLACES, load
+from dln.core.runs.build import build
+from dln.core.training.options import TrainOptions
+from dln.core.training.stage import Stage
 
-OPTIONS = SimpleNamespace(seed=0)
+SYSTEMS = sorted(
+    name
+    for name, about in MODELS.items()
+    if (Path(os.environ[PLACES]) / about.module / "about.py").exists()
+)
 
 
-class Colours:
+class Colours(Source):
     """Clips whose pixels share a hue and grow brighter from top to bottom."""
+
+    name = "colours"
 
     def __init__(self, count: int = 20) -> None:
         self.count = count
 
     def __len__(self) -> int:
         return self.count
+
+    def duration(self, index: int) -> float:
+        return 1.0
 
     def frames(
         self, index: int, times: np.ndarray, size: tuple[int, int]
@@ -34,16 +45,24 @@ class Colours:
         rows = np.broadcast_to(colour * ramp, (len(times), *size, 3))
         return (rows + 5 * times[:, None, None, None]).astype(np.uint8), None
 
+    def caption(self, index: int, rng: np.random.Generator) -> str:
+        return f"colour {index}"
 
-def toy_gan(device: str = "cpu") -> ToyGanStage:
+    def words(self) -> list[str]:
+        return ["colour"]
+
+    def fingerprint(self) -> str:
+        return f"colours {self.count}"
+
+
+def stage_of(name: str, device: str = "cpu") -> Stage:
+    """The one training of such a system, its weights drawn from seed 0."""
     torch.manual_seed(0)
+    source = Colours()
     with torch.device(device):
-        model = SimpleNamespace(generator=Generator(), discriminator=Discriminator())
-    return ToyGanStage(model, Colours(), OPTIONS)
+        model = build(MODELS[name], None, {}, source)
+    (stage,) = load(MODELS[name]).stages(model, source, TrainOptions(seed=0))
+    return stage
 
 
-def toy_pieces(device: str = "cpu") -> PiecesStage:
-    torch.manual_seed(0)
-    with torch.device(device):
-        model = SimpleNamespace(network=Network())
-    return PiecesStage(model, Colours(), OPTIONS)
+toy_gan, toy_pieces = partial(stage_of, "toy-gan"), partial(stage_of, "toy-pieces")

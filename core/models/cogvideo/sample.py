@@ -19,7 +19,7 @@ from ...errors import UsageError
 from ...media.clip import Clip
 from ...media.picture import picture
 from ...media.stream import Stream
-from ...progress import OnProgress
+from ...progress import OnProgress, counted
 from ..engine import Engine, TorchEngine
 from ..layers.pixels import to_frames, to_pixels
 from ..request import Request
@@ -216,14 +216,8 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
         raise UsageError(f"cogvideo makes at most {config.most_frames} frames, not {frames}")
     levels = levels_for(frames)
     first = encoded(engine, model, request.image) if request.image else None
-    total, done = config.frame_length * (5 - bool(request.image) + 2 * levels), 0
-
-    def tell() -> None:
-        nonlocal done
-        done += 1
-        on_progress(done, total, "frames")
-
-    loop = start_loop(engine, model, request, tell)
+    total = config.frame_length * (5 - bool(request.image) + 2 * levels)
+    loop = start_loop(engine, model, request, counted(on_progress, total, "tokens"))
     words = partial(_texts, engine, model, request.prompt)
     codes = clip_codes(loop, words, levels, first)
     pixels = engine.run("decode", indices=codes)["pixels"]

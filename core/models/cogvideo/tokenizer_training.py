@@ -13,6 +13,7 @@ from ...data import Source
 from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
+from ..layers.lessons import held_back
 from ..layers.pixels import to_frames
 from .clustering import cluster_codes
 from .tokenizer import ImageTokenizer
@@ -21,8 +22,6 @@ from .windows import FRAMES_PER_CLIP, frames_table
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
     from .model import Model
-
-HELD_BACK = 0.02  # share of the clips that measure instead of teach
 
 
 class TokenizerObjective(nn.Module):
@@ -90,10 +89,9 @@ class TokenizerStage(Stage):
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         size = self.model.config.image_size
         self.table = frames_table(self.source, size, cache, self.options.workers or 0, on_event)
-        self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
 
     def __len__(self) -> int:
-        return (len(self.table) - self.held) * FRAMES_PER_CLIP
+        return (len(self.table) - held_back(len(self.table))) * FRAMES_PER_CLIP
 
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         clips, places = np.divmod(indices, FRAMES_PER_CLIP)
@@ -108,7 +106,7 @@ class TokenizerStage(Stage):
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Peak signal-to-noise ratio on frames that did not teach, and how many codes they use."""
-        rows = np.array(self.table[-max(1, self.held) :][:64])
+        rows = np.array(self.table[-max(1, held_back(len(self.table))) :][:64])
         device = next(self.modules.parameters()).device
         rgbm = torch.from_numpy(rows).flatten(0, 1).movedim(-1, 1).to(device).float() / 255
         codes = torch.cat([self.model.tokenizer.encode(part) for part in rgbm[:, :3].split(64)])

@@ -20,10 +20,11 @@ from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
+from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
 from . import masks
 from .config import DURATIONS, Config
 from .prompt import encode_texts
-from .tokenizer_training import HELD_BACK, DecoderStage, TokenizerStage
+from .tokenizer_training import DecoderStage, TokenizerStage
 from .transformer import Backbone, Channel, clip_logits
 from .windows import STEP, codes_table, cut_windows
 
@@ -96,7 +97,7 @@ class SequenceStage(Stage):
                 list(self.modules.parameters()),
                 LEARNING_RATE,
                 weight_decay=0.01,
-                muon=matrices(self.modules),
+                muon=matrices(self.modules.modules()),  # embeddings are left to AdamW
             )
         ]
 
@@ -121,20 +122,18 @@ class SequenceStage(Stage):
             workers=self.options.workers or 0,
             on_event=on_event,
         )
-        self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
 
     def __len__(self) -> int:
-        return len(self.table) - self.held
+        return len(self.table) - held_back(len(self.table))
 
     def sample(self, row: int, rng: np.random.Generator) -> tuple[str, np.ndarray]:
         """One example: the frame-rate symbol and the points of the grid to take."""
         raise NotImplementedError
 
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        seed = [self.options.seed, crc32(self.name.encode()), epoch]
         texts, codes = [], []
         for row in indices:
-            rng = np.random.default_rng([*seed, int(row)])
+            rng = lesson_rng(self.options.seed, self.name, epoch, int(row))
             rate, points = self.sample(int(row), rng)
             texts.append((rate, drawn_caption(self.source, self.windows[row].clip, rng)))
             codes.append(self.table[row, points])
@@ -150,11 +149,9 @@ class SequenceStage(Stage):
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on the windows that did not teach, and clips of a few prompts."""
-        rows = np.arange(len(self), len(self) + self.held)[:128]
-        rows = rows if len(rows) else np.arange(len(self))[:16]
         device = next(self.modules.parameters()).device
         losses = []
-        for part in np.array_split(rows, max(1, len(rows) // 16)):
+        for part in in_parts(measuring_rows(len(self.table), 128, 16), 16):
             batch = {k: v.to(device) for k, v in self.collate(part, 0).items()}
             losses += [float(self.objective(batch)["loss"])] * len(part)
         return {"loss": float(np.mean(losses))}, self.shown()
@@ -217,12 +214,6 @@ class InterpolationStage(SequenceStage):
         stride = round(duration / 4 / STEP)
         last = (window.last - 4 * stride) // (2 * stride)
         return f"<{duration}s>", (2 * rng.integers(0, last + 1) + np.arange(5)) * stride
-
-
-def matrices(module: nn.Module) -> list[nn.Parameter]:
-    """The weights of the linear maps, which Muon moves; embeddings are left to AdamW."""
-    linear = {id(m.weight) for m in module.modules() if isinstance(m, nn.Linear)}
-    return [p for p in module.parameters() if id(p) in linear]
 
 
 STAGES = (TokenizerStage, DecoderStage, ImageStage, KeyframesStage, InterpolationStage)

@@ -19,7 +19,7 @@ from ...errors import MissingCapability, UsageError
 from ...media.clip import Clip
 from ...media.picture import picture
 from ...media.stream import Stream
-from ...progress import OnProgress
+from ...progress import OnProgress, counted
 from ..engine import Differentiable, Engine, TorchEngine
 from ..layers.pixels import to_frames, to_pixels
 from ..request import Request
@@ -196,7 +196,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     opening = pictured(model, request)
     if opening is not None or frames > config.clip_frames:
         loop.require_gradients()
-    loop.tell = counted(on_progress, evaluations(loop, frames, opening is not None))
+    loop.tell = counted(on_progress, evaluations(loop, frames, opening is not None), "steps")
     blocks = clip_blocks(loop, request.prompt, frames, opening)
     pixels = (to_frames((block[0] + 1) / 2) for block in blocks)
     return Stream(pixels, request.fps or config.clip_fps, (size, size), frames)
@@ -267,18 +267,6 @@ def evaluations(loop: Loop, frames: int, opened: bool) -> int:
     first = config.fast_steps if loop.fast and not opened else loop.steps
     later = len(seams(loop.model, frames)) * (loop.steps + config.upsample_steps)
     return first + config.upsample_steps + later
-
-
-def counted(on_progress: OnProgress, total: int) -> Callable[[], None]:
-    """Tells one more evaluation at each call."""
-    done = 0
-
-    def tell() -> None:
-        nonlocal done
-        done += 1
-        on_progress(done, total, "steps")
-
-    return tell
 
 
 def preview(model: Model, prompt: str, fast: bool = False) -> Clip:

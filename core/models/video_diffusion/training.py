@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
+from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
 from ..layers.pixels import to_pixels
 from .network import UNet
 from .schedule import cosine_log_snr, noised, spread, target_from
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 2e-3
 LATER = 0.4  # share of the windows that do not open their clip
-HELD_BACK = 0.02  # share of the clips that measure instead of teach
 MOST_AUGMENTATION = 0.4  # latest time of the noise on the given frames
 LEAST_NOISE = 0.1  # variance below which an error of x weighs no more
 
@@ -85,12 +84,10 @@ def even_times(count: int, device: torch.device) -> Tensor:
     return (first + torch.arange(count, device=device) / count) % 1
 
 
-def matrices(unet: UNet) -> list[nn.Parameter]:
-    """Linear maps and kernels between hidden channels, which Muon moves; not where noise, text
-    and pixels come in or go out."""
+def inner(unet: UNet) -> list[nn.Module]:
+    """All layers but those where noise, text and pixels come in or go out."""
     ends = {unet.stem, unet.head, *unet.condition.children()} - {unet.condition.mlp}
-    inner = [m for m in unet.modules() if m not in ends]
-    return [m.weight for m in inner if isinstance(m, nn.Linear | nn.Conv2d)]  # pyright: ignore
+    return [module for module in unet.modules() if module not in ends]
 
 
 class DiffusionStage(Stage):
@@ -116,7 +113,7 @@ class DiffusionStage(Stage):
                 list(self.denoiser.parameters()),
                 LEARNING_RATE,
                 betas=(0.9, 0.99),
-                muon=matrices(self.denoiser.unet),
+                muon=matrices(inner(self.denoiser.unet)),
             )
         ]
 
@@ -136,16 +133,14 @@ class DiffusionStage(Stage):
             self.options.workers or 0,
             on_event,
         )
-        self.held = max(1, round(len(self.table) * HELD_BACK)) if len(self.table) > 1 else 0
 
     def __len__(self) -> int:
-        return len(self.table) - self.held
+        return len(self.table) - held_back(len(self.table))
 
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        seed = [self.options.seed or 0, crc32(self.name.encode()), epoch]
         frames, captions, later = [], [], []
         for row in indices:
-            rng = np.random.default_rng([*seed, int(row)])
+            rng = lesson_rng(self.options.seed, self.name, epoch, int(row))
             rows, places = self.window(int(row), rng)
             frames.append(self.cropped(self.table[rows, places], rng))
             clips = rows[self.count - 1 :]  # the last frame's is the clip's own
@@ -184,12 +179,11 @@ class DiffusionStage(Stage):
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on clips that did not teach, in bands of the noise, and clips of a few prompts."""
-        rows = np.arange(len(self), len(self.table))[:48]
-        rows = rows if len(rows) else np.arange(len(self))[:8]
+        rows = measuring_rows(len(self.table), 48, 8)
         device = next(self.denoiser.parameters()).device
         times = (np.arange(len(rows)) + 0.5) / len(rows)
         errors = []
-        for part in np.array_split(np.arange(len(rows)), -(-len(rows) // 8)):
+        for part in in_parts(np.arange(len(rows)), 8):
             batch = {k: v.to(device) for k, v in self.collate(rows[part], 0).items()}
             x = centred(batch["frames"])
             t = torch.from_numpy(times[part]).float().to(device)
