@@ -2,39 +2,37 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-_DRAWING = {
-    *(f for name, f in vars(nn.init).items() if name.endswith("_") and not name.startswith("_")),
-    Tensor.normal_,
-    Tensor.uniform_,
-}
-_EMPTY: dict[Any, Any] = {torch.randn: torch.empty, torch.rand: torch.empty}
+_DRAWING = [n for n in vars(nn.init) if n.endswith("_") and not n.startswith("_")]
+_ONE_AT_A_TIME = Lock()
 
 
-class _Undrawn(TorchFunctionMode):
-    """What draws a tensor leaves it as it is."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = kwargs or {}
-        if func in _DRAWING:
-            return given["tensor"] if "tensor" in given else args[0]
-        return _EMPTY.get(func, func)(*args, **given)
+def _left(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Initialises nothing."""
+    return tensor
 
 
 @contextmanager
 def undrawn() -> Iterator[None]:
-    """Inside, modules are made with room for their weights and none in it.
+    """Inside, modules are made with room for their weights, and torch.nn.init leaves it as it is.
 
     Not on the meta device: there many an operation goes by way of PyTorch's compiler, whose
     import takes longer than all the rest, and what no file holds would be missing.
     """
-    with _Undrawn():
-        yield
+    with _ONE_AT_A_TIME:
+        kept = {name: getattr(nn.init, name) for name in _DRAWING}
+        try:
+            for name in kept:
+                setattr(nn.init, name, _left)
+            yield
+        finally:
+            for name, function in kept.items():
+                setattr(nn.init, name, function)
 
 
 @torch.no_grad()

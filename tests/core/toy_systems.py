@@ -1,4 +1,4 @@
-"""The systems of tests/systems, found by looking, and their stages on pictures drawn from a seed."""
+"""The systems of tests/systems, found by looking, and their stages on pictures of one hue each."""
 
 import os
 from functools import partial

@@ -29,7 +29,7 @@ def test_prompts_are_what_the_model_can_read():
     assert set(" ".join(sampling.prompts_for(toy, 3)).split()) == {"alpha", "beta"}
     toy.model.reader.words[:] = ["the", "a", "alpha"]  # pyright: ignore
     assert sampling.prompts_for(toy, 2) == ["alpha", "alpha"]  # the others name nothing
-    mute = replace(toy, about=replace(toy.about, text=False))
+    mute = replace(toy, about=replace(toy.about, takes=()))
     assert sampling.prompts_for(mute, 2) == ["", ""]
 
 
