@@ -59,10 +59,10 @@ def test_a_gan_by_hand():
 
 
 def test_pieces_add_up():
-    """Three pieces: gates 3 x 16 wide from patch (48) and state (16), a guess of 48; forward, back
-    to the weights, and from the guess back to the state."""
-    gates, guess = (48 + 16) * 3 * 16, 16 * 48
-    assert flop_per_sample(toy_pieces("meta")) == 3 * 2 * (2 * gates + 3 * guess)
+    """Three pieces: a state of 16 from patch (48) and state (16), a guess of 48; forward, back to the
+    weights, and from the guess back to the state."""
+    state, guess = (48 + 16) * 16, 16 * 48
+    assert flop_per_sample(toy_pieces("meta")) == 3 * 2 * (2 * state + 3 * guess)
 
 
 def test_the_image_transformer_takes_six_operations_a_weight_and_token():

@@ -1,6 +1,5 @@
 """A recurrent network that guesses the next patch of a picture."""
 
-import torch
 from torch import Tensor, nn
 
 PATCH = 48  # numbers in two rows of eight pixels
@@ -12,10 +11,11 @@ class Network(nn.Module):
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.width = width
-        self.read, self.guess = nn.GRUCell(PATCH, width), nn.Linear(width, PATCH)
+        self.read, self.keep = nn.Linear(PATCH, width), nn.Linear(width, width, bias=False)
+        self.guess = nn.Linear(width, PATCH)
 
     def forward(self, patch: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """patch: (B, PATCH); state: (B, width), None at the beginning -> (B, PATCH), state."""
-        before = torch.zeros(len(patch), self.width, device=patch.device)
-        now = self.read(patch, before if state is None else state)
-        return self.guess(now), now
+        before = patch.new_zeros(patch.shape[0], self.width) if state is None else state
+        after = (self.read(patch) + self.keep(before)).tanh()
+        return self.guess(after), after
