@@ -12,7 +12,8 @@ from .progress import progress
 from .show import Result, screen, table
 
 if TYPE_CHECKING:
-    from dln.export.bench import Bench, BenchRequest
+    from dln.export.bench import Bench
+    from dln.export.bench_request import BenchRequest
 
 
 class Engine(StrEnum):
@@ -83,7 +84,7 @@ def bench(
     if against is not None:
         wanted = {"seeds": seeds, "epochs": epochs, "count": count, "lr": lr}
         return trained(model, data, against, wanted, sharpness, out, force)
-    from dln.export.bench import BenchRequest
+    from dln.export.bench_request import BenchRequest
 
     if out is not None:
         check_report(out, force)

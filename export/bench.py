@@ -9,39 +9,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dln.core.errors import MissingCapability, UsageError
+from dln.core.errors import MissingCapability
 from dln.core.progress import OnProgress
 
 from .bench_process import run_worker
+from .bench_request import BASE, BenchRequest
 from .bench_times import EngineTimes, summarise
-
-BASE = "torch"  # what every other engine is a ratio to
-
-
-@dataclass(frozen=True)
-class BenchRequest:
-    """What to measure. runs and warmup: clips; threads: None leaves them to the engine; limit_s:
-    what one engine may take, in seconds. Raises UsageError for what cannot be measured."""
-
-    model: str = "cogvideo"
-    engines: tuple[str, ...] = (BASE, "onnx")
-    runs: int = 5
-    warmup: int = 1
-    precision: str = "fp32"
-    threads: int | None = None
-    prompt: str = "lion drinking"
-    seed: int = 0
-    device: str = "auto"
-    limit_s: float = 1800.0
-
-    def __post_init__(self) -> None:
-        if not self.engines:
-            raise UsageError("there is no engine to measure", hint="dln bench --engine torch")
-        for name in ("runs", "warmup"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads must be at least 1, not {self.threads}")
 
 
 @dataclass(frozen=True)

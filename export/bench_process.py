@@ -5,21 +5,19 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
 
+from .bench_request import BenchRequest
 from .process import ending, run_apart
-
-if TYPE_CHECKING:
-    from .bench import BenchRequest
 
 COMMAND = (sys.executable, "-P", "-m", "dln.export.bench_worker")
 KINDS = {2: UsageError, 3: MissingCapability}
 LAST_LINES = 3
 
 
-def run_worker(engine: str, request: "BenchRequest") -> dict[str, Any]:
+def run_worker(engine: str, request: BenchRequest) -> dict[str, Any]:
     """What the worker measured for this engine (see bench_worker.measure).
 
     Raises the error that the worker met, or a DlnError that names the engine and how it ended.
@@ -40,7 +38,7 @@ def run_worker(engine: str, request: "BenchRequest") -> dict[str, Any]:
     return answer
 
 
-def late(engine: str, request: "BenchRequest", log: Path) -> DlnError:
+def late(engine: str, request: BenchRequest, log: Path) -> DlnError:
     return DlnError(
         f"the process of {engine} took longer than {request.limit_s:g} s{last_words(log)}",
         hint="fewer --runs, or a larger --limit",

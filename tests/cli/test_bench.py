@@ -9,7 +9,7 @@ import pytest
 from dln.core.errors import DlnError, MissingCapability
 from dln.core.study import study
 from dln.export import bench
-from dln.export.bench import BenchRequest
+from dln.export.bench_request import BenchRequest
 
 REQUESTS: list[tuple[str, BenchRequest]] = []
 

@@ -1,4 +1,4 @@
-"""The order of the house: a room imports only from rooms above it, and no files import in a circle."""
+"""The order of the house: a room imports from rooms above it alone, no files in a circle."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter

@@ -59,8 +59,8 @@ def test_a_gan_by_hand():
 
 
 def test_pieces_add_up():
-    """Three pieces: a state of 16 from patch (48) and state (16), a guess of 48; forward, back to the
-    weights, and from the guess back to the state."""
+    """Three pieces: a state of 16 from patch (48) and state (16), a guess of 48; forward, back to
+    the weights, and from the guess back to the state."""
     state, guess = (48 + 16) * 16, 16 * 48
     assert flop_per_sample(toy_pieces("meta")) == 3 * 2 * (2 * state + 3 * guess)
 

@@ -3,6 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("DLN_MODELS", str(Path(__file__).parents[1] / "systems"))
 
@@ -13,7 +14,6 @@ from dln.core.data import Source
 from dln.core.models.registry import MODELS, PLACES, load
 from dln.core.runs.build import build
 from dln.core.training.options import TrainOptions
-from dln.core.training.stage import Stage
 
 SYSTEMS = sorted(
     name
@@ -55,7 +55,7 @@ class Colours(Source):
         return f"colours {self.count}"
 
 
-def stage_of(name: str, device: str = "cpu") -> Stage:
+def stage_of(name: str, device: str = "cpu") -> Any:
     """The one training of such a system, its weights drawn from seed 0."""
     torch.manual_seed(0)
     source = Colours()

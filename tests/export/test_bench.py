@@ -20,7 +20,7 @@ from dln.core.carbon.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.export import bench as bench_module
 from dln.export import bench_energy, bench_process, bench_worker
-from dln.export.bench import BenchRequest, bench
+from dln.export.bench import bench
 from dln.export.bench_energy import metered
 from dln.export.bench_limits import (
     Workload,
@@ -33,6 +33,7 @@ from dln.export.bench_limits import (
 )
 from dln.export.bench_process import run_worker
 from dln.export.bench_report import CHART, PAGE, figure, markdown, write_report
+from dln.export.bench_request import BenchRequest
 from dln.export.bench_times import percentile, summarise
 from dln.export.bench_worker import CountingEngine, TimingEngine, peak_resident
 
