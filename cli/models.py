@@ -64,7 +64,9 @@ def show_model(
             "weights_path": path and str(path), "card": card}  # fmt: skip
     if screen.verbose:
         data["parameters"] = count_parameters(spec)
-    return Result(data, table(("", spec.title), list(rows_of(data))), [str(path or "")])
+    facts = {key: value for key, value in data.items() if key not in ("settings", "card")}
+    rows = [*rows_of(facts), *told(data["settings"]), *rows_of({"card": card})]
+    return Result(data, table(("", spec.title), rows), [str(path or "")])
 
 
 def entry(spec: "About") -> dict[str, Any]:
@@ -111,3 +113,18 @@ def settings_of(about: "About") -> list[dict[str, Any]]:
          "help": field.metadata["help"]}
         for field in fields(about.settings)
     ]  # fmt: skip
+
+
+def told(settings: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The settings as a person reads them: how each is set, what it is for, its range, its
+    default."""
+    return [
+        (
+            f"--set {s['name']}=",
+            "; ".join(
+                [s["help"], s["range"]]
+                + ([] if s["default"] is None else [f"default {s['default']}"])
+            ),
+        )
+        for s in settings
+    ]

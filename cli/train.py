@@ -51,7 +51,7 @@ def train(
     model: Annotated[str, typer.Argument(help="A name from dln models list.")],
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME|DIR", help="menagerie, digits, or a folder of your own."),
+        typer.Option(metavar="NAME|DIR", help="menagerie, digits, a folder or shards of your own."),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Size: see dln models show MODEL.")] = None,
     start_from: Annotated[

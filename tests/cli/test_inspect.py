@@ -32,6 +32,7 @@ def test_models_show(dln):
     assert "text" in shown["takes"]
     assert "guidance" in [setting["name"] for setting in shown["settings"]]
     assert shown["card"]["model"] == "cogvideo"
+    assert "--set top_p= " in dln("models", "show", "cogvideo").out
     bare = dln("models", "show", "toy-gan", "--json").json
     assert (bare["takes"], bare["card"], bare["weights_path"]) == ([], None, None)
     assert dln("models", "show", "nothing").code == 2
