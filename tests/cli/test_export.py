@@ -35,10 +35,12 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about mac
 
 
 @pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path) -> None:
+def own_exports(monkeypatch, tmp_path_factory) -> Path:
     """A cache of the test's own; the threads of this process stay as they are."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setattr(OnnxEngine, "take_threads", lambda engine: None)
+    return folder / "dln" / "exports"
 
 
 @pytest.fixture
@@ -242,7 +244,7 @@ def generated(dln, name: str, *options: str):
     return outcome, read_clip(name).frames.astype(int), read_receipt(name)
 
 
-def test_onnx_makes_the_clip_that_torch_makes(dln, there):
+def test_onnx_makes_the_clip_that_torch_makes(dln, there, own_exports):
     _, ours, receipt = generated(dln, "torch.png")
     outcome, theirs, other = generated(dln, "onnx.png", "--engine", "onnx")
     assert ours.shape == theirs.shape
@@ -253,7 +255,7 @@ def test_onnx_makes_the_clip_that_torch_makes(dln, there):
     assert outcome.json["precision"] == "fp32"
     verified = dln("verify", "onnx.png", "--json")
     assert (verified.code, verified.json["equal"]) == (0, True)
-    assert not Path("cache").exists()
+    assert not own_exports.exists()
 
 
 def test_the_engine_really_runs(dln, there, monkeypatch):
@@ -288,13 +290,13 @@ def exports(monkeypatch) -> list[Path]:
     return folders
 
 
-def test_the_cache_is_filled_once(dln, exports, tmp_path):
+def test_the_cache_is_filled_once(dln, exports, own_exports):
     first, _, _ = generated(dln, "a.png", "--engine", "onnx")
     assert "exporting cogvideo once" in first.err
     second, _, _ = generated(dln, "b.png", "--engine", "onnx")
     assert "exporting" not in second.err
     (folder,) = exports
-    assert folder.parent == tmp_path / "cache" / "dln" / "exports"
+    assert folder.parent == own_exports
     assert not Path("exports").exists()
 
 
