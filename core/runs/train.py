@@ -12,7 +12,7 @@ import torch
 
 from ..carbon.recorder import Place
 from ..errors import Interrupted, UsageError, closest
-from ..training.accelerator import create_accelerator, default_precision
+from ..training.accelerator import create_accelerator, default_precision, first_here
 from ..training.batches import step_seed
 from ..training.events import Note, OnEvent, silent
 from ..training.fit import fit
@@ -89,7 +89,8 @@ def _train(
         preset = None if options.start_from else about.default_preset
         options = with_defaults(options, preset, default_precision(accelerator.device))
     system, seed = load(about), options.seed or 0
-    source = open_source(str(options.data), seed=seed)
+    with first_here(accelerator):  # what it finds out of files is kept in the cache
+        source = open_source(str(options.data), seed=seed)
     start = open_start(options.start_from, about.name) if options.start_from else None
     torch.manual_seed(seed)
     if start is None:

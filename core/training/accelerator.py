@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -69,3 +71,17 @@ def summed(accelerator: Accelerator, tensor: Tensor) -> Tensor:
 def agreed(accelerator: Accelerator, flag: bool) -> bool:
     """True on every process where it is on one."""
     return bool(summed(accelerator, torch.tensor(float(flag))) > 0)
+
+
+@contextmanager
+def first_here(accelerator: Accelerator) -> Iterator[None]:
+    """A machine's first process alone, then its others, also where that one fails: what is wrong
+    they find themselves, instead of waiting for it."""
+    first = accelerator.is_local_main_process
+    if not first:
+        accelerator.wait_for_everyone()
+    try:
+        yield
+    finally:
+        if first:
+            accelerator.wait_for_everyone()

@@ -5,10 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -21,8 +25,8 @@ from toy_classes import settings as with_sharpness
 from toy_systems import SYSTEMS, stage_of
 from toy_training import QUICK, Toy, rows, weights
 
-from dln.core.errors import DlnError, Interrupted
-from dln.core.training.accelerator import create_accelerator
+from dln.core.errors import DlnError, Interrupted, UsageError
+from dln.core.training.accelerator import create_accelerator, first_here
 from dln.core.training.events import Event, Saved, silent
 from dln.core.training.fit import fit
 from dln.core.training.run import Run
@@ -185,6 +189,34 @@ def test_a_penalty_with_no_use_for_a_bias_is_learnt_by_two(folder: Path):
 
 def test_other_numbers_of_pieces_are_said_by_both(ranks: list[dict[str, Any]]):
     assert all("different numbers of pieces" in rank["uneven"] for rank in ranks)
+
+
+@dataclass
+class Beside:
+    """An accelerator for a thread."""
+
+    is_local_main_process: bool
+    barrier: Barrier
+
+    def wait_for_everyone(self) -> None:
+        self.barrier.wait(60)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_first_of_a_machine_goes_alone_and_keeps_none_waiting(fails: bool):
+    seen: list[str] = []
+    barrier = Barrier(2)
+
+    def go(name: str) -> None:
+        with suppress(UsageError), first_here(Beside(name == "first", barrier)):  # pyright: ignore[reportArgumentType]
+            time.sleep(0.1 if name == "first" else 0)
+            seen.append(name)
+            if fails:
+                raise UsageError("no such folder")
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(go, ["other", "first"]))
+    assert seen == ["first", "other"]
 
 
 if __name__ == "__main__":
