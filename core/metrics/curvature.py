@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.random import fork_rng
 
 from ..errors import UsageError
 from ..files import atomic_write
@@ -32,10 +33,10 @@ _slopes = partial(torch.autograd.grad, materialize_grads=True)
 class Surface:
     """The mean loss over all samples of the batches, as a function of the parameters.
 
-    `objective(batch)` returns {"loss": scalar, mean over the batch, ...}, as a Player's does, and
-    draws no random numbers in evaluation mode. A batch has as many samples as its first tensor has
-    rows, and visits the parameters' device, one for all of them, when its turn comes. UsageError
-    where there is no sample, no parameter, or one that is not the objective's.
+    `objective(batch)` returns {"loss": scalar, mean over the batch, ...}, as a Player's does; what
+    it draws from torch's generator is the same at each pass. A batch has as many samples as its
+    first tensor has rows, and visits the parameters' device, one for all of them, when its turn
+    comes. UsageError where there is no sample, no parameter, or one that is not the objective's.
     """
 
     def __init__(
@@ -109,8 +110,10 @@ class Surface:
         for parameter in frozen:
             parameter.requires_grad_(True)
         try:
+            cards = [self.device] if self.device.type == "cuda" else []
             # fused attention has no second derivative
-            with evaluating(self.objective), sdpa_kernel(SDPBackend.MATH):
+            with evaluating(self.objective), sdpa_kernel(SDPBackend.MATH), fork_rng(cards):
+                torch.manual_seed(0)
                 yield
         finally:
             for parameter in frozen:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..data import open_source
 from ..errors import UsageError
@@ -20,6 +21,7 @@ from .curvature import Batch, Surface, loss_slice, measure
 
 if TYPE_CHECKING:
     from ..models.package import Loaded
+    from ..training.player import Turn
     from ..training.stage import Stage
 
 PIECE = 64  # samples in one pass
@@ -27,10 +29,24 @@ PIECE = 64  # samples in one pass
 Slice = tuple[np.ndarray, np.ndarray]  # positions and losses
 
 
+class WholeBatch(nn.Module):
+    """A turn's loss of a batch: the mean over its pieces, one after the other."""
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__()
+        self.objective, self.cut = turn.objective, turn.cut
+
+    def forward(self, batch: Batch) -> Batch:
+        """As the turn's objective."""
+        losses = [self.objective(piece)["loss"] for piece in self.cut(batch)]
+        return {"loss": torch.stack(losses).mean()}
+
+
 def surface_of(stage: Stage, count: int, device: torch.device | str = "cpu") -> Surface:
     """The loss of the stage's first player on its first `count` samples, as epoch 0 shows them."""
     player = stage.players[0]
-    return Surface(player.objective, player.parameters, probe(stage, count, device))
+    loss = WholeBatch(player.turns[0])
+    return Surface(loss, player.parameters, probe(stage, count, device))
 
 
 def probe(stage: Stage, count: int, device: torch.device | str) -> list[Batch]:

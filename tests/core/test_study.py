@@ -133,3 +133,36 @@ def test_the_minimum_of_a_finished_training(images: Path, tmp_path: Path):
     assert {"top_hessian_eigenvalue", "hessian_trace", "sam_sharpness"} <= set(found)
     with pytest.raises(UsageError, match="does not say what it was trained on"):
         minimum.evaluate(replace(loaded, card={}))
+
+
+def first_surface(weights: Path, folder: Path):
+    """Of the first stage, and the stage."""
+    loaded = load_model(weights)
+    (stage,) = minimum.prepared(loaded, {"data": "menagerie"}, 12, folder)
+    return stage, minimum.surface_of(stage, 12)
+
+
+def test_the_minimum_of_a_loss_that_draws(toy_weights, tmp_path: Path):
+    """The slope along a direction is what the loss does there: each pass draws the same."""
+    _, surface = first_surface(toy_weights("toy-gan"), tmp_path)
+    torch.manual_seed(1)
+    way = [torch.randn_like(p) * 1e-3 for p in surface.parameters]
+    slope = sum(float((g * d).sum()) for g, d in zip(surface.gradient(), way, strict=True))
+    ends = []
+    for sign in (1, -1):
+        with surface.moved([sign * d for d in way]):
+            ends.append(surface.loss())
+    assert (ends[0] - ends[1]) / 2 == pytest.approx(slope, rel=2e-2)
+
+
+def test_the_minimum_of_a_loss_that_comes_in_pieces(toy_weights, tmp_path: Path):
+    """Loss and gradient are the means over the pieces."""
+    stage, surface = first_surface(toy_weights("toy-pieces"), tmp_path)
+    (turn,) = stage.players[0].turns
+    losses = [turn.objective(p)["loss"] for p in turn.cut(stage.collate(np.arange(12), 0))]
+    mean = torch.stack(losses).sum() / len(losses)
+    assert surface.loss() == pytest.approx(float(mean.detach()), rel=1e-5)
+    for found, expected in zip(
+        surface.gradient(), torch.autograd.grad(mean, surface.parameters), strict=True
+    ):
+        torch.testing.assert_close(found, expected)
