@@ -115,10 +115,15 @@ def sha256_file(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def stamp_of(status: os.stat_result) -> list[int]:
+    """What changes when a file's content does, or another takes its place with the same size and
+    time of modification."""
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
 def known_sha256(path: Path) -> str:
     """As sha256_file, remembered in the user's cache as long as size and times stay."""
-    status = path.stat()
-    stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    stamp = stamp_of(path.stat())
     named = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     note = cache_folder() / "hashes" / f"{named}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):

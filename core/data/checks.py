@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import UsageError
 from ..media.decode import Probe, examine
 from ..media.part import Readable
-from ..media.picture import picture_size
+from ..media.picture import read_picture
 from .report import Problem
 
 MIN_FRAMES = 5
@@ -52,9 +52,9 @@ def look(video: tuple[Readable, float | None]) -> Finding:
 
 
 def look_at_picture(path: Readable) -> Finding:
-    """A picture as a clip that stands still. Only its beginning is read."""
+    """A picture as a clip that stands still, read to its end: it may be cut off."""
     try:
-        width, height = picture_size(path)
+        height, width = read_picture(path).shape[:2]
     except UsageError as error:
         return _reason(path, error)
     return Probe(STILL_SECONDS, width, height, MIN_FRAMES / STILL_SECONDS)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..media.decode import VIDEO_SUFFIXES, Probe, read_frames
+from ..files import stamp_of
+from ..media.decode import VIDEO_SUFFIXES, Probe, images_of, read_frames
 from .checks import Finding, Passing, finding_of, judged, kept, look_all
 from .index import Index, Stamp
 from .listing import Entry, read_listing
@@ -113,23 +114,23 @@ def _look_at(folder: Path, entry: Entry) -> _File | Problem:
     if isabs(name) or normpath(name).startswith(".."):
         return Problem(name, "malformed", f"line {entry.line} names a place outside the folder")
     try:
-        size, changed = _measure(path)
+        size, *changes = _measure(path)
     except (OSError, ValueError):
         return Problem(name, "missing", f"line {entry.line} lists it, and it is not there")
     if not entry.text:
         return Problem(name, "uncaptioned", f"its text on line {entry.line} is empty")
-    return _File(path, entry, size, (size, changed, entry.fps))
+    return _File(path, entry, size, (size, *changes, entry.fps))
 
 
-def _measure(path: Path) -> tuple[int, int]:
-    """Bytes and the time of the latest change, of a folder all its files'. OSError where it is
-    not there."""
-    status = path.stat()
-    if not stat.S_ISDIR(status.st_mode):
-        return status.st_size, status.st_mtime_ns
-    inside = [entry.stat() for entry in os.scandir(path)]
-    changes = [status.st_mtime_ns, *(each.st_mtime_ns for each in inside)]
-    return sum(each.st_size for each in inside), max(changes)
+def _measure(path: Path) -> list[int]:
+    """A file's bytes and the rest of its stamp; of a folder of images, their bytes, their number
+    and the latest of their stamps. OSError where it is not there."""
+    own = path.stat()
+    if not stat.S_ISDIR(own.st_mode):
+        return stamp_of(own)
+    inside = [stamp_of(image.stat()) for image in images_of(path)]
+    sizes, *rest = zip(*inside, strict=True) if inside else ((0,),)
+    return [sum(sizes), len(inside), *(max(each) for each in rest)]
 
 
 def _examined(folder: Path, files: list[_File]) -> list[_Video | Problem]:

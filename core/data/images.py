@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MissingCapability, UsageError
+from ..media.decode import images_of
 from ..media.picture import fitted, read_picture
 from .source import Source
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 EVERY = 5  # of the samples, one is held out where the data does not say which
 TRAIN, TEST = "train", "val"
 
@@ -169,14 +169,17 @@ class Middles(Source):
 
 def is_image_folder(path: Path) -> bool:
     """Whether the folder holds folders of images and no listing of videos."""
-    names = _classes(path) if path.is_dir() else []
-    return bool(names) and any(_files(folder) for folder in _folders(path, names[0]))
+    return path.is_dir() and bool(_classes(path))
 
 
 def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.ndarray:
     """Symmetric label noise: each label is, with probability `share`, any of the others."""
     if not 0 <= share < 1:
         raise UsageError(f"noise is a share from 0 to below 1, not {share:g}")
+    if not share:
+        return labels
+    if classes < 2:
+        raise UsageError("noise takes at least two classes")
     rng = np.random.default_rng(seed)
     wrong = rng.random(len(labels)) < share
     shift = rng.integers(1, classes, len(labels))
@@ -190,9 +193,9 @@ def split_rows(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
 
 
 def _classes(path: Path) -> list[str]:
-    """The names of the class folders, of train/ where there is one."""
+    """The names of the folders that hold images, of train/ where there is one."""
     inner = path / TRAIN if (path / TRAIN).is_dir() else path
-    return sorted(entry.name for entry in inner.iterdir() if entry.is_dir())
+    return sorted(entry.name for entry in inner.iterdir() if _files(entry))
 
 
 def _folders(path: Path, name: str) -> list[Path]:
@@ -201,7 +204,8 @@ def _folders(path: Path, name: str) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+    """The images of a folder; none of one that is hidden, or of what is no folder."""
+    return images_of(folder) if folder.is_dir() and not folder.name.startswith(".") else []
 
 
 def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[tuple[Path, int]]:

@@ -6,6 +6,7 @@ Opening ten thousand videos takes minutes; reading that they are as they were, a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -16,7 +17,7 @@ from typing import Any
 from ..errors import DlnError
 from ..files import atomic_write, cache_folder, make_folder
 
-RULES = 1  # goes up when files are judged otherwise
+RULES = 2  # goes up when files are judged otherwise
 
 Stamp = Sequence[float | None]  # what changes when a file does
 
@@ -58,7 +59,7 @@ class Index:
 
 def _file_for(place: str) -> Path | None:
     with suppress(RuntimeError):  # a user without a home has no cache
-        return cache_folder() / "data" / f"{sha256(place.encode()).hexdigest()[:24]}.json"
+        return cache_folder() / "data" / f"{sha256(os.fsencode(place)).hexdigest()[:24]}.json"
     return None
 
 

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ..files import stamp_of
 from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
 from .checks import Passing, judged, look_all, look_at_picture
@@ -52,8 +53,7 @@ def open_shard(path: Path, split: Split) -> Shard:
     """What the tar at `path` holds, read or remembered from an earlier start. A tar that cannot be
     read is one problem. split: webdataset's, from a member's name to its key."""
     try:
-        status = path.stat()
-        stamp = status.st_size, status.st_mtime_ns
+        stamp = stamp_of(path.stat())
         index = Index(path)
         shard = _remembered(path, index.get("shard", stamp)) or read_shard(path, split)
         if not any(isinstance(problem.reason, Passing) for problem in shard.problems):

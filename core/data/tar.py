@@ -10,7 +10,7 @@ from pathlib import Path
 from ..media.part import Part
 from .report import Problem
 
-PACKERS = {b"\x1f\x8b": "gunzip", b"BZ": "bunzip2", b"\xfd7": "unxz", b"(\xb5": "unzstd"}
+PACKERS = {b"\x1f\x8b\x08": "gunzip", b"BZh": "bunzip2", b"\xfd7z": "unxz", b"(\xb5/": "unzstd"}
 
 
 def members(path: Path) -> Iterator[Part | Problem]:
@@ -53,7 +53,7 @@ def _member(path: Path, info: tarfile.TarInfo, size: int) -> Part | Problem:
 
 def _reason(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
-        packer = PACKERS.get(file.read(2))
+        packer = PACKERS.get(file.read(3))
     if packer:
         return f"it is compressed, and samples are read from anywhere in a tar: {packer} {path}"
     return f"it is no tar that can be read ({error})"

@@ -129,9 +129,14 @@ def read_all(path: Path, fps: float | None = None) -> tuple[np.ndarray, float]:
     return _stacked(frames, path), rate
 
 
+def images_of(folder: Path) -> list[Path]:
+    """The images in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
 def image_files(folder: Path) -> list[Path]:
     """The images in a folder, sorted by name. Raises UsageError when there are none."""
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    images = images_of(folder)
     if not images:
         raise UsageError(f"The folder {folder} holds no images.")
     return images

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..errors import UsageError
 from .part import Readable
@@ -22,15 +22,9 @@ def picture(path: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_picture(path: Readable) -> np.ndarray:
-    """RGB uint8 (H, W, 3). UsageError where the file is missing or no picture."""
+    """RGB uint8 (H, W, 3), upright. UsageError where the file is missing, no picture or cut off."""
     with _opened(path) as found:
-        return np.asarray(found.convert("RGB"))
-
-
-def picture_size(path: Readable) -> tuple[int, int]:
-    """Width and height, from the beginning of the file. UsageError as read_picture."""
-    with _opened(path) as found:
-        return found.size
+        return np.asarray(ImageOps.exif_transpose(found).convert("RGB"))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from ..errors import UsageError
 from .build import override
 
 if TYPE_CHECKING:
+    from ..data import Source
     from ..models.package import Loaded
     from ..models.system import System, SystemModel
 
@@ -31,13 +32,20 @@ def open_start(name: str, model: str) -> Loaded:
 
 
 def extended(
-    system: System, start: SystemModel, overrides: Mapping[str, Any], words: Sequence[str]
+    system: System, start: SystemModel, overrides: Mapping[str, Any], source: Source
 ) -> SystemModel:
-    """A model that begins as `start` and knows the new words too: those that the weights know, in
-    their order, come first. UsageError where the overrides change its size."""
+    """A model that begins as `start` and knows the words of `source` too: those that the weights
+    know, in their order, come first. UsageError where the overrides change its size, or the data
+    have other classes."""
     config = override(start.config, overrides)
+    for name, wanted in system.fitted(config, source).items():
+        if getattr(config, name) != wanted:
+            raise UsageError(
+                f"the weights to start from have other {name} than {source.name}",
+                "train without --start-from",
+            )
     known = start.reader.words if start.reader else []
-    model = system.Model(config, system.reader(config, [*known, *words]))
+    model = system.Model(config, system.reader(config, [*known, *source.words()]))
     begin_from(model, start)
     return model
 

@@ -15,7 +15,7 @@ from ..errors import Interrupted, UsageError, closest
 from ..training.accelerator import create_accelerator, default_precision, first_here
 from ..training.batches import step_seed
 from ..training.events import Note, OnEvent, silent
-from ..training.fit import fit
+from ..training.fit import check, fit
 from ..training.options import TrainOptions, plain, recipe, with_defaults, with_stored
 from ..training.pace import Pace
 from ..training.run import Run
@@ -96,7 +96,7 @@ def _train(
     if start is None:
         model = build(about, options.preset, options.config, source)
     else:
-        model = extended(system, start.model, options.config, source.words())
+        model = extended(system, start.model, options.config, source)
     model.to(accelerator.device)
     stages = system.stages(model, source, options)
     adjust(stages, options)
@@ -111,10 +111,16 @@ def _train(
         }
         run = _open_run(path, table, options, accelerator)
     with run.locked(accelerator.is_main_process):
+        if accelerator.is_main_process:
+            run.config |= table
+            run.write_config()
         if source.report and source.report.problems:
             on_event(Note(source.report.summary()))
         on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
         chosen = selected(stages, options.stage, run)
+        for stage in chosen:
+            if not Checkpoints(run.state / stage.name).finished():
+                check(stage, _settings(options), accelerator.num_processes)
         for stage in chosen:
             settings = flattened(stage, chosen, _settings(options))
             _train_stage(stage, settings, run, accelerator, on_event, pace)
@@ -167,8 +173,6 @@ def _open_run(
                 f"{what} of {path} changed since the run began",
                 hint="choose another folder with --out",
             )
-    run.config |= table
-    run.write_config()
     return run
 
 
@@ -186,15 +190,15 @@ def adjust(stages: list[Stage], options: TrainOptions) -> None:
 
 
 def _each(given: Any, kind: str, names: list[str]) -> dict[str, Any]:
-    """One value for all, or those of some by name, as {name: value}. UsageError for a name that
-    there is not."""
+    """One value for all, or those of some by name ("": of the rest), as {name: value}. UsageError
+    for a name that there is not."""
     if given is None:
         return {}
-    if not isinstance(given, dict):
-        return dict.fromkeys(names, given)
-    for name in given:
+    values = dict(given) if isinstance(given, dict) else {"": given}
+    rest = dict.fromkeys(names, values.pop("")) if "" in values else {}
+    for name in values:
         _known(name, names, kind)
-    return given
+    return rest | values
 
 
 def _known(name: str, names: list[str], kind: str = "stage") -> None:
@@ -205,9 +209,9 @@ def _known(name: str, names: list[str], kind: str = "stage") -> None:
 
 
 def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
-    """All stages, or `only` after those that it needs, which must be finished.
+    """All stages, or `only` after those that are finished, so that the model holds every result.
 
-    Weights to start from hold the result of every stage.
+    UsageError where one that it needs is not; weights to start from hold that of every stage.
     """
     if only is None:
         return stages
@@ -216,16 +220,14 @@ def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
     wanted = stages[names.index(only)]
     before = stages[: names.index(only)]
     needed = [s for s in before if wanted.needs is None or s.name in wanted.needs]
-    finished = [s for s in needed if Checkpoints(run.state / s.name).finished()]
-    if run.config.get("start"):
-        return [*finished, wanted]
+    others = [s for s in stages if s is not wanted and Checkpoints(run.state / s.name).finished()]
     for stage in needed:
-        if stage not in finished:
+        if stage not in others and not run.config.get("start"):
             raise UsageError(
                 f"stage '{only}' needs '{stage.name}', which is not finished in {run.path}",
                 hint=f"{run.resume_command} --stage {stage.name}",
             )
-    return [*needed, wanted]
+    return [*others, wanted]
 
 
 def _settings(options: TrainOptions) -> FitSettings:

@@ -45,9 +45,11 @@ def fit(
     checkpoint is sound. UsageError where the batch does not divide.
     """
     check(stage, settings, accelerator.num_processes)
+    if len(stage) < 1:
+        raise UsageError(f"stage '{stage.name}' has no samples")
     session = Session(stage, settings, run, accelerator, on_event)
     session.begin()
-    progress = session.progress
+    progress, stopped = session.progress, False
     with StopSignals() as stop, session.batches() as batches:
         while progress.step < stage.steps:
             if pace:
@@ -65,6 +67,8 @@ def fit(
                 accelerator.wait_for_everyone()
                 raise Interrupted(session.stopped_at(), hint=run.resume_command)
     session.finish()
+    if stopped:
+        raise Interrupted(session.stopped_at(), hint=run.resume_command)
 
 
 def take_step(session: Session, batches: Batches) -> None:
@@ -94,5 +98,3 @@ def check(stage: Stage, settings: FitSettings, world: int) -> None:
             f"{world} processes x {settings.accumulate} micro-batches",
             hint=f"--batch {parts * (stage.batch // parts + 1)}",
         )
-    if len(stage) < 1:
-        raise UsageError(f"stage '{stage.name}' has no samples")

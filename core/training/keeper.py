@@ -156,6 +156,10 @@ class Keeper:
 def _optimisation(player: Player) -> dict[str, Any]:
     """How a player is optimised, beside its learning rate, as it comes back from JSON."""
     return {
+        "optimizer": player.optimizer,
+        "betas": list(player.betas),
+        "weight_decay": player.weight_decay,
+        "muon_gain": player.muon_gain,
         "rate": _described(player.rate),
         "clip_norm": player.clip_norm,
         "average": _described(player.average),

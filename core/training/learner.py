@@ -153,7 +153,9 @@ def create_optimizers(player: Player, device: torch.device) -> dict[str, torch.o
     chosen = {id(p) for p in player.muon}
     rest = [p for p in player.parameters if id(p) not in chosen]
     make = _sgd if player.optimizer == "sgd" else _adamw
-    optimizers: dict[str, torch.optim.Optimizer] = {player.name: make(player, rest, device)}
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    if rest:
+        optimizers[player.name] = make(player, rest, device)
     if player.muon:
         optimizers[f"{player.name}-muon"] = Muon(
             player.muon, player.learning_rate, player.weight_decay

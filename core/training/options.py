@@ -27,9 +27,9 @@ class TrainOptions:
     """What the user asked for; None takes the run's value when resuming, else the default.
 
     `steps` is one number for every stage or {stage: steps}; `batch` is the global batch, `lr` the
-    learning rate of every player or {player: rate}; `config` overrides fields of the preset;
-    `start_from` names the weights to begin from, which bring their own configuration. `optimizer`
-    is adamw or sgd; `sharpness` as sharpness.parse reads it.
+    learning rate of every player or {player: rate}; in both "" stands for the rest. `config`
+    overrides fields of the preset; `start_from` names the weights to begin from, which bring their
+    own configuration. `optimizer` is adamw or sgd; `sharpness` as sharpness.parse reads it.
     """
 
     data: str | None = None
@@ -92,8 +92,12 @@ def with_stored(options: TrainOptions, model: str, run: Run) -> TrainOptions:
                 hint="leave it out, or start another run with --out",
             )
     names = {f.name for f in dataclasses.fields(TrainOptions)} - set(_SESSION)
-    unset = {k: v for k, v in stored.items() if k in names and getattr(options, k) is None}
-    return dataclasses.replace(options, **unset, config=overrides)
+    kept = {k: v for k, v in stored.items() if k in names and getattr(options, k) is None}
+    for name in ("steps", "lr"):
+        given, before = getattr(options, name), stored.get(name)
+        if isinstance(given, dict) and before is not None:
+            kept[name] = (before if isinstance(before, dict) else {"": before}) | given
+    return dataclasses.replace(options, **kept, config=overrides)
 
 
 def recipe(options: TrainOptions) -> dict[str, Any]:

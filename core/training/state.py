@@ -221,12 +221,16 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str
 def load_optimizer_tensors(
     optimizer: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor]
 ) -> None:
-    """Take back what `optimizer_tensors` gave."""
+    """Take back what `optimizer_tensors` gave. ValueError for what another kind of optimiser
+    gave."""
     states: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         owner, index, name = key.rsplit("/", 2)
         if owner == prefix:
             states.setdefault(int(index), {})[name] = value
+    strange = {name for state in states.values() for name in state} - {"momentum_buffer"}
+    if strange and isinstance(optimizer, torch.optim.SGD):
+        raise ValueError(f"SGD keeps no {', '.join(sorted(strange))}")
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
     for parameter, state in optimizer.state.items():
         for name, value in state.items():

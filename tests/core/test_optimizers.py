@@ -6,7 +6,7 @@ from torch import nn
 
 from dln.core.training.learner import create_optimizers
 from dln.core.training.muon import Muon, orthogonal
-from dln.core.training.stage import Player
+from dln.core.training.player import Player
 from dln.core.training.state import load_optimizer_tensors, optimizer_tensors
 
 from .toy_training import Toy
@@ -45,6 +45,12 @@ def test_muon_s_update_has_all_singular_values_about_1():
         alike = ours.mT @ update @ theirs.mT  # the same directions, so nearly diagonal
         off = alike - torch.diag_embed(alike.diagonal(dim1=-2, dim2=-1))
         assert off.abs().max() < 1e-6
+
+
+def test_a_player_of_matrices_alone_is_muon_s():
+    layer = torch.nn.Linear(3, 3, bias=False)
+    player = Player("all", layer, list(layer.parameters()), 0.1, muon=[layer.weight])
+    assert list(create_optimizers(player, torch.device("cpu"))) == ["all-muon"]
 
 
 def test_muon_moves_its_matrices_and_adamw_the_rest():

@@ -17,7 +17,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from dln.core.errors import Interrupted
+from dln.core.errors import Interrupted, UsageError
 from dln.core.training.events import Saved, silent
 from dln.core.training.fit import fit
 from dln.core.training.run import Run
@@ -92,6 +92,38 @@ def test_stopped_after_the_last_step(
     fit(Toy(), QUICK, run, accelerator, silent)
     assert same(run, whole)
     assert rows(run) == rows(whole)
+
+
+def test_a_signal_in_the_last_evaluation_is_heard_when_all_is_kept(
+    new_run: Callable[..., Run], whole: Run, accelerator: Accelerator
+):
+    class Late(Toy):
+        def evaluate(self) -> Any:
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().evaluate()
+
+    run = new_run()
+    with pytest.raises(Interrupted, match="step 20 of 20"):
+        fit(Late(), QUICK, run, accelerator, silent)
+    assert same(run, whole)
+
+
+@pytest.mark.parametrize(("first", "then"), [("adamw", "sgd"), ("sgd", "adamw")])
+def test_another_optimizer_does_not_go_on_with_what_one_kept(
+    new_run: Callable[..., Run], accelerator: Accelerator, first: str, then: str
+):
+    run = new_run()
+
+    def toy(stop: int | None, optimizer: str) -> Toy:
+        made = Stopping({stop: signal.SIGINT} if stop else {})
+        for player in made.players:
+            player.optimizer = optimizer
+        return made
+
+    with pytest.raises(Interrupted):
+        fit(toy(7, first), QUICK, run, accelerator, silent)
+    with pytest.raises(UsageError, match="belongs to another configuration"):
+        fit(toy(None, then), QUICK, run, accelerator, silent)
 
 
 def test_what_fails_in_a_stage_comes_through(

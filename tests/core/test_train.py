@@ -63,6 +63,7 @@ class Part(Toy):
 
     def __init__(self, name: str, model: Model, events: list[str]) -> None:
         super().__init__(steps=6)
+        self.batch = {"first": 6, "second": 8}[name]
         self.name, self.whole, self.events = name, model, events
         getattr(model, name).load_state_dict(self.modules.state_dict())
         setattr(model, name, self.modules)
@@ -181,6 +182,16 @@ def test_stages_one_by_one_end_like_all(world: World, go: Callable[..., Path], t
     assert same(whole, parts)
 
 
+def test_a_finished_stage_asked_for_again_leaves_the_others(go: Callable[..., Path]):
+    path = go()
+    before = kept(path)
+    for stage in ("first", "second"):
+        (path / "model.safetensors").unlink()
+        go(stage=stage, resume=True)
+        after = kept(path)
+        assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
 def test_interrupted_and_resumed_ends_like_all(
     world: World, go: Callable[..., Path], tmp_path: Path
 ):
@@ -277,7 +288,8 @@ def test_words_that_the_weights_know_keep_their_rows():
     torch.manual_seed(0)
     fresh: Any = SYSTEM.Model(small, Vocabulary(["lion", "eats", "cat"]))
     torch.manual_seed(0)
-    new: Any = extended(SYSTEM, old, {}, ["cat", "lion"])
+    source: Any = SimpleNamespace(words=lambda: ["cat", "lion"])
+    new: Any = extended(SYSTEM, old, {}, source)
     assert new.reader.words == ["lion", "eats", "cat"]
     assert torch.equal(new.image.tokens.weight[:-1], old.image.tokens.weight)
     assert torch.equal(new.image.tokens.weight[-1], fresh.image.tokens.weight[-1])
@@ -360,6 +372,31 @@ def test_each_player_has_its_own_learning_rate(go: Callable[..., Path], tmp_path
     both = go(out=tmp_path / "both", steps=2, lr=0.5) / "state" / "first" / "final.json"
     settings = json.loads(both.read_text())["settings"]
     assert settings["learning_rates"] == {"model": 0.5, "critic": 0.5}
+
+
+def test_what_is_given_for_one_leaves_the_others(go: Callable[..., Path]):
+    path = go(stage="first", steps=2, lr=0.5)
+    go(resume=True, steps={"second": 3}, lr={"critic": 0.25})
+    options = Run.open(path).config["options"]
+    assert options["steps"] == {"": 2, "second": 3}
+    assert options["lr"] == {"": 0.5, "critic": 0.25}
+    info = json.loads((path / "state" / "second" / "final.json").read_text())
+    assert info["steps"] == 3
+    assert info["settings"]["learning_rates"] == {"model": 0.5, "critic": 0.25}
+
+
+def test_a_run_in_training_is_left_alone(go: Callable[..., Path]):
+    path = go(stage="first", steps=2)
+    before = (path / "config.toml").read_bytes()
+    with Run.open(path).locked(), pytest.raises(UsageError, match="by another process"):
+        go(resume=True, lr=5.0)
+    assert (path / "config.toml").read_bytes() == before
+
+
+def test_what_does_not_divide_is_said_before_the_first_stage(world: World, go: Callable[..., Path]):
+    with pytest.raises(UsageError, match="of stage 'second' does not divide"):
+        go(accumulate=3)
+    assert world.events == []
 
 
 def test_an_unknown_player(go: Callable[..., Path]):

@@ -119,7 +119,7 @@ class ToyGanStage(Stage):
         """model: with generator (of `latent` numbers, `update(reduce)` after a step) and
         discriminator."""
         self.model, self.source, self.seed = model, source, options.seed or 0
-        self.steps, self.batch = 24, 8
+        self.steps, self.batch = 24, options.batch or 8
         parts = {"generator": model.generator, "discriminator": model.discriminator}
         self.modules = nn.ModuleDict(parts)
         self.augmentation = Augmentation()
