@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,17 +23,28 @@ def picture(path: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_picture(path: Readable) -> np.ndarray:
-    """RGB uint8 (H, W, 3), upright. UsageError where the file is missing, no picture or cut off."""
+    """RGB uint8 (H, W, 3), upright; what is transparent lies on white. UsageError where the file is
+    missing, no picture or cut off."""
     with _opened(path) as found:
-        return np.asarray(ImageOps.exif_transpose(found).convert("RGB"))
+        upright = ImageOps.exif_transpose(found)
+        if upright.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
+            upright = Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
+        if upright.has_transparency_data:
+            white = Image.new("RGBA", upright.size, "white")
+            upright = Image.alpha_composite(white, upright.convert("RGBA"))
+        return np.asarray(upright.convert("RGB"))
 
 
 @contextmanager
 def _opened(path: Readable) -> Iterator[Image.Image]:
     try:
-        with path.open("rb") as file, Image.open(file) as found:
-            yield found
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file) as found:
+                yield found
+    except Image.DecompressionBombError as error:
+        raise UsageError(f"{path} cannot be read as an image: it has too many pixels.") from error
+    except (OSError, ValueError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or "it is no picture that is known"
         raise UsageError(f"{path} cannot be read as an image: {reason}.") from error
 

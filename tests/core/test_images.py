@@ -92,6 +92,14 @@ def test_a_folder_that_says_what_measures(tmp_path: Path):
     assert [len(open_source(str(tmp_path), held_out=h)) for h in (False, True, None)] == [6, 6, 12]
 
 
+def test_hidden_and_empty_folders_are_no_classes(tmp_path: Path):
+    make_folder(tmp_path)
+    (tmp_path / ".cache").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / ".cache" / "a.png")
+    (tmp_path / "ants").mkdir()
+    assert open_source(str(tmp_path)).classes == ("cat", "dog")
+
+
 def test_what_is_no_set_of_images(tmp_path: Path):
     (tmp_path / "one").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "one" / "a.png")

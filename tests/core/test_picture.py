@@ -11,7 +11,7 @@ from PIL import Image
 from dln.core.errors import UsageError
 from dln.core.media.decode import read_frames
 from dln.core.media.part import Part
-from dln.core.media.picture import fitted, middle, picture
+from dln.core.media.picture import fitted, middle, picture, read_picture
 
 SIDES = st.integers(1, 70)
 
@@ -62,6 +62,30 @@ def test_a_picture_is_what_a_frame_of_it_would_be(tmp_path: Path):
         picture(str(tmp_path / "text.png"), (8, 8))
     with pytest.raises(UsageError, match=r"gone.png cannot be read as an image: No such file"):
         picture(str(tmp_path / "gone.png"), (8, 8))
+
+
+def test_pictures_as_they_are_meant_to_be_seen(tmp_path: Path):
+    """Upright, transparent parts on white, 16 bits of grey as 8."""
+    tall = noise(30, 20)
+    turned = Image.fromarray(np.rot90(tall))  # a camera held sideways: 6 says turn right
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(read_picture(tmp_path / "turned.png"), tall)
+    glass = np.zeros((2, 2, 4), np.uint8)
+    glass[0] = 10, 20, 30, 255
+    Image.fromarray(glass).save(tmp_path / "glass.png")
+    assert read_picture(tmp_path / "glass.png").tolist() == [[[10, 20, 30]] * 2, [[255] * 3] * 2]
+    ramp = np.arange(256, dtype=np.uint16)[None] * 257
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    assert np.array_equal(read_picture(tmp_path / "ramp.png")[0, :, 0], np.arange(256))
+
+
+def test_a_picture_of_too_many_pixels(tmp_path: Path, monkeypatch):
+    Image.new("L", (40, 40)).save(tmp_path / "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(UsageError, match="too many pixels"):
+        read_picture(tmp_path / "big.png")
 
 
 @given(st.integers(-25, 25), st.integers(0, 30), st.sampled_from([0, 1, 2]))

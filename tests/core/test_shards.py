@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import tarfile
 from collections.abc import Iterable
@@ -88,6 +89,38 @@ def test_shards_hold_what_webdataset_reads_and_show_what_the_files_show(clips, t
     assert two.fingerprint() != source.fingerprint()
     again = pickle.loads(pickle.dumps(source))
     assert np.array_equal(again.frames(3, times, (8, 8))[0], source.frames(3, times, (8, 8))[0])
+
+
+def test_a_cut_picture_is_named_and_left_out(tmp_path: Path):
+    whole = png((9, 9, 9), (64, 64))
+    members = [("a.png", whole), ("a.cls", b"0"), ("b.png", whole[:-40]), ("b.cls", b"0")]
+    source = open_source(str(write_tar(tmp_path / "s.tar", members)), held_out=None)
+    assert (len(source), source.classes) == (1, ("0",))
+    assert source.report
+    (problem,) = source.report.problems
+    assert (problem.file, problem.kind) == ("s.tar:b.png", "unreadable")
+
+
+def test_a_tar_in_the_place_of_another_is_read_anew(clips: Path, tmp_path: Path):
+    """Of the same size and time, as after cp -p."""
+    (_, video), _ = sample(clips, 0, "x")
+    captions = []
+    for text in (b"a cat", b"a dog"):
+        new = write_tar(tmp_path / "new.tar", [("0.mp4", video), ("0.txt", text)])
+        os.utime(new, ns=(1, 1))
+        new.replace(tmp_path / "s.tar")
+        captions.append(open_source(str(tmp_path / "s.tar")).caption(0, np.random.default_rng(0)))
+    assert captions == ["a cat", "a dog"]
+
+
+def test_a_place_that_is_no_utf8(clips: Path, tmp_path: Path):
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        place.mkdir()
+    except OSError:
+        pytest.skip("this disk takes UTF-8 alone")
+    path = write_tar(place / "s.tar", sample(clips, 0, "0"))
+    assert [len(open_source(str(path))) for _ in range(2)] == [1, 1]
 
 
 @pytest.mark.parametrize("suffix", [".webm", ".gif", ".mov", ".avi", ".mkv"])
