@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import UsageError
 
+from .assign import parse_overrides
 from .options import Precision
 from .progress import progress
 from .show import screen
@@ -28,14 +29,30 @@ class Engine(StrEnum):
     trt = "trt"
 
 
+def sampler_settings(words: Sequence[str] | None) -> dict[str, Any]:
+    """--set of a sampler. UsageError for what has a flag of its own."""
+    from dln.core.models.request import SHARED
+
+    found = parse_overrides(words or [])
+    for name in SHARED:
+        if name in found:
+            flag = "--class" if name == "label" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{name} is no setting of a sampler.", f"{flag}, where models take it")
+    return found
+
+
 @dataclass(frozen=True)
 class Runner:
-    """What computes, and where."""
+    """What computes, and where. UsageError for what PyTorch has no use for."""
 
     engine: Engine
     precision: Precision
     graphs: Path | None
     device: str
+
+    def __post_init__(self) -> None:
+        if self.engine is Engine.torch and (self.graphs or self.precision is not Precision.fp32):
+            raise UsageError("--precision and --graphs are of exported graphs.", "--engine onnx")
 
     def open(self, loaded: Any) -> Any:
         """The engine; None for PyTorch, which core knows by itself."""

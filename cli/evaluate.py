@@ -12,8 +12,7 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .assign import parse_overrides
-from .clips import Engine, Runner
+from .clips import Engine, Runner, sampler_settings
 from .generate import given
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
@@ -121,14 +120,19 @@ def evaluate(
       dln evaluate runs/resnet --metrics sharpness --out slice.png
     """
     if metrics is Metrics.sharpness:
-        if data is not None:
-            raise UsageError("--metrics sharpness is of the data that the model learned from.",
-                             "leave --data out")  # fmt: skip
+        refuse_of_clips(
+            data=data, held_out=held_out, guidance=guidance, temperature=temperature, steps=steps,
+            frames=frames, reconstruction=reconstruction, set=settings, i3d=i3d,
+            best_of=best_of if best_of > 1 else None,
+            engine=None if engine is Engine.torch else engine,
+            precision=None if precision is Precision.fp32 else precision,
+        )  # fmt: skip
         return minimum(model, count, seed, device, out, force)
     tried = sorted(set(steps or []))
     check_plot(out, force, metrics, tried)
     wish = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
-    wish |= parse_overrides(settings or [])
+    wish |= sampler_settings(settings)
+    runner = Runner(engine, precision, None, device)
     from dln.core.models.locate import identify
 
     identify(model).check(wish | given(frames=frames, steps=max(tried, default=None)))
@@ -139,7 +143,6 @@ def evaluate(
     else:
         wish |= given(frames=frames)
         measure = clips(i3d, best_of)
-    runner = Runner(engine, precision, None, device)
     job = Job(model, data, held_out, wish, tried, runner)
     found, asked = job.carry_out(partial(measure, count=count, seed=seed, device=device))
     asked = {"seed": seed, **asked}
@@ -147,6 +150,15 @@ def evaluate(
         return against_steps(model, asked, found, out)
     (only,) = found.values()
     return summary(model, asked, only)
+
+
+def refuse_of_clips(**asked: Any) -> None:
+    """UsageError for an option that the loss of a training has no use for."""
+    for name, value in asked.items():
+        if value is not None and value != []:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"--metrics sharpness, of the loss on the data that the model learned "
+                             f"from, takes no {flag}.", f"leave {flag} out")  # fmt: skip
 
 
 def check_plot(out: Path | None, force: bool, metrics: Metrics, tried: list[int]) -> None:

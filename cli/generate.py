@@ -8,8 +8,7 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .assign import parse_overrides
-from .clips import Engine, Job, Made, Runner, fulfil
+from .clips import Engine, Job, Made, Runner, fulfil, sampler_settings
 from .options import (
     ConfigFile,
     Device,
@@ -127,20 +126,18 @@ def generate(
       dln generate "lion drinking" --model runs/mine --out lion.gif
       dln generate "lion drinking" --engine onnx
     """
-    if engine is Engine.torch and (graphs or precision is not Precision.fp32):
-        raise UsageError("--precision and --graphs are of exported graphs.", "--engine onnx")
+    wanted = Runner(engine, precision, graphs, device)
     wish = given(
         frames=frames, fps=fps, size=size and size_of(size), image=image, last_image=last_image,
         label=label, guidance=guidance, temperature=temperature, top_p=top_p, steps=steps,
         reconstruction=reconstruction,
-    ) | parse_overrides(settings or [])  # fmt: skip
+    ) | sampler_settings(settings)  # fmt: skip
     about = check_asked(prompt, model, wish)
     check_rank(prompt, best_of)
     first = draw_seed() if seed is None else seed
     seeds = seeds_from(first, count)
     paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out,
                        ".mp4" if about.gives == "clip" else ".png")  # fmt: skip
-    wanted = Runner(engine, precision, graphs, device)
     job = Job(prompt, model, seeds, paths, wanted, wish, native, force, best_of)
     check_places(paths, force)
     if dry_run:

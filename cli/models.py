@@ -1,6 +1,6 @@
 """`dln models`: the systems that dln knows, and the weights that ship with it."""
 
-from importlib.resources import files
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,10 +83,12 @@ def entry(spec: "About") -> dict[str, Any]:
 
 def weights_of(spec: "About") -> Path | None:
     """The bundled weights' file, or None."""
-    if spec.bundled is None:
-        return None
-    path = Path(str(files("dln.core") / "weights" / spec.bundled))
-    return path if path.is_file() else None
+    from dln.core.errors import MissingCapability
+    from dln.core.models.locate import bundled
+
+    with suppress(MissingCapability):
+        return bundled(spec)
+    return None
 
 
 def count_parameters(about: "About") -> dict[str, int]:

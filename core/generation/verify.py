@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DlnError, MissingCapability, UsageError
 from ..files import sha256_file
 from ..media.receipt import SCHEMA, make_receipt, read_receipt
-from ..media.video import compare, read_clip, roundtrip
+from ..media.video import compare, frames_of, write_stream
 from ..models.request import Request
 from ..progress import OnProgress
 
 if TYPE_CHECKING:
-    from ..media.clip import Clip
     from ..models.engine import Engine
     from ..models.package import Loaded
 
+
+PICTURES = ("image", "last_image")
+NEEDED = {"seed": int, "model": str, "weights_sha256": str, "engine": str, "settings": dict}
 
 OpenEngine = Callable[[str, "Loaded", str], "Engine"]
 
@@ -51,20 +54,38 @@ def verify(
     without a receipt or with one that this version cannot follow, MissingCapability where the
     weights that made it are not here.
     """
-    from .generate import generate
+    from .generate import stream
 
     path = Path(path)
     receipt = read_receipt(path)
     request = request_of(receipt, path)
-    stored = read_clip(path)
+    count, size = measured(path)
     loaded = weights_of(receipt, model)
     engine = None
     if receipt["engine"] != "torch":
         if open_engine is None:
             raise MissingCapability(f"the clip was made by the engine {receipt['engine']}")
         engine = open_engine(receipt["engine"], loaded, device)
-    result = generate(loaded, request, engine=engine, device=device, on_progress=on_progress)
-    return judge(stored, result.clip, path.suffix, receipt)
+    made = stream(loaded, request, engine=engine, device=device, on_progress=on_progress).stream
+    notes = changed_versions(receipt)
+    if made.frames != count:
+        return Verification(False, notes=notes)
+    # through the file's own encoder, at the magnification that it was written with
+    scale = max(1, max(size) // max(made.size))
+    with TemporaryDirectory(prefix="dln-verify-") as folder:
+        again = write_stream(made, Path(folder) / path.name, scale=scale)
+        if measured(again) != (count, size):
+            return Verification(False, notes=notes)
+        difference = compare(frames_of(path), frames_of(again))
+    return Verification(False, *difference, notes=notes) if difference else Verification(True)
+
+
+def measured(path: Path) -> tuple[int, tuple[int, int]]:
+    """How many frames a file has, and their (height, width); a pass over all of it."""
+    count, size = 0, (0, 0)
+    for frame in frames_of(path):
+        count, size = count + 1, frame.shape[:2]
+    return count, size
 
 
 def request_of(receipt: dict[str, Any], path: Path) -> Request:
@@ -73,18 +94,31 @@ def request_of(receipt: dict[str, Any], path: Path) -> Request:
     if receipt.get("schema") != SCHEMA:
         raise UsageError(f"{path} has a receipt of the kind {receipt.get('schema')!r}; this dln "
                          f"reads {SCHEMA!r}.", "pip install --upgrade dln")  # fmt: skip
-    needed = ("seed", "model", "weights_sha256", "engine", "settings")
-    if missing := [key for key in needed if receipt.get(key) is None]:
+    if missing := [key for key in NEEDED if receipt.get(key) is None]:
         raise UsageError(f"The receipt of {path} lacks {', '.join(missing)}.")
-    request = Request.of(receipt.get("prompt") or "", receipt["seed"], receipt["settings"])
-    for name, sha256 in (receipt.get("inputs") or {}).items():
-        file = getattr(request, name, None)
-        if file is None or not Path(file).is_file() or sha256_file(file) != sha256:
-            raise MissingCapability(
-                f"the picture {file} that the clip was made from is not here, or another one",
-                hint="put it back where it was",
-            )
+    kinds = {**NEEDED, "prompt": str, "inputs": dict, "versions": dict}
+    told = {key: receipt[key] for key in kinds if receipt.get(key) is not None}
+    if damaged := [key for key, value in told.items() if not isinstance(value, kinds[key])]:
+        raise UsageError(f"The receipt of {path} is damaged: {', '.join(damaged)}.")
+    request = Request.of(told.get("prompt", ""), told["seed"], told["settings"])
+    for name, sha256 in told.get("inputs", {}).items():
+        if name not in PICTURES or getattr(request, name) is None:
+            raise UsageError(f"The receipt of {path} is damaged: it says nothing of {name!r}.")
+        found = picture_of(getattr(request, name), sha256, path)
+        request = replace(request, **{name: found})
     return request
+
+
+def picture_of(name: str, sha256: str, clip: Path) -> str:
+    """Where the picture that was given lies now: there, or beside the clip. MissingCapability where
+    it is at neither place, or another one."""
+    for file in (Path(name), clip.parent / name, clip.parent / Path(name).name):
+        if file.is_file() and sha256_file(file) == sha256:
+            return str(file)
+    raise MissingCapability(
+        f"the picture {name} that the clip was made from is not here, or another one",
+        hint=f"put it back, or beside {clip}",
+    )
 
 
 def weights_of(receipt: dict[str, Any], model: str | None) -> Loaded:
@@ -101,18 +135,6 @@ def weights_of(receipt: dict[str, Any], model: str | None) -> Loaded:
         raise MissingCapability(f"The weights of {name} are others than those that made the clip "
                                 f"({loaded.sha256[:12]}, not {wanted[:12]}).", hint)  # fmt: skip
     return loaded
-
-
-def judge(stored: Clip, made: Clip, suffix: str, receipt: dict[str, Any]) -> Verification:
-    """Compare through the file's own encoder, at the magnification it was written with."""
-    scale = max(1, stored.frames.shape[1] // made.frames.shape[1])
-    again = roundtrip(made, suffix, scale)
-    if again.shape[1:] != stored.frames.shape[1:]:
-        return Verification(False, notes=changed_versions(receipt))
-    difference = compare(stored.frames, again)
-    if difference is None:
-        return Verification(True)
-    return Verification(False, *difference, notes=changed_versions(receipt))
 
 
 def changed_versions(receipt: dict[str, Any]) -> list[str]:

@@ -129,6 +129,14 @@ def read_all(path: Path, fps: float | None = None) -> tuple[np.ndarray, float]:
     return _stacked(frames, path), rate
 
 
+def each_frame(path: Path) -> Iterator[np.ndarray]:
+    """Every frame of a file as it comes, uint8 (H, W, 3). Errors as read_all."""
+    _refuse_truncated(path)
+    with _explained(path):
+        for _, frame in _decode(path):
+            yield to_rgb(frame)
+
+
 def images_of(folder: Path) -> list[Path]:
     """The images in a folder, by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)

@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..files import sha256_file
 from .containers import truncation
-
-__all__ = ["SCHEMA", "make_receipt", "read_receipt", "sha256_file"]
 
 SCHEMA = "dln-receipt-1"
 PACKAGES = ("dln", "torch", "numpy", "av")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .clip import Clip
-from .decode import read_all
+from .decode import each_frame, read_all
 from .encode import encode
 from .sheet import read_sheet
 from .stream import Stream
@@ -57,26 +58,27 @@ def read_clip(path: Path | str, fps: float | None = None) -> Clip:
     return Clip(frames, rate)
 
 
-def roundtrip(clip: Clip, suffix: str, scale: int | None = None) -> np.ndarray:
-    """The frames a reader would get from the clip's file: (T, H, W, 3), by the same encoder.
-
-    To check a file against a clip made again: compare(read_clip(file).frames, roundtrip(...)).
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        return read_clip(write_clip(clip, Path(folder) / f"clip{suffix}", scale=scale)).frames
+def frames_of(path: Path) -> Iterator[np.ndarray]:
+    """The frames of a file as they are, (H, W, 3) each, one after the other. Errors as
+    read_clip."""
+    yield from read_sheet(path)[0] if path.suffix.lower() == ".png" else each_frame(path)
 
 
-def compare(ours: np.ndarray, theirs: np.ndarray) -> tuple[int, int] | None:
-    """None when two stacks of frames are equal, else (first differing frame, largest difference).
+def compare(ours: Iterable[np.ndarray], theirs: Iterable[np.ndarray]) -> tuple[int, int] | None:
+    """None when two clips, (H, W, 3) each frame, are equal, else (first differing frame, largest
+    difference).
 
-    The difference is over all frames, in levels of 0 to 255. Stacks of different length differ at
+    The difference is over all frames, in levels of 0 to 255. Clips of different length differ at
     the first frame that one of them lacks, if not before. Raises UsageError for different sizes.
     """
-    if ours.shape[1:] != theirs.shape[1:]:
-        sizes = [f"{frames.shape[2]}x{frames.shape[1]}" for frames in (ours, theirs)]
-        raise UsageError(f"The clips have different sizes, {sizes[0]} and {sizes[1]}.")
-    count = min(len(ours), len(theirs))
-    distance = np.abs(ours[:count].astype(np.int16) - theirs[:count]).reshape(count, -1).max(1)
-    if distance.any():
-        return int(np.argmax(distance > 0)), int(distance.max())
-    return None if len(ours) == len(theirs) else (count, 255)
+    first, largest = None, 0
+    for number, (a, b) in enumerate(zip_longest(ours, theirs)):
+        if a is None or b is None:
+            return (number, 255) if first is None else (first, largest)
+        if a.shape != b.shape:
+            sizes = [f"{frame.shape[1]}x{frame.shape[0]}" for frame in (a, b)]
+            raise UsageError(f"The clips have different sizes, {sizes[0]} and {sizes[1]}.")
+        if not np.array_equal(a, b):
+            first = number if first is None else first
+            largest = max(largest, int(np.abs(a.astype(np.int16) - b).max()))
+    return None if first is None else (first, largest)

@@ -5,9 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..errors import DlnError, MissingCapability, UsageError
+from ..errors import DlnError, MissingCapability, UsageError, closest
 from .about import About
-from .registry import MODELS, find
+from .registry import MODELS, PLACES
 
 MOST_HEADER = 100_000_000  # bytes
 
@@ -27,8 +27,8 @@ def locate(name: str) -> Path:
         return weights
     if path.is_file():
         return path
-    find(name)
-    raise UsageError(f"there is no model, run or file {name}", hint="dln models list")
+    near = closest(name, MODELS)
+    raise UsageError(f"there is no model, run or file named {name!r}.{near}", "dln models list")
 
 
 def bundled(about: About) -> Path:
@@ -44,7 +44,13 @@ def bundled(about: About) -> Path:
 def identify(name: str) -> About:
     """What a model's name, a run folder or a file of weights is. Errors as of `locate`, DlnError
     for a file whose card cannot be read."""
-    return MODELS[name] if name in MODELS else find(str(read_card(locate(name)).get("model", "")))
+    if name in MODELS:
+        return MODELS[name]
+    model = str(read_card(locate(name)).get("model", ""))
+    if model not in MODELS:
+        raise UsageError(f"{name} holds {model!r}, a model that is not known here.",
+                         f"{PLACES}=FOLDER names where its folder lies")  # fmt: skip
+    return MODELS[model]
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from importlib import import_module
+from os.path import samefile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,19 +24,35 @@ PLACES = "DLN_MODELS"
 
 
 def scan() -> dict[str, About]:
-    """Every model that says what it is, by its name. UsageError for two of one name."""
+    """Every model that says what it is, by its name. UsageError for a place that holds none, two
+    of one name, and one that cannot be loaded."""
     for place in filter(None, os.environ.get(PLACES, "").split(os.pathsep)):
-        if place not in places:
-            places.append(place)
+        folder = Path(place).expanduser().resolve()
+        if not any(folder.glob("*/about.py")):
+            raise UsageError(f"{PLACES} names {place}, where no folder holds an about.py")
+        if str(folder) not in places:
+            places.append(str(folder))
     found: dict[str, About] = {}
     for folder in (
         path.parent for place in places for path in sorted(Path(place).glob("*/about.py"))
     ):
-        about = import_module(f".{folder.name}.about", __package__).ABOUT
+        about = replace(told_by(folder), module=folder.name)
         if about.name in found:
             raise UsageError(f"two models are named {about.name!r}: {folder} is the second")
-        found[about.name] = replace(about, module=folder.name)
+        found[about.name] = about
     return found
+
+
+def told_by(folder: Path) -> About:
+    """The ABOUT in a model's folder. UsageError where it cannot be had."""
+    try:
+        module = import_module(f".{folder.name}.about", __package__)
+        about = module.ABOUT
+    except Exception as error:  # whatever somebody's file does
+        raise UsageError(f"{folder / 'about.py'} cannot be loaded: {error!r}") from error
+    if not samefile(module.__file__ or "", folder / "about.py"):
+        raise UsageError(f"{folder} has the name of a folder of dln's own", "rename it")
+    return about
 
 
 MODELS = scan()

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import UsageError
 
 SHARED = ("frames", "fps", "size", "image", "last_image", "label")
+LEAST_FPS, MOST_FPS = 0.01, 1000.0  # what every container can tell
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,26 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise UsageError(f"the seed must not be negative, got {self.seed}")
-        if self.frames is not None and self.frames < 1:
-            raise UsageError(f"a clip has at least one frame, not {self.frames}")
-        if self.fps is not None and not self.fps > 0:
-            raise UsageError(f"fps must be above zero, not {self.fps}")
-        if self.size is not None and min(self.size) < 1:
-            raise UsageError(f"a frame has at least one pixel, not {self.size[1]}x{self.size[0]}")
+        if not _whole(self.seed) or self.seed < 0:
+            raise UsageError(f"the seed is a whole number and not negative, not {self.seed!r}")
+        if self.frames is not None and not (_whole(self.frames) and self.frames >= 1):
+            raise UsageError(f"a clip has at least one frame, not {self.frames!r}")
+        number = _whole(self.fps) or isinstance(self.fps, float)
+        if self.fps is not None and not (number and LEAST_FPS <= self.fps <= MOST_FPS):
+            raise UsageError(f"fps is from {LEAST_FPS:g} to {MOST_FPS:g}, not {self.fps!r}")
+        if self.size is not None and not _is_size(self.size):
+            raise UsageError(f"a size is the height and the width in pixels, not {self.size!r}")
+        for name in ("image", "last_image", "label"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise UsageError(f"{name.replace('_', ' ')} is a name, not {value!r}")
 
     @classmethod
     def of(cls, prompt: str, seed: int, asked: Mapping[str, Any]) -> Request:
         """A request from one flat mapping, as receipts and flags have it."""
         shared = {name: value for name, value in asked.items() if name in SHARED}
-        if shared.get("size") is not None:
-            height, width = shared["size"]
-            shared["size"] = (height, width)
+        if isinstance(shared.get("size"), list):
+            shared["size"] = tuple(shared["size"])
         own = {name: value for name, value in asked.items() if name not in SHARED}
         return cls(prompt, seed, **shared, settings=own)
 
@@ -54,3 +59,12 @@ class Request:
         """What was asked beside prompt and seed, in one flat mapping."""
         named = {name: value for name, value in asdict(self).items() if name in SHARED}
         return {n: v for n, v in {**named, **self.settings}.items() if v is not None}
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_size(value: Any) -> bool:
+    sides = value if isinstance(value, tuple) else ()
+    return len(sides) == 2 and all(_whole(side) and side >= 1 for side in sides)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
@@ -48,6 +49,8 @@ def _check(field: dataclasses.Field[Any], hint: Any, value: Any) -> None:
         return
     kind = next(each for each in kinds if each is not NoneType)
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, float) and not isfinite(value):
+        raise UsageError(f"{field.name} is a finite number, not {value!r}")
     if not (number if kind is float else isinstance(value, kind) and (number or kind is not int)):
         raise UsageError(f"{field.name} is {KINDS[kind]}, not {value!r}")
     if not _within(field.metadata, value):

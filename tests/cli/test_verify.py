@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from dln.core.errors import UsageError
+from dln.core.files import sha256_file
 from dln.core.generation import generate
 from dln.core.media.clip import Clip
 from dln.core.media.receipt import make_receipt, read_receipt
+from dln.core.media.stream import Stream
 from dln.core.media.video import read_clip, write_clip
 from dln.core.models import package
 from dln.core.models.registry import MODELS
@@ -34,14 +36,14 @@ def remake(monkeypatch):
         about = MODELS["cogvideo"]
         return package.Loaded(SystemModel(), about, {}, made.sha256, Path("a.safetensors"), True)
 
-    def remade(loaded, request, *, engine, **options) -> generate.Generated:
+    def remade(loaded, request, *, engine, **options) -> generate.Streaming:
         made.requests.append(request)
         made.engines.append(engine)
-        return generate.Generated(made.clip, {})
+        return generate.Streaming(Stream.of(made.clip), {})
 
     for module, name, function in (
         (package, "load_model", load_model),
-        (generate, "generate", remade),
+        (generate, "stream", remade),
     ):
         checked = create_autospec(getattr(module, name), side_effect=function)
         monkeypatch.setattr(module, name, checked)
@@ -136,6 +138,57 @@ def test_receipts_that_cannot_be_followed(dln, remake, changes, code, words):
     assert words in outcome.err
     assert dln("verify", "a.mp4", "--json").json["error"]["code"] == code
     assert remake.requests == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": "abc"}, {"seed": 3.5}, {"prompt": 5}, {"engine": ["x"]}, {"weights_sha256": 5},
+        {"settings": "x"}, {"settings": {"frames": "a"}}, {"settings": {"frames": True}},
+        {"settings": {"size": 5}}, {"settings": {"size": [1, 2, 3]}}, {"settings": {"fps": "x"}},
+        {"settings": {"fps": 1e-9}}, {"settings": {"label": 3}}, {"inputs": "abc"},
+        {"inputs": {"settings": "abc"}}, {"inputs": {"image": "abc"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_damaged_receipts(dln, remake, changes):
+    write_clip(CLIP, "a.png", receipt={**receipt(), **changes})
+    outcome = dln("verify", "a.png")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "Traceback" not in outcome.err
+    assert remake.requests == []
+
+
+def test_frames_that_nobody_has_are_not_made(dln, remake, monkeypatch):
+    """Told from the receipt, before the first of 10^9."""
+    path = written("a.mp4", settings={"frames": 10**9})
+    never = Stream((pytest.fail("made") for _ in range(1)), 8.0, (16, 18), 10**9)
+    monkeypatch.setattr(Stream, "of", lambda clip: never)
+    outcome = dln("verify", path)
+    assert outcome.code == 1
+    assert "number of frames" in outcome.out
+
+
+@pytest.mark.parametrize("shape", [(1, 17), (17, 1)])
+def test_frames_of_one_row(dln, remake, shape):
+    remake.clip = Clip(np.full((3, *shape, 3), 90, np.uint8), 8.0)
+    write_clip(remake.clip, "thin.mp4", receipt=receipt(), scale=1)
+    assert dln("verify", "thin.mp4").code == 0
+
+
+def test_a_picture_lies_where_it_was_or_beside_the_clip(dln, remake, tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    picture = folder / "pic.png"
+    write_clip(CLIP, picture)
+    inputs = {"image": sha256_file(picture)}
+    path = written(str(folder / "a.mp4"), settings={"image": "pic.png"}, inputs=inputs)
+    assert dln("verify", path).code == 0
+    assert remake.requests[0].image == str(picture)
+    write_clip(Clip(255 - CLIP.frames, 8.0), picture, overwrite=True)
+    outcome = dln("verify", path)
+    assert outcome.code == 3
+    assert "pic.png" in outcome.err
 
 
 def test_weights_that_moved(dln, remake):

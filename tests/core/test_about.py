@@ -1,9 +1,11 @@
 """What models say of themselves, and what they refuse, without PyTorch."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,7 @@ from dln.core.models.settings import Settings, chosen, setting
 
 HEAVY = ("torch", "numpy", "onnxruntime", "av")
 LIGHT = [
-    (["generate", "x", "--model", "nope"], 2, "no model named 'nope'"),
+    (["generate", "x", "--model", "nope"], 2, "no model, run or file named 'nope'"),
     (["generate", "lion", "--steps", "3"], 2, "cogvideo has no steps"),
     (["generate", "lion", "--set", "gidance=3"], 2, "Did you mean 'guidance'"),
     (["generate", "lion", "--set", "clusters=0"], 2, "clusters is at least 1"),
@@ -77,7 +79,7 @@ def test_settings_take_what_they_say():
         ({"steps": True}, "steps is a whole number"),
         ({"guidance": "much"}, "guidance is a number, not 'much'"),
         ({"guidance": 9.1}, "guidance is at least 0 and at most 9"),
-        ({"guidance": float("nan")}, "guidance is at least 0"),
+        ({"guidance": float("nan")}, "guidance is a finite number"),
         ({"guidance": None}, "guidance is a number"),
         ({"width": 0}, "width is above 0"),
         ({"solver": "heun"}, "solver is one of ddim, euler"),
@@ -106,7 +108,9 @@ def test_requests_come_back_from_their_flat_form():
     assert request.size == (36, 64)
     assert dict(request.settings) == {"steps": 4, "guidance": 0.0}
     assert Request.of("lion", 7, request.asked()) == request
-    for wrong in ({"frames": 0}, {"fps": 0}, {"size": [0, 4]}):
+    for wrong in ({"frames": 0}, {"frames": 2.5}, {"frames": True}, {"fps": 0}, {"fps": "8"},
+                  {"fps": float("inf")}, {"size": [0, 4]}, {"size": [4]}, {"size": 64},
+                  {"label": 3}):  # fmt: skip
         with pytest.raises(UsageError):
             Request.of("lion", 7, wrong)
     with pytest.raises(UsageError, match="seed"):
@@ -125,6 +129,47 @@ def test_models_are_found_by_looking(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("dln.core.models.__path__", [*places(), str(tmp_path)])
     with pytest.raises(UsageError, match="two models are named 'cogvideo'"):
         scan()
+
+
+@pytest.mark.parametrize(
+    ("folder", "text", "words"),
+    [
+        ("broken", "import nothing_there\n", "about.py cannot be loaded: ModuleNotFoundError"),
+        ("broken2", "def\n", "about.py cannot be loaded: SyntaxError"),
+        ("silent", "", "about.py cannot be loaded: AttributeError"),
+        ("layers", "ABOUT = None\n", "cannot be loaded"),
+        ("resnet", "ABOUT = None\n", "has the name of a folder of dln's own"),
+    ],
+)
+def test_folders_that_are_no_models_are_named(tmp_path, monkeypatch, folder, text, words):
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "about.py").write_text(text)
+    monkeypatch.setattr("dln.core.models.registry.places", [*places(), str(tmp_path)])
+    monkeypatch.setattr("dln.core.models.__path__", [*places(), str(tmp_path)])
+    with pytest.raises(UsageError, match=words) as caught:
+        scan()
+    assert str(tmp_path / folder) in caught.value.message
+
+
+def test_a_place_without_models(tmp_path, monkeypatch):
+    for place in (tmp_path, tmp_path / "gone"):
+        monkeypatch.setenv("DLN_MODELS", str(place))
+        with pytest.raises(UsageError, match="no folder holds"):
+            scan()
+
+
+def test_a_place_named_twice_is_one(tmp_path, monkeypatch):
+    systems = Path(__file__).parents[1] / "systems"
+    monkeypatch.setenv("DLN_MODELS", f"{systems}{os.pathsep}{systems}/{os.pathsep}")
+    assert scan().keys() == MODELS.keys()
+
+
+def test_a_variance_is_of_the_ancestral_sampler():
+    about = find("video-diffusion")
+    about.check({"sampler": "ancestral", "variance": 0.9, "corrector": 0.1})
+    for name in ("variance", "corrector"):
+        with pytest.raises(UsageError, match=f"{name} is of another sampler"):
+            about.check({name: 0.9, "sampler": "ddim"})
 
 
 def places() -> list[str]:

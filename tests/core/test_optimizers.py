@@ -49,7 +49,7 @@ def test_muon_s_update_has_all_singular_values_about_1():
 
 def test_a_player_of_matrices_alone_is_muon_s():
     layer = torch.nn.Linear(3, 3, bias=False)
-    player = Player("all", layer, list(layer.parameters()), 0.1, muon=[layer.weight])
+    player = Player("all", layer, list(layer.parameters()), 0.1, muon=list(layer.parameters()))
     assert list(create_optimizers(player, torch.device("cpu"))) == ["all-muon"]
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dln.core.errors import UsageError
+from dln.core.files import sha256_file
 from dln.core.media.clip import Clip
-from dln.core.media.receipt import SCHEMA, make_receipt, read_receipt, sha256_file
+from dln.core.media.receipt import SCHEMA, make_receipt, read_receipt
 from dln.core.media.video import write_clip
 
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")

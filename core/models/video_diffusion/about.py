@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...errors import UsageError
 from ..about import About
 from ..settings import Settings, setting
 
@@ -25,6 +26,13 @@ class Sampling(Settings):
     )
     variance: float = setting(0.3, "of the ancestral sampler, between its bounds", least=0, most=1)
     corrector: float = setting(0.0, "size of the ancestral sampler's Langevin steps", least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("variance", "corrector"):
+            changed = getattr(self, name) != type(self).__dataclass_fields__[name].default
+            if changed and self.sampler != "ancestral":
+                raise UsageError(f"{name} is of another sampler", "--set sampler=ancestral")
 
 
 ABOUT = About(
