@@ -27,7 +27,9 @@ WATCHABLE_SIDE = 384
 SHEET_SIDE = 128
 PALETTE_PIXELS = 100_000
 BT709 = 1
-MOST_HELD = 1 << 30  # bytes of frames that gif and png may hold
+MOST_SIDE = 16_384  # pixels; x264 takes no more
+MOST_IN_A_GIF = 1 << 30  # bytes of frames
+MOST_IN_A_PNG = 3 * 89_478_485  # more pixels Pillow takes for a bomb
 LIMITED_RANGE = 1
 H264 = {"crf": "14", "preset": "medium", "mbtree": "0"}  # its AVX-512 code reads stale memory
 VP9 = {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "3"}
@@ -55,8 +57,10 @@ def encode(
             stream.size, SHEET_SIDE if write is _write_sheet else WATCHABLE_SIDE
         )
     size = stream.size[0] * scale, stream.size[1] * scale
+    if max(size) > MOST_SIDE:
+        raise UsageError(f"a side of {max(size)} pixels is more than {MOST_SIDE}")
     if write in _WHOLE:
-        _check_held(path, stream.frames, size)
+        _check_held(path, stream.frames, size, _WHOLE[write])
     text = None if receipt is None else json.dumps(receipt)
     large = Stream((enlarge(block, scale) for block in stream), stream.fps, size, stream.frames)
     with _beside(path) as temporary:
@@ -64,10 +68,10 @@ def encode(
     return path
 
 
-def _check_held(path: Path, frames: int, size: tuple[int, int]) -> None:
-    """UsageError where a format that holds all frames at once would hold too many."""
+def _check_held(path: Path, frames: int, size: tuple[int, int], most: int) -> None:
+    """UsageError where a format that holds all frames at once would hold too many bytes."""
     held = frames * size[0] * size[1] * 3
-    if held > MOST_HELD:
+    if held > most:
         raise UsageError(
             f"a {path.suffix[1:]} takes all frames at once, and {frames} of {size[1]}x{size[0]} "
             f"pixels are {held / 2**30:.1f} GiB",
@@ -76,8 +80,9 @@ def _check_held(path: Path, frames: int, size: tuple[int, int]) -> None:
 
 
 def watchable_scale(size: tuple[int, int], side: int = WATCHABLE_SIDE) -> int:
-    """The least whole factor that makes the short side of (height, width) at least `side`."""
-    return max(1, -(-side // min(size)))
+    """The least whole factor that makes the short side of (height, width) at least `side`, or the
+    largest that leaves the long one possible."""
+    return max(1, min(-(-side // min(size)), MOST_SIDE // max(size)))
 
 
 def enlarge(frames: np.ndarray, scale: int) -> np.ndarray:
@@ -255,4 +260,4 @@ def _write_sheet(stream: Stream, path: Path, text: str | None) -> None:
 
 
 _WRITERS = {".mp4": _write_mp4, ".webm": _write_webm, ".gif": _write_gif, ".png": _write_sheet}
-_WHOLE = (_write_gif, _write_sheet)  # of one palette, or one row of frames
+_WHOLE = {_write_gif: MOST_IN_A_GIF, _write_sheet: MOST_IN_A_PNG}  # one palette, one row

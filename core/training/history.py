@@ -35,8 +35,10 @@ class History:
         self.paths = paths = (folder / "history.bin", folder / "history-epochs.bin")
         if main:
             make_folder(folder)
-            _check_room(folder, int(np.prod(shape)) * kind.itemsize)
-            _make(paths[0], int(np.prod(shape)) * kind.itemsize)
+            size = int(np.prod(shape)) * kind.itemsize
+            if not (paths[0].exists() and paths[0].stat().st_size == size):  # else it has its room
+                _check_room(folder, size)
+            _make(paths[0], size)
             _make(paths[1], lag * samples * 4)
         self.values = np.memmap(paths[0], kind, "r+", shape=shape)
         self.epochs = np.memmap(paths[1], np.int32, "r+", shape=shape[:2])

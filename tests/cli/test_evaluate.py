@@ -151,3 +151,24 @@ def test_evaluate_a_file_against_a_folder(dln):
     named = dln("evaluate", weights, "-n", "4", "--data", "menagerie", "--seen", "--json").json
     assert named["metrics"]["frechet_distance"] > 0
     assert named["metrics"]["actor_accuracy"] is not None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--data", "digits"], ["--held-out"], ["--seen"], ["--steps", "3"], ["--frames", "3"],
+        ["--guidance", "2"], ["--set", "nonsense=1"], ["--best-of", "3"], ["--engine", "onnx"],
+        ["--precision", "int8"], ["--i3d", "i3d.pt"], ["--reconstruction", "0"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_sharpness_takes_nothing_of_clips(dln, core, options):
+    refused = dln("evaluate", "recognizer", "--metrics", "sharpness", *options)
+    assert (refused.code, refused.out) == (2, "")
+    assert options[0].replace("seen", "held-out") in refused.err
+
+
+def test_a_precision_is_of_an_export(dln, core):
+    refused = dln("evaluate", "cogvideo", "--precision", "int8")
+    assert refused.code == 2
+    assert "--engine onnx" in refused.err

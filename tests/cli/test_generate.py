@@ -61,6 +61,15 @@ def test_settings_reach_the_model_and_only_those_given(dln, core):
     assert "cogvideo takes no last picture" in refused.err
 
 
+@pytest.mark.parametrize("name", ["frames", "fps", "size", "image", "last_image", "label"])
+def test_what_has_a_flag_is_no_setting(dln, core, name):
+    refused = dln("generate", "lion", "--set", f"{name}=abc", "--dry-run")
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{name} is no setting" in refused.err
+    assert f"--{'class' if name == 'label' else name.replace('_', '-')}" in refused.err
+    assert dln("evaluate", "cogvideo", "--set", f"{name}=abc").code == 2
+
+
 def test_best_of(dln, core):
     """The winner's clip is written; its own seed is in the receipt and in the object."""
     outcome = dln("generate", "lion", "-s", "5", "--best-of", "3", "--json", "-v")

@@ -218,6 +218,15 @@ def test_a_history_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyP
         History(tmp_path, 1_280_000, 1000, lag=3, half=False)
 
 
+def test_a_history_that_is_there_has_its_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    History(tmp_path, 4, 3, lag=1, half=True)
+    usage = type("U", (), {"free": 0})
+    monkeypatch.setattr(history_module.shutil, "disk_usage", lambda path: usage)
+    History(tmp_path, 4, 3, lag=1, half=True)
+    with pytest.raises(UsageError, match="are free here"):
+        History(tmp_path, 40, 3, lag=1, half=True)
+
+
 @pytest.mark.parametrize("method", ["saf", "mesa"])
 def test_a_loss_without_logits(method: str, new_run, accelerator):
     with pytest.raises(UsageError, match="does not start from logits"):

@@ -78,6 +78,15 @@ def test_formats_that_hold_all_frames_say_so(tmp_path: Path, suffix: str):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_sides_that_no_encoder_takes(tmp_path: Path):
+    wide = np.zeros((1, 2, 2_000, 3), np.uint8)
+    path = write_clip(Clip(wide, 8.0), tmp_path / "wide.gif")
+    assert read_clip(path).frames.shape == (1, 16, 16_000, 3)
+    with pytest.raises(UsageError, match="a side of 18000 pixels is more than 16384"):
+        write_clip(Clip(wide, 8.0), tmp_path / "wide.mp4", scale=9)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["wide.gif"]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_the_frames(tmp_path: Path, toy_weights):
     peaks = []
