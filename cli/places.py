@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dln.core.errors import UsageError
 
+MAX_NAME_BYTES = 255
 MAX_SLUG_BYTES = 160
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 
@@ -26,7 +27,7 @@ def clip_paths(
 
 def is_folder(out: str, count: int) -> bool:
     """Whether --out names a folder: it ends with /, is one, or has several clips to hold."""
-    if out.endswith(("/", os.sep)) or Path(out).is_dir():
+    if out.endswith(("/", os.sep)) or os.path.isdir(out):
         return True
     if count > 1 and Path(out).suffix.lower() in SUFFIXES:
         raise UsageError(f"{out} is one file, but --count asks for {count} clips.",
@@ -35,6 +36,8 @@ def is_folder(out: str, count: int) -> bool:
 
 
 def checked_suffix(path: Path) -> Path:
+    if len(os.fsencode(path.name)) > MAX_NAME_BYTES:
+        raise UsageError("a file's name has at most 255 bytes.", "a shorter --out")
     if path.suffix.lower() not in SUFFIXES:
         endings = ", ".join(SUFFIXES)
         raise UsageError(f"{path} does not say what to write: it must end with {endings}, or "

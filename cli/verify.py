@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dln.core.errors import UsageError
+from dln.core.errors import DlnError, MissingCapability, UsageError
 
 from .options import ConfigFile, Device, Json, Quiet, Verbose
 from .progress import progress
@@ -62,7 +62,12 @@ def verify_export(folder: Path, model: str | None, device: str) -> Result:
     from dln.export.bundle import recheck
     from dln.export.manifest import read_manifest
 
-    loaded = load_model(model or read_manifest(folder)["model"])
+    name = model or read_manifest(folder)["model"]
+    try:
+        loaded = load_model(name)
+    except DlnError as error:
+        raise MissingCapability(f"The weights of {name} are not here: {error}", "--model RUN or "
+                                "--model FILE says where they lie.") from error  # fmt: skip
     with progress() as report:
         found = recheck(folder, loaded, device, report)
     data = {"path": str(folder), "equal": True, "graphs": found}

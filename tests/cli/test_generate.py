@@ -110,6 +110,13 @@ def test_out(dln, core, out, count, paths):
     assert all(Path(path).stat().st_size > 0 for path in paths)
 
 
+def test_a_name_that_no_disk_takes(dln, core):
+    outcome = dln("generate", "lion", "--out", "a" * 300 + ".mp4")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "255 bytes" in outcome.err
+    assert core.requests == []
+
+
 def test_nothing_is_overwritten_without_force(dln, core):
     Path("lion-1.mp4").write_text("mine")
     outcome = dln("generate", "lion", "-s", "0", "-n", "2")
