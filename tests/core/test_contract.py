@@ -72,7 +72,7 @@ def test_config_survives_json_and_refuses_nonsense(name):
         assert rebuild(system.Config, dataclasses.asdict(preset)) == preset
     sizes = {f.name for f in dataclasses.fields(system.Config)} & {"width", "image_size"}
     preset = system.PRESETS[MODELS[name].default_preset]
-    for field in sizes if not name.startswith("toy") else ():
+    for field in sizes:
         with pytest.raises(UsageError, match=field):
             dataclasses.replace(preset, **{field: -1})
 

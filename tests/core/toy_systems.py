@@ -15,10 +15,11 @@ from dln.core.models.registry import MODELS, PLACES, load
 from dln.core.runs.build import build
 from dln.core.training.options import TrainOptions
 
+PLACED = [Path(place) for place in os.environ[PLACES].split(os.pathsep)]
 SYSTEMS = sorted(
     name
     for name, about in MODELS.items()
-    if (Path(os.environ[PLACES]) / about.module / "about.py").exists()
+    if any((place / about.module / "about.py").exists() for place in PLACED)
 )
 
 
@@ -56,13 +57,12 @@ class Colours(Source):
 
 
 def stage_of(name: str, device: str = "cpu") -> Any:
-    """The one training of such a system, its weights drawn from seed 0."""
+    """The first training of such a system, its weights drawn from seed 0."""
     torch.manual_seed(0)
     source = Colours()
     with torch.device(device):
         model = build(MODELS[name], None, {}, source)
-    (stage,) = load(MODELS[name]).stages(model, source, TrainOptions(seed=0))
-    return stage
+    return load(MODELS[name]).stages(model, source, TrainOptions(seed=0))[0]
 
 
 toy_gan, toy_pieces = partial(stage_of, "toy-gan"), partial(stage_of, "toy-pieces")

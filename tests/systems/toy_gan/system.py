@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dln.core.errors import UsageError
 from dln.core.media.clip import Clip
 from dln.core.media.stream import Stream
 from dln.core.models.graph import Graph, Range, Value
@@ -29,6 +30,10 @@ FRAMES, FPS = 8, 8.0
 @dataclass(frozen=True)
 class Config:
     width: int = 16
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise UsageError(f"width must be positive, not {self.width}")
 
 
 class Synthesis(nn.Module):
