@@ -12,6 +12,7 @@ import torch
 
 from ..carbon.recorder import Place
 from ..errors import Interrupted, UsageError, closest
+from ..models.registry import find, load
 from ..training.accelerator import create_accelerator, default_precision, first_here
 from ..training.batches import step_seed
 from ..training.events import Note, OnEvent, silent
@@ -31,7 +32,9 @@ from .start import extended, open_start
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from ..data import Source
     from ..models.about import About
+    from ..models.package import Loaded
     from ..models.system import SystemModel
 
 __all__ = ["TrainOptions", "train"]
@@ -52,8 +55,6 @@ def train(
     UsageError for what was asked wrongly, Interrupted after Ctrl-C, Paused where `pace`
     leaves instead of waiting, DlnError for what failed.
     """
-    from ..models.registry import find
-
     about = find(name)
     accelerator = create_accelerator(options.device)
     path = Path(options.out) if options.out else Path("runs") / about.name
@@ -81,24 +82,13 @@ def _train(
     pace: Pace | None,
 ) -> None:
     from ..data import open_source
-    from ..models.registry import load
 
-    if options.resume:
-        options = with_stored(options, about.name, Run.open(path))
-    else:
-        preset = None if options.start_from else about.default_preset
-        options = with_defaults(options, preset, default_precision(accelerator.device))
-    system, seed = load(about), options.seed or 0
+    options = _resolved(about, path, options, accelerator)
     with first_here(accelerator):  # what it finds out of files is kept in the cache
-        source = open_source(str(options.data), seed=seed)
+        source = open_source(str(options.data), seed=options.seed or 0)
     start = open_start(options.start_from, about.name) if options.start_from else None
-    torch.manual_seed(seed)
-    if start is None:
-        model = build(about, options.preset, options.config, source)
-    else:
-        model = extended(system, start.model, options.config, source)
-    model.to(accelerator.device)
-    stages = system.stages(model, source, options)
+    model = _begun(about, options, source, start).to(accelerator.device)
+    stages = load(about).stages(model, source, options)
     adjust(stages, options)
     with accelerator.main_process_first():
         table = {
@@ -116,17 +106,50 @@ def _train(
             run.write_config()
         if source.report and source.report.problems:
             on_event(Note(source.report.summary()))
-        on_event(Note(f"device {accelerator.device}, precision {options.precision}, seed {seed}"))
-        chosen = selected(stages, options.stage, run)
-        for stage in chosen:
-            if not Checkpoints(run.state / stage.name).finished():
-                check(stage, _settings(options), accelerator.num_processes)
-        for stage in chosen:
-            settings = flattened(stage, chosen, _settings(options))
-            _train_stage(stage, settings, run, accelerator, on_event, pace)
+        told = accelerator.device, options.precision, options.seed
+        on_event(Note("device {}, precision {}, seed {}".format(*told)))
+        _train_stages(stages, options, run, accelerator, on_event, pace)
         if accelerator.is_main_process:
             _package(model, stages, run, options, on_event)
         accelerator.wait_for_everyone()
+
+
+def _resolved(
+    about: About, path: Path, options: TrainOptions, accelerator: Accelerator
+) -> TrainOptions:
+    """With what the run in `path` was begun with, or the defaults."""
+    if options.resume:
+        return with_stored(options, about.name, Run.open(path))
+    preset = None if options.start_from else about.default_preset
+    return with_defaults(options, preset, default_precision(accelerator.device))
+
+
+def _begun(
+    about: About, options: TrainOptions, source: Source, start: Loaded | None
+) -> SystemModel:
+    """The model as its training begins, drawn from the seed or from weights there are."""
+    torch.manual_seed(options.seed or 0)
+    if start is None:
+        return build(about, options.preset, options.config, source)
+    return extended(load(about), start.model, options.config, source)
+
+
+def _train_stages(
+    stages: list[Stage],
+    options: TrainOptions,
+    run: Run,
+    accelerator: Accelerator,
+    on_event: OnEvent,
+    pace: Pace | None,
+) -> None:
+    """Those that are asked for, one after the other, once the numbers of all fit together."""
+    settings, chosen = _settings(options), selected(stages, options.stage, run)
+    for stage in chosen:
+        if not Checkpoints(run.state / stage.name).finished():
+            check(stage, settings, accelerator.num_processes)
+    for stage in chosen:
+        own = flattened(stage, chosen, settings)
+        _train_stage(stage, own, run, accelerator, on_event, pace)
 
 
 def _train_stage(

@@ -124,9 +124,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     source = SimpleNamespace(words=lambda: ["lion"], fingerprint=lambda: world.fingerprint,
                              report=None)  # fmt: skip
     system = world.system()
-    for place in ("dln.core.models.registry", "dln.core.runs.build"):
+    for place in ("dln.core.runs.train", "dln.core.runs.build"):
         monkeypatch.setattr(f"{place}.load", lambda about: system)
-    monkeypatch.setattr("dln.core.models.registry.find", lambda name: system.about)
+    monkeypatch.setattr("dln.core.runs.train.find", lambda name: system.about)
     monkeypatch.setattr("dln.core.models.package.save_model", world.save_model)
     monkeypatch.setattr("dln.core.data.open_source", lambda spec, seed: source)
     return world
