@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import numpy as np
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from dln.core.training.run import Run
+
+    from .toy_run import World
 
 MakeVideo = Callable[..., Path]
 
@@ -80,3 +82,25 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> "Run":
     run = Run.create(tmp_path_factory.mktemp("whole") / "run", {"model": "toy"})
     fit(Toy(), QUICK, run, Accelerator(cpu=True), silent)
     return run
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> "World":
+    """A small model of two stages in the registry's place, and its data."""
+    from .toy_run import standing_in
+
+    return standing_in(monkeypatch)
+
+
+@pytest.fixture
+def go(world: "World", tmp_path: Path) -> Callable[..., Path]:
+    """Train it with some options in tmp_path/run unless told otherwise."""
+    from dln.core.runs.train import train
+    from dln.core.training.events import silent
+    from dln.core.training.options import TrainOptions
+
+    def go(on_event: Any = silent, place: Any = None, **options: Any) -> Path:
+        options = {"out": tmp_path / "run", "device": "cpu", "precision": "fp32"} | options
+        return train("toy", TrainOptions(**options), on_event, place=place)
+
+    return go
