@@ -121,7 +121,7 @@ class Session:
             self.accelerator.wait_for_everyone()
             raise Paused(self.stopped_at(), hint=self.run.resume_command)
         self.on_event(Note(f"{self.stopped_at()}: waiting for cleaner hours"))
-        with parked(self.stage.modules, self.team.tables()):
+        with parked(self.team.modules(), self.team.tables()):
             if self.main:
                 pace.wait(lambda: stop.requested)
             self.accelerator.wait_for_everyone()

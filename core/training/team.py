@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import DlnError, UsageError
 from .accelerator import summed
@@ -142,8 +142,13 @@ class Team:
             if learner.ema:
                 learner.ema.copy_to_weights()
 
+    def modules(self) -> nn.Module:
+        """Every module on the device: the stage's, and MESA's teacher."""
+        teacher = [self.penalty.teacher] if isinstance(self.penalty, Mesa) else []
+        return nn.ModuleList([self.stage.modules, *teacher])
+
     def tables(self) -> list[dict[Any, Any]]:
-        """Every table of tensors that lies on the device beside the stage's modules."""
+        """Every table of tensors that lies on the device beside the modules."""
         averages = [learner.ema.averages for learner in self.learners if learner.ema]
         optimizers = [o for learner in self.learners for o in learner.optimizers.values()]
         return [*averages, *(state for o in optimizers for state in o.state.values())]

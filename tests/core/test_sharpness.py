@@ -23,6 +23,7 @@ from dln.core.training.options import TrainOptions
 from dln.core.training.player import Turn
 from dln.core.training.settings import FitSettings
 from dln.core.training.sharpness import Mesa, Saf, Sharpness, as_text, ascended, parse, trajectory
+from dln.core.training.team import Team
 
 from .toy_classes import SAF, Classes, Objective, settings
 from .toy_systems import toy_pieces
@@ -231,6 +232,16 @@ def test_a_history_that_is_there_has_its_room(tmp_path: Path, monkeypatch: pytes
 def test_a_loss_without_logits(method: str, new_run, accelerator):
     with pytest.raises(UsageError, match="does not start from logits"):
         fit(Toy(), replace(QUICK, sharpness=Sharpness(method)), new_run("x"), accelerator, silent)
+
+
+def test_all_that_computes_leaves_the_device_while_a_run_waits(new_run, accelerator):
+    """MESA's teacher too, which is as large as the weights."""
+    stage = Classes()
+    team = Team(stage, settings(replace(SAF, method="mesa")), new_run("x"), accelerator)
+    held = {id(p) for p in team.modules().parameters()}
+    assert isinstance(team.penalty, Mesa)
+    assert held > {id(p) for p in stage.modules.parameters()}
+    assert held > {id(p) for p in team.penalty.teacher.parameters()}
 
 
 def test_the_papers_memory():
