@@ -34,9 +34,8 @@ def sampler_settings(words: Sequence[str] | None) -> dict[str, Any]:
     from dln.core.models.request import SHARED
 
     found = parse_overrides(words or [])
-    for name in SHARED:
+    for name, flag in SHARED.items():
         if name in found:
-            flag = "--class" if name == "label" else f"--{name.replace('_', '-')}"
             raise UsageError(f"{name} is no setting of a sampler.", f"{flag}, where models take it")
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from os import cpu_count
@@ -42,9 +42,8 @@ class Passing(str):
     start: no index keeps it."""
 
 
-def look(video: tuple[Readable, float | None]) -> Finding:
-    """Examine one video; with it, the frame rate of a folder of images."""
-    path, fps = video
+def look(path: Readable, fps: float | None = None) -> Finding:
+    """Examine one video; fps: the frame rate of a folder of images."""
     try:
         return examine(path, fps)
     except UsageError as error:
@@ -65,12 +64,12 @@ def _reason(path: Readable, error: UsageError) -> str:
     return Passing(reason) if isinstance(cause, OSError) and cause.errno else reason
 
 
-def look_all(videos: Sequence[tuple[Readable, float | None]]) -> list[Finding]:
-    """As `look`, in several threads: FFmpeg leaves the interpreter to the others."""
-    if len(videos) < 2:
-        return [look(video) for video in videos]
+def look_all(looks: Sequence[Callable[[], Finding]]) -> list[Finding]:
+    """What each of them finds, in several threads: decoders leave the interpreter to the others."""
+    if len(looks) < 2:
+        return [each() for each in looks]
     with ThreadPoolExecutor(min(16, 2 * (cpu_count() or 1))) as threads:
-        return list(threads.map(look, videos))
+        return list(threads.map(lambda each: each(), looks))
 
 
 def judged(name: str, found: Finding) -> Probe | Problem:

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from os.path import isabs, normpath
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..files import stamp_of
 from ..media.decode import VIDEO_SUFFIXES, Probe, images_of, read_frames
-from .checks import Finding, Passing, finding_of, judged, kept, look_all
+from .checks import Finding, Passing, finding_of, judged, kept, look, look_all
 from .index import Index, Stamp
 from .listing import Entry, read_listing
 from .report import Problem, Report, parted
@@ -138,7 +139,8 @@ def _examined(folder: Path, files: list[_File]) -> list[_Video | Problem]:
     index = Index(folder)
     known = [finding_of(index.get(each.entry.file_name, each.stamp)) for each in files]
     pairs = zip(files, known, strict=True)
-    fresh = iter(look_all([(e.path, e.entry.fps) for e, finding in pairs if finding is None]))
+    looks = [partial(look, e.path, e.entry.fps) for e, finding in pairs if finding is None]
+    fresh = iter(look_all(looks))
     found = [next(fresh) if finding is None else finding for finding in known]
     for each, finding in zip(files, found, strict=True):
         if not isinstance(finding, Passing):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MissingCapability, UsageError
-from ..media.decode import images_of
+from ..media.decode import images_of, is_image
 from ..media.picture import fitted, read_picture
 from .source import Source
 
@@ -169,7 +169,7 @@ class Middles(Source):
 
 def is_image_folder(path: Path) -> bool:
     """Whether the folder holds folders of images and no listing of videos."""
-    return path.is_dir() and bool(_classes(path))
+    return path.is_dir() and any(_class_folders(path))
 
 
 def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.ndarray:
@@ -194,18 +194,23 @@ def split_rows(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
 
 def _classes(path: Path) -> list[str]:
     """The names of the folders that hold images, of train/ where there is one."""
-    inner = path / TRAIN if (path / TRAIN).is_dir() else path
-    return sorted(entry.name for entry in inner.iterdir() if _files(entry))
+    return sorted(folder.name for folder in _class_folders(path))
+
+
+def _class_folders(path: Path) -> Iterator[Path]:
+    """Each is known by its first image: there may be a million."""
+    for folder in (path / TRAIN if (path / TRAIN).is_dir() else path).iterdir():
+        if (
+            folder.is_dir()
+            and not folder.name.startswith(".")
+            and any(map(is_image, folder.iterdir()))
+        ):
+            yield folder
 
 
 def _folders(path: Path, name: str) -> list[Path]:
     places = [path / TRAIN, path / TEST] if (path / TRAIN).is_dir() else [path]
     return [place / name for place in places if (place / name).is_dir()]
-
-
-def _files(folder: Path) -> list[Path]:
-    """The images of a folder; none of one that is hidden, or of what is no folder."""
-    return images_of(folder) if folder.is_dir() and not folder.name.startswith(".") else []
 
 
 def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[tuple[Path, int]]:
@@ -216,7 +221,7 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
         found = [(path / place / name, label) for place in places
                  for label, name in enumerate(classes)]  # fmt: skip
         return [(file, label) for folder, label in found if folder.is_dir()
-                for file in _files(folder)]  # fmt: skip
+                for file in images_of(folder)]  # fmt: skip
     return [
         (file, label)
         for label, name in enumerate(classes)
@@ -225,5 +230,5 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
 
 
 def _folder_split(path: Path, name: str, held_out: bool | None) -> list[Path]:
-    files = [file for folder in _folders(path, name) for file in _files(folder)]
+    files = [file for folder in _folders(path, name) for file in images_of(folder)]
     return [files[row] for row in split_rows(np.arange(len(files)), held_out)]

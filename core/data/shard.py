@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from ..files import stamp_of
 from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
-from .checks import Passing, judged, look_all, look_at_picture
+from .checks import Passing, judged, look, look_all, look_at_picture
 from .index import Index
 from .report import Problem, parted
 from .tar import members
@@ -131,10 +132,9 @@ def _text(part: Part) -> str:
 
 def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
     """The samples whose video or picture can be read."""
-    videos = iter(look_all([(draft.media, None) for draft in drafts if not draft.still]))
-    for draft in drafts:
-        name = f"{draft.media.file.name}:{draft.media.name}"
-        probe = judged(name, look_at_picture(draft.media) if draft.still else next(videos))
+    looks = [partial(look_at_picture if each.still else look, each.media) for each in drafts]
+    for draft, found in zip(drafts, look_all(looks), strict=True):
+        probe = judged(f"{draft.media.file.name}:{draft.media.name}", found)
         yield probe if isinstance(probe, Problem) else replace(draft, seconds=probe.duration)
 
 

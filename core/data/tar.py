@@ -27,8 +27,8 @@ def members(path: Path) -> Iterator[Part | Problem]:
                 while info := tar.next():
                     if info.isreg():
                         yield _member(path, info, size)
-                    tar.members = []  # type: ignore[attr-defined]  # they would fill the memory
-                place = tar.offset  # type: ignore[attr-defined]
+                    tar.members = []  # pyright: ignore[reportAttributeAccessIssue]  # they would fill the memory
+                place = tar.offset
         except (tarfile.TarError, ValueError, OverflowError) as error:
             yield Problem(path.name, "unreadable", _reason(path, error))
             return

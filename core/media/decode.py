@@ -113,12 +113,10 @@ def read_all(path: Path, fps: float | None = None) -> tuple[np.ndarray, float]:
     if path.is_dir():
         frames = [read_picture(image) for image in image_files(path)]
         return _stacked(frames, path), fps or FOLDER_FPS
-    _refuse_truncated(path)
     starts, frames = [], []
-    with _explained(path):
-        for start, frame in _decode(path):
-            starts.append(start)
-            frames.append(to_rgb(frame))
+    for start, frame in timed_frames(path):
+        starts.append(start)
+        frames.append(frame)
     if not frames:
         raise UsageError(f"No frame of {path} can be decoded.")
     duration, _, _, rate = probe(path)
@@ -129,17 +127,23 @@ def read_all(path: Path, fps: float | None = None) -> tuple[np.ndarray, float]:
     return _stacked(frames, path), rate
 
 
-def each_frame(path: Path) -> Iterator[np.ndarray]:
-    """Every frame of a file as it comes, uint8 (H, W, 3). Errors as read_all."""
+def timed_frames(path: Path) -> Iterator[tuple[float, np.ndarray]]:
+    """Every frame of a file as it comes, uint8 (H, W, 3), after the second at which it begins.
+    UsageError when the file is damaged or cut off anywhere."""
     _refuse_truncated(path)
     with _explained(path):
-        for _, frame in _decode(path):
-            yield to_rgb(frame)
+        for start, frame in _decode(path):
+            yield start, to_rgb(frame)
 
 
 def images_of(folder: Path) -> list[Path]:
     """The images in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(filter(is_image, folder.iterdir()))
+
+
+def is_image(path: Path) -> bool:
+    """By its name."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .clip import Clip
-from .decode import each_frame, read_all
+from .decode import read_all, timed_frames
 from .encode import encode
 from .sheet import read_sheet
 from .stream import Stream
@@ -61,7 +61,10 @@ def read_clip(path: Path | str, fps: float | None = None) -> Clip:
 def frames_of(path: Path) -> Iterator[np.ndarray]:
     """The frames of a file as they are, (H, W, 3) each, one after the other. Errors as
     read_clip."""
-    yield from read_sheet(path)[0] if path.suffix.lower() == ".png" else each_frame(path)
+    if path.suffix.lower() == ".png":
+        yield from read_sheet(path)[0]
+    else:
+        yield from (frame for _, frame in timed_frames(path))
 
 
 def compare(ours: Iterable[np.ndarray], theirs: Iterable[np.ndarray]) -> tuple[int, int] | None:

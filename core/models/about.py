@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
+from .request import SHARED
 from .settings import Settings, chosen
 
-# What a generator may take, beside a seed, and the flag that gives it.
+# What a generator may take, beside a seed, and as what a request has it.
 INPUTS = {
-    "text": "PROMPT",
-    "class": "--class",
-    "picture": "--image",
-    "last-picture": "--last-image",
-    "size": "--size",
+    "text": "prompt",
+    "class": "label",
+    "picture": "image",
+    "last-picture": "last_image",
+    "size": "size",
 }
-# What belongs to clips, whichever model makes them.
-OF_CLIPS = {"frames": "--frames", "fps": "--fps"}
+OF_CLIPS = ("frames", "fps")  # whichever model makes them
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,16 @@ class About:
         """UsageError, with the flag to leave out, for what it has no use for, and for settings
         that its sampler lacks or does not take.
 
-        asked: by name: image, last_image, class, size, frames, fps, and its own settings.
+        asked: by name: what requests share, and its own settings.
         """
-        inputs = {"image": "picture", "last_image": "last-picture", "label": "class",
-                  "size": "size"}  # fmt: skip
-        for name, kind in inputs.items():
-            if asked.get(name) is not None and kind not in self.takes:
+        given = [name for name in SHARED if asked.get(name) is not None]
+        for kind, name in INPUTS.items():
+            if name in given and kind not in self.takes:
                 raise UsageError(
-                    f"{self.name} takes no {kind.replace('-', ' ')}", f"leave {INPUTS[kind]} out"
+                    f"{self.name} takes no {kind.replace('-', ' ')}", f"leave {SHARED[name]} out"
                 )
-        for name, flag in OF_CLIPS.items():
-            if asked.get(name) is not None and self.gives != "clip":
-                raise UsageError(f"{self.name} makes no clips", f"leave {flag} out")
-        own = {n: v for n, v in asked.items() if n not in inputs and n not in OF_CLIPS}
+        for name in OF_CLIPS:
+            if name in given and self.gives != "clip":
+                raise UsageError(f"{self.name} makes no clips", f"leave {SHARED[name]} out")
+        own = {name: value for name, value in asked.items() if name not in SHARED}
         chosen(self.name, self.settings, own)

@@ -8,7 +8,15 @@ from typing import Any
 
 from ..errors import UsageError
 
-SHARED = ("frames", "fps", "size", "image", "last_image", "label")
+# What is no setting of one model's sampler, and the flag that gives it.
+SHARED = {
+    "frames": "--frames",
+    "fps": "--fps",
+    "size": "--size",
+    "image": "--image",
+    "last_image": "--last-image",
+    "label": "--class",
+}
 LEAST_FPS, MOST_FPS = 0.01, 1000.0  # what every container can tell
 
 

@@ -106,8 +106,8 @@ def _train(
             run.write_config()
         if source.report and source.report.problems:
             on_event(Note(source.report.summary()))
-        told = accelerator.device, options.precision, options.seed
-        on_event(Note("device {}, precision {}, seed {}".format(*told)))
+        computes = f"device {accelerator.device}, precision {options.precision}"
+        on_event(Note(f"{computes}, seed {options.seed or 0}"))
         _train_stages(stages, options, run, accelerator, on_event, pace)
         if accelerator.is_main_process:
             _package(model, stages, run, options, on_event)
