@@ -13,6 +13,7 @@ from torch import nn
 
 from ..data import open_source
 from ..errors import UsageError
+from ..models.layers.lessons import in_parts
 from ..models.registry import load
 from ..progress import OnProgress
 from ..training.events import silent
@@ -51,7 +52,7 @@ def surface_of(stage: Stage, count: int, device: torch.device | str = "cpu") -> 
 
 def probe(stage: Stage, count: int, device: torch.device | str) -> list[Batch]:
     rows = np.arange(min(count, len(stage)))
-    parts = np.array_split(rows, max(1, -(-len(rows) // PIECE)))
+    parts = in_parts(rows, PIECE)
     return [{k: v.to(device) for k, v in stage.collate(part, 0).items()} for part in parts]
 
 

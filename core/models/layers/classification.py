@@ -20,6 +20,7 @@ from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
 from ..graph import Graph, Range, Value
 from ..system import System, SystemModel
+from .lessons import in_parts
 from .pixels import noter
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class ClassifierStage(Stage):
         """Accuracy and loss on the images that never teach."""
         device = next(self.modules.parameters()).device
         sums = {"accuracy": 0.0, "loss": 0.0}
-        for rows in np.array_split(np.arange(len(self.fresh)), -(-len(self.fresh) // 256)):
+        for rows in in_parts(np.arange(len(self.fresh)), 256):
             images = torch.from_numpy(self.fresh_table[rows]).to(device)
             labels = torch.from_numpy(self.fresh_labels[rows]).to(device)
             found = self.players[0].objective({"images": images, "labels": labels})

@@ -16,6 +16,7 @@ from ...data.table import build_table
 from ...errors import UsageError
 from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
+from ..layers.lessons import in_parts
 from ..layers.pixels import noter
 from .augment import augment
 from .config import HEADS, STILL, Config
@@ -124,7 +125,7 @@ class RecognizerStage(Stage):
     def _measure(self, kind: str) -> dict[str, float]:
         device = next(self.modules.parameters()).device
         sums = dict.fromkeys(HEADS, 0.0)
-        for part in np.array_split(np.arange(len(self.fresh)), -(-len(self.fresh) // 64)):
+        for part in in_parts(np.arange(len(self.fresh)), 64):
             batch = to_batch([self._exam(int(row), kind) for row in part])
             scores = self.players[0].objective({name: t.to(device) for name, t in batch.items()})
             sums = {head: sums[head] + float(scores[head]) * len(part) for head in HEADS}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dln.core.models.layers.lessons import lesson_rng
 from dln.core.training.player import Turn
 from dln.core.training.rates import Constant
 from dln.core.training.stage import Player, Stage
@@ -155,7 +155,7 @@ class ToyGanStage(Stage):
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         pictures = []
         for index in indices:
-            rng = np.random.default_rng([self.seed, crc32(self.name.encode()), epoch, int(index)])
+            rng = lesson_rng(self.seed, self.name, epoch, int(index))
             pictures.append(self.source.frames(int(index), rng.random(1), (SIDE, SIDE))[0][0])
         return {"real": torch.from_numpy(np.stack(pictures)).movedim(-1, 1) / 127.5 - 1}
 

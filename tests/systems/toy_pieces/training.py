@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dln.core.models.layers.lessons import lesson_rng
 from dln.core.training.player import Turn
 from dln.core.training.stage import Player, Stage
 
@@ -66,7 +66,7 @@ class PiecesStage(Stage):
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         rows = []
         for index in indices:
-            rng = np.random.default_rng([self.seed, crc32(self.name.encode()), epoch, int(index)])
+            rng = lesson_rng(self.seed, self.name, epoch, int(index))
             picture = self.source.frames(int(index), rng.random(1), (SIDE, SIDE))[0][0]
             rows.append(picture.reshape(PATCHES, -1))
         return {"rows": torch.from_numpy(np.stack(rows)) / 127.5 - 1}

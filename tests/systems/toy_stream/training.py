@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dln.core.models.layers.lessons import lesson_rng
 from dln.core.training.stage import Player, Stage
 
 SIDES = 6, 8
@@ -48,7 +48,7 @@ class WavesStage(Stage):
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         frames, moments, latents = [], [], []
         for index in indices:
-            rng = np.random.default_rng([self.seed, crc32(self.name.encode()), epoch, int(index)])
+            rng = lesson_rng(self.seed, self.name, epoch, int(index))
             times = np.sort(rng.uniform(0, self.source.duration(int(index)), MOMENTS))
             frames.append(self.source.frames(int(index), times, SIDES)[0])
             moments.append(times.astype(np.float32))
