@@ -5,23 +5,24 @@ engine) is written beside its place, checked, moved there and recorded; one that
 the same inputs is not done again.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
-from dln.core.files import disk_errors, make_folder, sha256_file
+from dln.core.files import make_folder, sha256_file
 
 from .engines import onnx_engine
-from .finished import engine_key, graph_key, loop_key
+from .finished import proven
+from .folder import discard, drafted, held, place, remove
+from .keys import engine_key, graph_key, limited, loop_key
 from .manifest import (
     FILE,
+    PRECISIONS,
     check_file,
-    is_ours,
     new_manifest,
     read_manifest,
     versions,
@@ -33,12 +34,19 @@ if TYPE_CHECKING:
     from dln.core.models.graph import Graph
     from dln.core.models.package import Loaded
 
+    from .kit import Kit
+
 OnStage = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to make. `capabilities` and `backend` are of TensorRT; `batch` is the largest one."""
+    """What to make. `capabilities` and `backend` are of TensorRT; `batch` is the largest one.
+
+    force: what exports have written into the folder goes first. renew: so does an export there
+    that is another one or damaged, which is an error otherwise; this is for copies that are made
+    to be run, and graphs that came along with their weights are taken as they were proven.
+    """
 
     precision: str = "fp32"
     check: bool = True
@@ -47,8 +55,14 @@ class ExportOptions:
     backend: str = "tensorrt_rtx"
     device: str = "cpu"
     force: bool = False
+    renew: bool = False
     batch: int | None = None
     timeout_s: float = 1800.0
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"a precision is one of {', '.join(PRECISIONS)}, "
+                             f"not {self.precision!r}.")  # fmt: skip
 
     @property
     def opset(self) -> int:
@@ -59,27 +73,47 @@ class ExportOptions:
 
 
 class Export:
-    """One run of an export into one folder."""
+    """One run of an export into one folder, which is this run's alone while it lasts."""
 
     def __init__(self, loaded: "Loaded", out: Path, options: ExportOptions, tell: OnStage) -> None:
         self.loaded, self.out, self.options, self.tell = loaded, out, options, tell
-        self.manifest = self._open()
+        self.manifest: dict[str, Any] = {}
+        self._saved = ""
         self.done: list[str] = []
 
+    def run(self) -> None:
+        """All stages. UsageError where the folder is not ours to fill, DlnError where a proof
+        fails; what failed is not left behind."""
+        with held(self.out, self.tell):
+            self.manifest = self._open()
+            try:
+                self._run()
+            finally:
+                if not self.manifest["graphs"]:
+                    discard(self.out)
+
     def _open(self) -> dict[str, Any]:
-        """The folder's manifest, or a new one. UsageError where the folder is not ours to fill."""
+        """The folder's manifest, or a new one."""
         options, loaded = self.options, self.loaded
-        fresh = new_manifest(loaded.about.name, loaded.sha256, options.precision, options.opset)
-        if options.force and is_ours(self.out):
+        names = list(loaded.model.graphs())  # pyright: ignore
+        fresh = new_manifest(self._model, loaded.sha256, options.precision, options.opset, names)
+        if options.force:
             discard(self.out)
         if not (self.out / FILE).exists():
-            if self.out.is_dir() and any(self.out.iterdir()):
-                raise UsageError(
-                    f"{self.out} holds other files", hint="choose another folder with --out"
-                )
             return fresh
-        found = read_manifest(self.out)
-        for key in ("weights_sha256", "precision", "opset"):
+        try:
+            found = self._same(read_manifest(self.out), fresh)
+            self._saved = json.dumps(found)
+            return found
+        except UsageError:
+            if not options.renew:
+                raise
+        discard(self.out)
+        return fresh
+
+    def _same(self, found: dict[str, Any], fresh: dict[str, Any]) -> dict[str, Any]:
+        """What is there, where it is an export of the same. UsageError for another one."""
+        for key in ("model", "weights_sha256", "precision", "opset", "names"):
             if found[key] != fresh[key]:
                 raise UsageError(
                     f"{self.out} is an export of {key} {str(found[key])[:12]}, "
@@ -88,22 +122,10 @@ class Export:
                 )
         return found
 
-    def run(self) -> None:
-        """All stages. DlnError where a proof fails; what failed is not left behind."""
-        try:
-            self._run()
-        finally:
-            if not self.manifest["graphs"]:
-                discard(self.out)
-
     def _run(self) -> None:
         if not (self.out / FILE).exists():
-            make_folder(self.out)
             self._save()  # killed at any moment from here on, the folder is known as an export
-        make_folder(self.out / "onnx")
         graphs: dict[str, Graph] = self.loaded.model.graphs()  # pyright: ignore
-        if self.options.batch:
-            graphs = {n: with_batch(graph, self.options.batch) for n, graph in graphs.items()}
         for graph in graphs.values():
             self._graph(graph)
         if self.options.check and self.loaded.about.generates and self._executable:
@@ -113,7 +135,7 @@ class Export:
                 self._engine(graph)
         if self.done:
             self.manifest["versions"] = versions()
-            self._save()
+        self._save()  # also where a run was killed between the manifest and the report
 
     @property
     def _model(self) -> str:
@@ -125,34 +147,64 @@ class Export:
         return self.options.precision != "bf16"
 
     def _save(self) -> None:
-        from .report import write_report
+        """Manifest and report, where they are not so on the disk already."""
+        from .report import is_current, write_report
 
-        write_manifest(self.out, self.manifest)
-        write_report(self.out, self.manifest)
+        now = json.dumps(self.manifest)
+        if now != self._saved:
+            write_manifest(self.out, self.manifest)
+            self._saved = now
+        if not is_current(self.out, self.manifest):
+            write_report(self.out, self.manifest)
 
-    def _finished(self, kind: str, name: str, key: str) -> bool:
-        """Whether a stage is recorded with the same inputs. DlnError where its file has changed."""
+    def _there(self, kind: str, name: str, key: str) -> bool:
+        """Whether a stage is recorded with the same inputs. DlnError where its file has changed,
+        unless that is to be mended."""
         entry = self.manifest[kind].get(name)
         if entry is None or entry["key"] != key:
             return False
-        check_file(self.out, entry)
+        try:
+            check_file(self.out, entry)
+        except DlnError:
+            if not self.options.renew:
+                raise
+            return False
         return True
 
     def _graph(self, graph: "Graph") -> None:
-        """Write one graph and hold it against the model."""
-        options = self.options
-        key = graph_key(self._model, self.loaded.sha256, graph.name, options.precision,
-                        options.opset, options.check, options.batch, versions())  # fmt: skip
-        if self._finished("graphs", graph.name, key):
+        """Write one graph and hold it against the model, each where it is not done yet."""
+        options, name, limits = self.options, graph.name, with_batch(graph, self.options.batch)
+        key = graph_key(self._model, self.loaded.sha256, name, options.precision, options.opset)
+        there = self._there("graphs", name, key)
+        if there and (not options.check or proven(self.manifest["graphs"][name], options.batch)):
             return
-        self.tell(f"graph '{graph.name}'")
-        with drafted(self.out) as folder:
-            entry = self._write(graph, folder / f"{graph.name}.onnx") | {"key": key}
-            place(folder, self.out / "onnx")
-        self.manifest["graphs"][graph.name] = entry
-        self.manifest["sampling"] = None
+        self.tell(f"graph '{name}'")
+        if there:
+            path = self.out / self.manifest["graphs"][name]["file"]
+            self.manifest["graphs"][name]["parity"] = self._parity(limits, path)
+        else:
+            with drafted(self.out) as folder:
+                path = folder / f"{name}.onnx"
+                entry = self._unpacked(graph, path) or self._write(graph, path)
+                entry = entry | {"key": key}
+                if options.check and not proven(entry, options.batch):
+                    entry["parity"] = self._parity(limits, path)
+                place(folder, self.out / "onnx")
+            self.manifest["graphs"][name] = entry
+            self.manifest["sampling"] = None
         self._save()
-        self.done.append(graph.name)
+        self.done.append(name)
+
+    def _unpacked(self, graph: "Graph", path: Path) -> dict[str, Any] | None:
+        """The graph as it came along with the weights, proven; None where it did not."""
+        return self._kit.write(graph, path) if self._kit else None
+
+    @cached_property
+    def _kit(self) -> "Kit | None":
+        from .kit import kit_of
+
+        takes = self.options.renew and self.options.precision == "fp32"
+        return kit_of(self.loaded) if takes else None
 
     def _write(self, graph: "Graph", path: Path) -> dict[str, Any]:
         from .onnx import write_onnx
@@ -169,15 +221,18 @@ class Export:
         own = next(entry for entry in described if entry["file"].endswith(".onnx"))
         return own | {
             "data": [entry for entry in described if entry is not own],
-            "sizes": {name: list(asdict(limits).values()) for name, limits in graph.sizes.items()},
+            "sizes": sizes_of(graph),
             "axes": {name: {str(d): rule for d, rule in rules.items()}
                      for name, rules in graph.axes().items()},
             "weights": found,
-            "parity": self._parity(graph, path) if self.options.check else None,
+            "parity": None,
         }  # fmt: skip
 
     def _parity(self, graph: "Graph", path: Path) -> dict[str, Any]:
-        """What the check found, and where the graph was executed for it."""
+        """What the check found, at which sizes, and where the graph was executed for it."""
+        return {"sizes": sizes_of(graph), **self._compared(graph, path)}
+
+    def _compared(self, graph: "Graph", path: Path) -> dict[str, Any]:
         from .engines import OnnxEngine
         from .parity import check_calls, check_graph
         from .precision import HalfEngine
@@ -204,37 +259,62 @@ class Export:
         key = loop_key(self._model, self.manifest["graphs"])
         if (self.manifest["sampling"] or {}).get("key") == key:
             return
+        if self._kit and self._as_packed(self._kit):
+            self.manifest["sampling"] = self._kit.manifest["sampling"] | {"key": key}
+            self.manifest["proven_with"] = self._kit.manifest["versions"]
+            self._save()
+            return
         self.tell("sampling loop")
         try:
             found = check_sampling(
                 self.loaded, onnx_engine(self.out, self.options.device), self.options.precision
             )
         except DlnError:
-            discard(self.out)
+            self._forget(self.done)
             raise
         self.manifest["sampling"] = {"key": key, **found}
         self._save()
         self.done.append("sampling")
 
+    def _as_packed(self, kit: "Kit") -> bool:
+        """Whether all graphs are those that came along, whose loop was proven with them."""
+        packed = kit.manifest["graphs"]
+        return all(e["sha256"] == packed[n]["sha256"] for n, e in self.manifest["graphs"].items())
+
+    def _forget(self, names: Sequence[str]) -> None:
+        """Remove graphs that this run has written."""
+        for name in names:
+            entry = self.manifest["graphs"].pop(name)
+            for part in (entry, *entry["data"]):
+                remove(self.out / part["file"])
+        self._save()
+
     def _engine(self, graph: "Graph") -> None:
         """Build one TensorRT engine."""
+        options, name, graph = self.options, graph.name, with_batch(graph, self.options.batch)
+        sha256 = self.manifest["graphs"][name]["sha256"]
+        key = engine_key(self._model, sha256, options.backend, options.capabilities,
+                         gpu_of(options.backend), sizes_of(graph))  # fmt: skip
+        if self._there("engines", name, key):
+            return
+        self.tell(f"TensorRT engine '{name}'")
+        self.manifest["engines"][name] = self._build(graph) | {"key": key}
+        self._save()
+        self.done.append(f"{name}.engine")
+
+    def _build(self, graph: "Graph") -> dict[str, Any]:
+        """The engine's entry in the manifest, once it lies in its place."""
         from .tensorrt import BuildRequest, build, profile_of
 
-        options, entry = self.options, self.manifest["graphs"][graph.name]
-        key = engine_key(self._model, entry, options.backend, options.capabilities)
-        if self._finished("engines", graph.name, key):
-            return
-        self.tell(f"TensorRT engine '{graph.name}'")
-        make_folder(self.out / "engines")
-        path = self.out / "engines" / f"{graph.name}.engine"
-        cache = self.out / "engines" / "timing.cache" if options.backend == "tensorrt" else None
+        options, folder = self.options, make_folder(self.out / "engines")
+        onnx = check_file(self.out, self.manifest["graphs"][graph.name])
+        path = folder / f"{graph.name}.engine"
+        cache = folder / "timing.cache" if options.backend == "tensorrt" else None
         built = build(
-            BuildRequest(
-                check_file(self.out, entry), path, profile_of(graph), options.backend,  # pyright: ignore
-                options.capabilities, cache, options.timeout_s,
-            )
+            BuildRequest(onnx, path, profile_of(graph), options.backend,  # pyright: ignore
+                         options.capabilities, cache, options.timeout_s)
         )  # fmt: skip
-        self.manifest["engines"][graph.name] = {
+        return {
             "file": f"engines/{path.name}",
             "sha256": built.sha256,
             "bytes": built.bytes,
@@ -242,12 +322,10 @@ class Export:
             "version": built.version,
             "compute_capabilities": list(built.capabilities),
             "seconds": round(built.seconds, 2),
+            "sizes": sizes_of(graph),
             "built": True,
             **self._execute(graph, path),
-            "key": key,
         }
-        self._save()
-        self.done.append(f"{graph.name}.engine")
 
     def _execute(self, graph: "Graph", path: Path) -> dict[str, Any]:
         """Hold an engine against the model where there is a GPU that runs it."""
@@ -295,41 +373,20 @@ def recheck(
     return found
 
 
-def with_batch(graph: "Graph", largest: int) -> "Graph":
-    """The graph with batches up to `largest`, where it has any."""
-    if "batch" not in graph.sizes:
-        return graph
-    limits = graph.sizes["batch"]
-    limits = replace(limits, typical=min(limits.typical, largest), largest=largest)
-    return replace(graph, sizes={**graph.sizes, "batch": limits})
+def gpu_of(backend: str) -> str | None:
+    """The GPU that TensorRT builds for; None for TensorRT-RTX, whose engines are for several."""
+    import torch
+
+    return torch.cuda.get_device_name() if backend == "tensorrt" else None
 
 
-@contextmanager
-def drafted(out: Path) -> Iterator[Path]:
-    """A folder beside the results that is gone afterwards, whatever happens."""
-    folder = out / ".draft"
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def sizes_of(graph: "Graph") -> dict[str, list[int]]:
+    """{name: [smallest, typical, largest]}."""
+    return {name: list(asdict(limits).values()) for name, limits in graph.sizes.items()}
 
 
-def place(folder: Path, target: Path) -> None:
-    """Move all files of a draft to where they belong."""
-    for path in folder.iterdir():
-        with disk_errors(target / path.name):
-            path.replace(target / path.name)
-
-
-def discard(out: Path) -> None:
-    """Remove what an export has written, and the folder where nothing else is in it."""
-    if not out.is_dir():
-        return
-    for name in ("onnx", "engines", ".draft"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    for name in (FILE, "report.md"):
-        (out / name).unlink(missing_ok=True)
-    if not any(out.iterdir()):
-        out.rmdir()
+def with_batch(graph: "Graph", largest: int | None) -> "Graph":
+    """The graph with batches up to `largest`, where it has any and one is given."""
+    sizes = {name: type(graph.sizes[name])(*limits)
+             for name, limits in limited(sizes_of(graph), largest).items()}  # fmt: skip
+    return replace(graph, sizes=sizes)

@@ -1,16 +1,42 @@
 """Whether an export is whole already: told without PyTorch, whose import takes longest of all."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dln.core.files import sha256_file
 from dln.core.models.locate import locate
-from dln.core.models.registry import MODELS
+from dln.core.models.registry import MODELS, find
 
-from .manifest import FILE, check_file, fingerprint, read_manifest, versions
+from .keys import covers, engine_key, graph_key, limited, loop_key
+from .manifest import FILE, check_file, read_manifest
+from .report import is_current
 
 EXPORTS = Path("exports")
+
+
+@dataclass(frozen=True)
+class Engines:
+    """TensorRT engines: built by whom, for what. gpu: of TensorRT's, None of TensorRT-RTX's."""
+
+    backend: str
+    capabilities: Sequence[str] = ()
+    gpu: str | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an export is to hold. model: by its name in the registry; sha256: of its weights;
+    batch: the largest, None for the model's own; proven: held against the model."""
+
+    model: str
+    sha256: str
+    precision: str
+    batch: int | None = None
+    engines: Engines | None = None
+    proven: bool = True
 
 
 def folder_named(name: str, weights: Path, precision: str) -> Path:
@@ -30,61 +56,69 @@ def finished(
     """The folder and the manifest of a checked export of these weights to which nothing would be
     added; None where that takes a closer look.
 
-    capabilities: of TensorRT-RTX's engines, None where none are asked for. The sampling loop is
-    proven last, and forgotten as soon as one graph is written anew: where it stands, all graphs
-    do. DlnError where a file has changed since.
+    capabilities: of TensorRT-RTX's engines, None where none are asked for. UsageError for a
+    manifest that cannot be read, DlnError where a file has changed since.
     """
     weights = locate(model)
     place = out or folder_named(model, weights, precision)
     if not (place / FILE).exists():
         return None
     manifest = read_manifest(place)
-    graphs, now = manifest["graphs"], versions()
-    named = manifest["model"]
-    loop = loop_key(named, graphs)
-    if manifest["precision"] != precision or (manifest["sampling"] or {}).get("key") != loop:
+    engines = None if capabilities is None else Engines("tensorrt_rtx", capabilities)
+    wanted = Wanted(manifest["model"], sha256_file(weights), precision, batch, engines)
+    if manifest["model"] not in MODELS or lacking(manifest, wanted):
         return None
-    sha256 = sha256_file(weights)
-    if manifest["weights_sha256"] != sha256:
-        return None
-    for name, entry in graphs.items():
-        key = graph_key(named, sha256, name, precision, manifest["opset"], True, batch, now)
-        if entry["key"] != key:
-            return None
+    for entry in (*manifest["graphs"].values(), *manifest["engines"].values()):
         check_file(place, entry)
-        if capabilities is None:
-            continue
-        engine = manifest["engines"].get(name, {"key": None})
-        if engine["key"] != engine_key(named, entry, "tensorrt_rtx", capabilities):
-            return None
-        check_file(place, engine)
-    return place, manifest
+    return (place, manifest) if is_current(place, manifest) else None
+
+
+def lacking(manifest: dict[str, Any], wanted: Wanted) -> str | None:
+    """The first thing for which an export is not what is wanted, in words; None where it is."""
+    if manifest["model"] != wanted.model or manifest["weights_sha256"] != wanted.sha256:
+        return "it is of other weights"
+    if manifest["precision"] != wanted.precision:
+        return f"it is in {manifest['precision']}"
+    for name in manifest["names"]:
+        if why := _graph_lacking(manifest, name, wanted) or _engine_lacking(manifest, name, wanted):
+            return why
+    if wanted.proven and find(wanted.model).generates and manifest["precision"] != "bf16":
+        key = loop_key(wanted.model, manifest["graphs"])
+        if (manifest["sampling"] or {}).get("key") != key:
+            return "its sampling loop is not proven"
+    return None
+
+
+def _graph_lacking(manifest: dict[str, Any], name: str, wanted: Wanted) -> str | None:
+    entry = manifest["graphs"].get(name)
+    if entry is None:
+        return f"graph '{name}' is missing"
+    key = graph_key(wanted.model, wanted.sha256, name, wanted.precision, manifest["opset"])
+    if entry["key"] != key:
+        return f"graph '{name}' was written by other code or other versions"
+    if wanted.proven and not proven(entry, wanted.batch):
+        return f"graph '{name}' is not proven"
+    return None
+
+
+def proven(entry: dict[str, Any], batch: int | None) -> bool:
+    """Whether a graph was held against the model at all sizes up to this batch."""
+    sizes = (entry["parity"] or {}).get("sizes")
+    return isinstance(sizes, dict) and covers(sizes, limited(entry["sizes"], batch))
+
+
+def _engine_lacking(manifest: dict[str, Any], name: str, wanted: Wanted) -> str | None:
+    engines, graph = wanted.engines, manifest["graphs"][name]
+    if engines is None:
+        return None
+    entry = manifest["engines"].get(name)
+    if entry is None:
+        return f"engine '{name}' is missing"
+    key = engine_key(wanted.model, graph["sha256"], engines.backend, engines.capabilities,
+                     engines.gpu, limited(graph["sizes"], wanted.batch))  # fmt: skip
+    return None if entry["key"] == key else f"engine '{name}' is for another version or GPU"
 
 
 def gpu_in_sight() -> bool:
     """Any sign of an NVIDIA GPU, for which another engine might be built."""
     return bool(shutil.which("nvidia-smi")) or any(Path("/dev").glob("nvidia[0-9]*"))
-
-
-def graph_key(
-    model: str,
-    sha256: str,
-    graph: str,
-    precision: str,
-    opset: int,
-    check: bool,
-    batch: int | None,
-    versions: dict[str, str],
-) -> str:
-    """What the file of one graph depends on. model: by its name in the registry."""
-    return fingerprint(model, sha256, graph, precision, opset, check, batch, versions)
-
-
-def loop_key(model: str, graphs: dict[str, Any]) -> str:
-    """What a comparison of the sampling loop depends on. graphs: of the manifest."""
-    return fingerprint(model, [entry["sha256"] for entry in graphs.values()])
-
-
-def engine_key(model: str, entry: dict[str, Any], backend: str, capabilities: Any) -> str:
-    """What an engine depends on. entry: of its graph in the manifest."""
-    return fingerprint(model, entry["sha256"], backend, capabilities, entry["sizes"])

@@ -1,25 +1,123 @@
 """The record of an export: what is in the folder, from what, and what was proven of it."""
 
-import hashlib
-import json
 import platform
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, get_args
 
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from dln.core.door import read_bytes, typed
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file, write_json
-from dln.core.models.registry import find
 
-SCHEMA = "dln-export-1"
+SCHEMA = "dln-export-2"
 FILE = "manifest.json"
 PACKAGES = ("dln", "torch", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy")
+BACKENDS = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx"}  # module: package
+
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][\w-]{0,99}$")]
+Word = Annotated[str, Field(max_length=200)]
+Count = Annotated[int, Field(ge=0, le=1 << 60)]
+Key = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+# {name: [smallest, typical, largest]}
+Sizes = dict[Name, Annotated[list[Count], Field(min_length=3, max_length=3)]]
+_MORE = ConfigDict(extra="allow")
 
 
-def new_manifest(model: str, weights_sha256: str, precision: str, opset: int) -> dict[str, Any]:
+class Part(TypedDict):
+    """A file of the export and its hash."""
+
+    __pydantic_config__ = _MORE  # pyright: ignore
+    file: Annotated[
+        str, Field(pattern=r"^(onnx|engines)/[A-Za-z_][\w-]{0,99}\.(onnx(\.data)?|engine)$")
+    ]
+    sha256: Sha256
+    bytes: Count
+
+
+class Found(TypedDict):
+    """How far an engine was from the model: parity.Difference, as a record."""
+
+    __pydantic_config__ = _MORE  # pyright: ignore
+    runs: Count
+    error: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    snr_db: Annotated[float, Field(allow_inf_nan=False)] | None
+    differing: Annotated[float, Field(ge=0, le=1)]
+
+
+class Parity(Found):
+    """executed: where; sizes: at which it was proven."""
+
+    executed: Word
+    sizes: Sizes
+
+
+class Clip(TypedDict):
+    """How far a whole clip was from the one that PyTorch makes."""
+
+    __pydantic_config__ = _MORE  # pyright: ignore
+    error: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    integers: Count
+    differing_integers: Count
+    max_level_difference: Count
+
+
+class Sampling(TypedDict):
+    """What the sampling loop has shown: of each prompt the clip, or of each graph its calls."""
+
+    __pydantic_config__ = _MORE  # pyright: ignore
+    key: Key
+    prompts: Annotated[list[str], Field(max_length=99)]
+    clips: NotRequired[Annotated[list[Clip], Field(max_length=99)]]
+    calls: NotRequired[dict[Name, Found]]
+
+
+class GraphEntry(Part):
+    """A graph of a model; parity is None where it is unproven."""
+
+    key: Key
+    data: Annotated[list[Part], Field(max_length=9)]
+    sizes: Sizes
+    axes: dict[Word, dict[Annotated[str, Field(pattern=r"^\d{1,2}$")], Word]]
+    weights: dict[Word, Count]
+    parity: Parity | None
+
+
+class EngineEntry(Part):
+    """A TensorRT engine: executed names the GPU that it was held against the model on."""
+
+    key: Key
+    backend: Literal["tensorrt", "tensorrt_rtx"]
+    version: Word
+    compute_capabilities: Annotated[list[Word], Field(max_length=99)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    executed: Word | None
+
+
+class Manifest(TypedDict):
+    """names: of all graphs that the model has. sampling: None where the loop was not compared."""
+
+    __pydantic_config__ = _MORE  # pyright: ignore
+    schema: Word
+    model: Name
+    weights_sha256: Sha256
+    precision: Precision
+    opset: Annotated[int, Field(ge=1, le=99)]
+    versions: dict[Word, Word]
+    names: Annotated[list[Name], Field(max_length=999)]
+    graphs: dict[Name, GraphEntry]
+    sampling: Sampling | None
+    engines: dict[Name, EngineEntry]
+
+
+def new_manifest(
+    model: str, weights_sha256: str, precision: str, opset: int, names: list[str]
+) -> dict[str, Any]:
     """A manifest without graphs."""
     return {
         "schema": SCHEMA,
@@ -28,6 +126,7 @@ def new_manifest(model: str, weights_sha256: str, precision: str, opset: int) ->
         "precision": precision,
         "opset": opset,
         "versions": versions(),
+        "names": names,
         "graphs": {},
         "sampling": None,
         "engines": {},
@@ -37,48 +136,47 @@ def new_manifest(model: str, weights_sha256: str, precision: str, opset: int) ->
 def versions() -> dict[str, str]:
     """Of Python and of the packages that make the files."""
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return found | {name: there for name in PACKAGES if (there := installed(name))}
+
+
+def installed(package: str) -> str | None:
+    """Its version, None where it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest in an export's folder. UsageError where there is none of ours."""
+    """The manifest in an export's folder. UsageError where there is none that this dln reads."""
     path = folder / FILE
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no export", hint="dln export --out DIR")
+    text = read_bytes(path)
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{folder} holds no export", hint="dln export --out DIR") from None
-    except ValueError as error:
-        raise UsageError(f"{path} cannot be read: {error}", hint=repair(folder)) from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise UsageError(f"{path} was not written by this dln", hint=repair(folder))
-    if missing := new_manifest("", "", "", 0).keys() - manifest.keys():
-        raise UsageError(f"{path} lacks {', '.join(sorted(missing))}", hint=repair(folder))
-    if not _as_compared_now(manifest["sampling"]):
-        manifest["sampling"] = None
-    return manifest
+        if schema_of(text) != SCHEMA:
+            raise UsageError(f"{path} was not written by this dln")
+        return dict(typed(Manifest, text, str(path)))
+    except UsageError as error:
+        raise UsageError(error.message, hint=repair(folder)) from error
 
 
-def _as_compared_now(sampling: Any) -> bool:
-    """Whether a record of the loop is of today's form; an older one counts as none, and the loop
-    is compared anew."""
-    if sampling is None:
-        return True
-    needed = {"error", "integers", "differing_integers", "max_level_difference"}
-    try:
-        return all(needed <= clip.keys() for clip in sampling.get("clips", []))
-    except AttributeError:  # not even an object
-        return False
+def schema_of(text: bytes) -> str:
+    """Of a manifest. UsageError for what is no object."""
+
+    class Marked(TypedDict, total=False):
+        schema: Any
+
+    return str(typed(Marked, text, FILE).get("schema"))
 
 
 def is_ours(folder: Path) -> bool:
     """Whether the manifest there, in whatever state, is an export's: only then may it go."""
     path = folder / FILE
-    return path.is_file() and b'"dln-export-' in path.read_bytes()
+    try:
+        return path.is_file() and b'"dln-export-' in read_bytes(path)
+    except UsageError:
+        return False
 
 
 def repair(folder: Path) -> str:
@@ -90,36 +188,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     write_json(folder / FILE, manifest)
 
 
-def fingerprint(model: str, *parts: Any) -> str:
-    """A short hash of what a stage's result depends on, the code that makes it included."""
-    text = json.dumps([*parts, code_sha256(model)], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@cache
-def code_sha256(model: str) -> str:
-    """Of the sources that decide what an export of this model computes."""
-    digest = hashlib.sha256()
-    for name, path in sources(model):
-        digest.update(name.encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def sources(model: str) -> list[tuple[str, Path]]:
-    """The model's own folder, the blocks it shares, graphs and engines, and all of the export:
-    (name, file). What other models do, and how any is trained, changes no export of this one."""
-    # Found as it would be imported, and not imported: that would take PyTorch.
-    package = find_spec(f"dln.core.models.{find(model).module}")
-    assert package is not None
-    own = map(Path, package.submodule_search_locations or [])
-    models = Path(str(files("dln.core.models")))
-    roots = [Path(str(files("dln.export"))), models / "layers", *own]
-    found = [(f"{root.name}/{path.relative_to(root).as_posix()}", path)
-             for root in roots for path in sorted(root.rglob("*.py"))]  # fmt: skip
-    return [*found, *((name, models / name) for name in ("graph.py", "engine.py"))]
-
-
-def check_file(folder: Path, entry: dict[str, Any]) -> Path:
+def check_file(folder: Path, entry: Any) -> Path:
     """The file of a manifest's entry, unchanged. DlnError where it is gone or another one."""
     path = folder / entry["file"]
     hint = "dln export --force writes it again"

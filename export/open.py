@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dln.core.errors import MissingCapability, UsageError
+from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.files import cache_folder
 
-from .bundle import Export, ExportOptions
+from .bundle import Export, ExportOptions, gpu_of
 from .engines import onnx_engine, trt_engine
-from .finished import folder_named
+from .finished import Engines, Wanted, folder_named, lacking
 from .manifest import FILE, read_manifest
 
 if TYPE_CHECKING:
@@ -45,48 +45,79 @@ def open_engine(
             "TensorRT engines run on an NVIDIA GPU, and there is none here",
             hint="dln generate --engine onnx",
         )
-    found = folder or existing(loaded, precision, trt=name == "trt")
-    if found is None:
-        found = fill_cache(loaded, precision, on_note, trt=name == "trt")
-    manifest = read_manifest(found)
-    if manifest["weights_sha256"] != loaded.sha256:
-        raise UsageError(f"{found} is an export of other weights", hint="dln export --out DIR")
-    if manifest["precision"] != precision:
-        there = manifest["precision"]
-        raise UsageError(f"{found} is in {there}, not {precision}", hint=f"--precision {there}")
+    wanted = wanted_of(loaded, precision, trt=name == "trt")
+    if folder is not None:
+        check_given(folder, wanted, on_note)
+        return engine_in(folder, name, device)
+    own = default_folder(loaded, precision)
+    if is_current(own, wanted, on_note):
+        return engine_in(own, name, device)
+    kept = kept_folder(loaded, precision)
+    if is_current(kept, wanted):
+        try:
+            return engine_in(kept, name, device)
+        except DlnError as error:
+            on_note(f"{error.message}: it is written again")
+    fill(kept, loaded, wanted, on_note)
+    return engine_in(kept, name, device)
+
+
+def engine_in(folder: Path, name: str, device: str) -> "Engine":
+    """The engine of an export's folder, after a look at its files. DlnError where one differs."""
     if name == "trt":
-        return trt_engine(found, device)
-    engine = onnx_engine(found, device)
+        return trt_engine(folder, device)
+    engine = onnx_engine(folder, device)
     if engine.device == "cpu":
         engine.take_threads()
     return engine
 
 
-def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
-    """An export of these weights in the working folder or in the cache."""
-    graphs = loaded.model.graphs().keys()  # pyright: ignore
-    for folder in (default_folder(loaded, precision), kept_folder(loaded, precision)):
-        if not (folder / FILE).exists():
-            continue
-        manifest = read_manifest(folder)
-        same = manifest["weights_sha256"] == loaded.sha256
-        whole = graphs <= manifest["engines" if trt else "graphs"].keys()  # none was interrupted
-        if same and manifest["precision"] == precision and whole:
-            return folder
-    return None
-
-
-def fill_cache(loaded: "Loaded", precision: str, on_note: OnNote, trt: bool) -> Path:
-    """Export once into the user's cache."""
-    folder = kept_folder(loaded, precision)
-    on_note(f"exporting {loaded.about.name} once, about a minute; kept in {folder}")
-    options = ExportOptions(precision=precision, force=True)
+def wanted_of(loaded: "Loaded", precision: str, trt: bool) -> Wanted:
+    """What an export must be so that these weights can be run with it."""
+    engines = None
     if trt:
-        from .tensorrt import choose_backend
+        from .tensorrt import DEFAULT_CAPABILITIES, choose_backend
 
-        options = replace(options, trt=True, backend=choose_backend("cuda"))
-    Export(loaded, folder, options, lambda stage: None).run()
-    return folder
+        backend = choose_backend("cuda")
+        targets = DEFAULT_CAPABILITIES if backend == "tensorrt_rtx" else ()
+        engines = Engines(backend, targets, gpu_of(backend))
+    return Wanted(loaded.about.name, loaded.sha256, precision, engines=engines)
+
+
+def check_given(folder: Path, wanted: Wanted, on_note: OnNote) -> None:
+    """UsageError for a folder that cannot be run as asked; a note for one of other versions."""
+    manifest = read_manifest(folder)
+    if manifest["weights_sha256"] != wanted.sha256:
+        raise UsageError(f"{folder} is an export of other weights", hint="dln export --out DIR")
+    if manifest["precision"] != wanted.precision:
+        there = manifest["precision"]
+        raise UsageError(f"{folder} is in {there}, not {wanted.precision}",
+                         hint=f"--precision {there}")  # fmt: skip
+    if why := lacking(manifest, wanted):
+        on_note(f"{folder}: {why}")
+
+
+def is_current(folder: Path, wanted: Wanted, on_note: OnNote = lambda text: None) -> bool:
+    """Whether a folder holds what is wanted; a note says why an export of it does not."""
+    if not (folder / FILE).exists():
+        return False
+    try:
+        why, cure = lacking(read_manifest(folder), wanted), "dln export goes on with it"
+    except UsageError as error:
+        why, cure = error.message, str(error.hint)
+    if why:
+        on_note(f"{folder} is not used: {why}; {cure}")
+    return why is None
+
+
+def fill(folder: Path, loaded: "Loaded", wanted: Wanted, on_note: OnNote) -> None:
+    """Export once into the user's cache. Another process that is at it is waited for."""
+    options = ExportOptions(precision=wanted.precision, renew=True)
+    if wanted.engines:
+        options = replace(options, trt=True, backend=wanted.engines.backend,
+                          capabilities=tuple(wanted.engines.capabilities))  # fmt: skip
+    on_note(f"exporting {loaded.about.name} once; kept in {folder}")
+    Export(loaded, folder, options, lambda stage: on_note(f"exporting {stage}")).run()
 
 
 def default_folder(loaded: "Loaded", precision: str) -> Path:

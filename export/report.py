@@ -6,11 +6,24 @@ from typing import Any
 
 from dln.core.files import atomic_write
 
+REPORT = "report.md"
+
 
 def write_report(folder: Path, manifest: dict[str, Any]) -> None:
     """Atomically, beside the manifest."""
-    with atomic_write(folder / "report.md", "w") as file:
-        file.write("\n".join(lines(manifest)) + "\n")
+    with atomic_write(folder / REPORT, "w") as file:
+        file.write(text(manifest))
+
+
+def is_current(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether the report there says what the manifest does."""
+    path = folder / REPORT
+    return path.is_file() and path.read_bytes() == text(manifest).encode()
+
+
+def text(manifest: dict[str, Any]) -> str:
+    """The whole report; it follows from the manifest."""
+    return "\n".join(lines(manifest)) + "\n"
 
 
 def lines(manifest: dict[str, Any]) -> Iterator[str]:
@@ -34,7 +47,8 @@ def graph_table(graphs: dict[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for name, entry in graphs.items():
         size = sum(part["bytes"] for part in (entry, *entry["data"])) / 1e6
-        ranges = ", ".join(f"{n} {low} to {high}" for n, (low, _, high) in entry["sizes"].items())
+        sizes = (entry["parity"] or {}).get("sizes", entry["sizes"])
+        ranges = ", ".join(f"{n} {low} to {high}" for n, (low, _, high) in sizes.items())
         weights = ", ".join(f"{count} {kind}" for kind, count in entry["weights"].items())
         parity = entry["parity"]
         if parity is None:

@@ -25,10 +25,12 @@ from dln.core.media.receipt import read_receipt
 from dln.core.media.video import read_clip
 from dln.export import bundle, open, tensorrt
 from dln.export.engines import OnnxEngine
-from dln.export.finished import engine_key, finished
+from dln.export.finished import finished
+from dln.export.keys import engine_key
 from dln.export.manifest import read_manifest, write_manifest
 from dln.export.onnx import write_onnx
 from dln.export.parity import ParityError
+from dln.export.report import write_report
 
 PROMPT = "lion drinking"
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without GPU")
@@ -86,17 +88,18 @@ def test_a_second_export_needs_no_torch(there):
 def test_an_export_that_lacks_something_is_gone_on_with(dln, there):
     """A graph that is not proven, a loop that is not, another batch, weights of another model."""
     manifest = read_manifest(there)
-    older = {"tokens": 9, "differing_tokens": 0, "score_gap": 0.0, "max_level_difference": 0}
+    text = manifest["graphs"]["text"]
     for changed in (
         {"sampling": None},
-        {"sampling": manifest["sampling"] | {"clips": [older]}},
-        {"graphs": manifest["graphs"] | {"text": manifest["graphs"]["text"] | {"key": "old"}}},
+        {"graphs": manifest["graphs"] | {"text": text | {"key": "0" * 16}}},
+        {"graphs": manifest["graphs"] | {"text": text | {"parity": None}}},
+        {"graphs": {name: entry for name, entry in manifest["graphs"].items() if name != "text"}},
     ):
         write_manifest(there, manifest | changed)
         assert finished(str(weights()), "fp32", None, None) is None
     write_manifest(there, manifest)
     assert finished(str(weights()), "fp32", None, None) == (there, manifest)
-    assert finished(str(weights()), "fp32", 3, None) is None
+    assert finished(str(weights()), "fp32", 300, None) is None
     assert finished(str(weights()), "fp16", None, None) is None
     assert finished("recognizer", "fp32", None, there) is None
     assert finished(str(weights()), "fp32", None, Path("elsewhere")) is None
@@ -113,13 +116,16 @@ def test_engines_that_are_there_are_part_of_it(dln, there, monkeypatch):
     for name, entry in manifest["graphs"].items():
         path = there / "engines" / f"{name}.engine"
         path.write_bytes(name.encode())
-        key = engine_key("cogvideo", entry, "tensorrt_rtx", ("80", "89"))
+        key = engine_key("cogvideo", entry["sha256"], "tensorrt_rtx", ("80", "89"), None,
+                         entry["sizes"])  # fmt: skip
         manifest["engines"][name] = {
             "file": f"engines/{name}.engine", "sha256": sha256_file(path), "key": key,
             "bytes": len(name), "executed": None, "backend": "tensorrt_rtx", "version": "1",
-            "compute_capabilities": ["80", "89"],
+            "compute_capabilities": ["80", "89"], "seconds": 1.5,
         }  # fmt: skip
     write_manifest(there, manifest)
+    assert finished(*asked, ("80", "89")) is None  # its report is of before
+    write_report(there, manifest)
     assert finished(*asked, ("80", "89")) == (there, manifest)
     assert finished(*asked, ("80",)) is None
     monkeypatch.setattr("dln.export.finished.gpu_in_sight", lambda: False)
@@ -198,7 +204,7 @@ def test_a_failed_proof_is_exit_code_1(dln, there, monkeypatch):
     outcome = dln("export", str(weights()), "--json")
     assert outcome.code == 1
     assert outcome.json["error"]["message"] == "sampling 'x' differs by 40 levels"
-    assert not there.exists()
+    assert read_manifest(there)["sampling"] is None
 
 
 @pytest.mark.parametrize("engine", ["onnx", "trt"])
@@ -278,7 +284,7 @@ def exports(monkeypatch) -> list[Path]:
 
     class Copied:
         def __init__(self, loaded, out, options, tell):
-            assert options.force
+            assert options.renew
             self.out = out
 
         def run(self):
@@ -353,12 +359,8 @@ def test_precision_and_graphs_are_of_exports(options, dln):
 
 
 def test_verify_of_an_export(dln, there):
-    manifest = read_manifest(there)
-    older = {"tokens": 9, "differing_tokens": 0, "score_gap": 0.0, "max_level_difference": 0}
-    for clips in (manifest["sampling"]["clips"], [older]):
-        write_manifest(there, manifest | {"sampling": manifest["sampling"] | {"clips": clips}})
-        outcome = dln("verify", str(there), "--model", str(weights()), "--json")
-        assert (outcome.code, outcome.json["equal"]) == (0, True)
+    outcome = dln("verify", str(there), "--model", str(weights()), "--json")
+    assert (outcome.code, outcome.json["equal"]) == (0, True)
     (there / "onnx" / "text.onnx").write_bytes(b"other")
     changed = dln("verify", str(there), "--model", str(weights()))
     assert changed.code == 1

@@ -17,9 +17,10 @@ from toy_export import NAMES, TOY, Pair, exported, graph, loaded, model_of
 
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file
-from dln.export import bundle, onnx, parity, wrapped
+from dln.export import bundle, keys, onnx, parity, wrapped
 from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import onnx_engine
+from dln.export.finished import Wanted, lacking
 from dln.export.manifest import FILE, read_manifest, write_manifest
 from dln.export.parity import ParityError
 
@@ -192,7 +193,7 @@ def test_a_folder_of_somebody_else_is_left_alone(force, manifest, tmp_path):
 
 
 @pytest.mark.parametrize("text", ['{"schema": "dln-export-1"', '{"schema": "dln-export-1"}',
-                                  '{"schema": "dln-export-0"}'])  # fmt: skip
+                                  '{"schema": "dln-export-1", "model": "cogvideo"}'])  # fmt: skip
 def test_a_broken_manifest_is_replaced_only_when_forced(text, out):
     (out / FILE).write_text(text)
     with pytest.raises(UsageError, match=r"manifest\.json") as caught:
@@ -209,19 +210,29 @@ def test_a_manifest_of_somebody_else(text, tmp_path):
         export(tmp_path, force=True)
 
 
-def test_a_changed_size_or_version_is_done_again(out, monkeypatch):
-    assert export(out, batch=3).done == ["first", "second"]
-    monkeypatch.setattr(bundle, "versions", lambda: {"python": "3.99"})
-    made = export(out, batch=3)
+def test_a_changed_version_is_done_again(out, monkeypatch):
+    for place in (bundle, keys):
+        monkeypatch.setattr(place, "versions", lambda: {"python": "3.99"})
+    made = export(out)
     assert made.done == ["first", "second"]
     assert made.manifest["versions"] == {"python": "3.99"}
 
 
-def test_the_largest_batch(tmp_path):
-    made = export(tmp_path / "export", model=only("decode"), batch=2)
+def test_the_largest_batch_asks_for_a_proof_and_no_other_file(tmp_path):
+    """A smaller batch than the proven one has nothing to add, a larger one a proof."""
+    out = tmp_path / "export"
+    made = export(out, model=only("decode"), batch=2)
     entry = made.manifest["graphs"]["decode"]
-    assert entry["sizes"] == {"batch": [1, 2, 2]}
+    own = entry["sizes"]["batch"]
+    assert entry["parity"]["sizes"] == {"batch": [1, 2, 2]}
     assert max(int(words.split()[1]) for words in entry["parity"]["shapes"]) == 2
+    assert export(out, model=only("decode"), batch=1).done == []
+    written = sha256_file(out / entry["file"]), (out / entry["file"]).stat().st_mtime_ns
+    larger = export(out, model=only("decode"), batch=own[2] + 3)
+    assert larger.done == ["decode"]
+    assert larger.manifest["graphs"]["decode"]["parity"]["sizes"]["batch"][2] == own[2] + 3
+    assert export(out, model=only("decode")).done == []
+    assert written == (sha256_file(out / entry["file"]), (out / entry["file"]).stat().st_mtime_ns)
 
 
 def only(*names: str):
@@ -254,14 +265,26 @@ def test_a_failed_proof_leaves_what_was_proven(tmp_path, monkeypatch):
     assert export(tmp_path / "export").done == ["second"]
 
 
-def test_a_loop_that_differs_leaves_nothing(folder, monkeypatch):
-    """All graphs pass and the clips do not: no export."""
+def test_a_loop_that_differs_leaves_nothing_of_this_run(folder, monkeypatch, tmp_path):
+    """All graphs pass and the clips do not: what this run wrote goes, what was there stays and
+    counts as no proven loop."""
     manifest = read_manifest(folder)
-    write_manifest(folder, manifest | {"sampling": None})
+    rest = {name: entry for name, entry in manifest["graphs"].items() if name != "decode"}
+    write_manifest(folder, manifest | {"graphs": rest})
+    before = content(folder)
     monkeypatch.setattr(wrapped, "compare_sampling", lambda *_: {"max_level_difference": 40})
     with pytest.raises(ParityError, match="differs by 40 levels"):
         export(folder, model=loaded())
-    assert not folder.exists()
+    after = read_manifest(folder)
+    assert (after["sampling"], list(after["graphs"])) == (None, list(rest))
+    kept = {name: digest for name, digest in before.items() if "decode" not in name}
+    assert {n: d for n, d in content(folder).items() if n.startswith("onnx/")} == {
+        n: d for n, d in kept.items() if n.startswith("onnx/")
+    }
+    assert lacking(after, Wanted("cogvideo", loaded().sha256, "fp32"))
+    with pytest.raises(ParityError):
+        export(tmp_path / "new", model=loaded())
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("stage", ["first", "second"])
@@ -355,22 +378,58 @@ def test_unchecked_is_said(tmp_path):
     assert export(tmp_path / "export").done == ["first", "second"]
 
 
-def test_graphs_written_anew_and_unchecked_are_no_proven_loop(folder):
-    made = export(folder, model=loaded(), check=False)
-    assert made.done == list(NAMES)
-    assert read_manifest(folder)["sampling"] is None
+def test_unchecked_drops_no_proof(folder):
+    """What is there and proven stays so; what is written anew is no proven loop."""
+    before = content(folder)
+    assert export(folder, model=loaded(), check=False).done == []
+    assert content(folder) == before
+    manifest = read_manifest(folder)
+    manifest["graphs"]["decode"]["key"] = "0" * 16
+    write_manifest(folder, manifest)
+    assert export(folder, model=loaded(), check=False).done == ["decode"]
+    manifest = read_manifest(folder)
+    assert (manifest["sampling"], manifest["graphs"]["decode"]["parity"]) == (None, None)
+    assert manifest["graphs"]["encode"]["parity"]["runs"] == 18
     assert "loop was not compared" in (folder / "report.md").read_text()
 
 
-def test_a_loop_recorded_in_an_older_form_is_compared_anew(folder):
-    manifest = read_manifest(folder)
-    clip = {"tokens": 90, "differing_tokens": 0, "score_gap": 0.0, "max_level_difference": 0}
-    older = {**manifest["sampling"], "clips": [clip, clip]}
-    for record in (older, ["of another kind"], {"clips": [1]}):
-        write_manifest(folder, manifest | {"sampling": record})
-        assert read_manifest(folder)["sampling"] is None
-    assert export(folder, model=loaded()).done == ["sampling"]
-    assert read_manifest(folder)["sampling"] == manifest["sampling"]
+HOSTILE = [
+    ("graphs", "decode", "file", "../../../etc/passwd"),
+    ("graphs", "decode", "file", "/etc/passwd"),
+    ("graphs", "decode", "sha256", "f" * 63),
+    ("graphs", "decode", "bytes", -1),
+    ("graphs", "decode", "sizes", {"batch": [1, 2]}),
+    ("graphs", "decode", "data", [{"file": "onnx/../x.onnx", "sha256": "0" * 64, "bytes": 1}]),
+    ("graphs", "decode", "parity", {"runs": "many"}),
+    ("graphs", "decode", "weights", ["float"]),
+    ("graphs", "../decode", {}),
+    ("precision", "/../../../../home/webapp"),
+    ("model", "../cogvideo"),
+    ("weights_sha256", 5),
+    ("opset", 10**30),
+    ("sampling", {"key": "0" * 16, "prompts": [], "clips": [1]}),
+    ("engines", {"decode": {"file": "engines/decode.engine"}}),
+    ("versions", {"torch": 2}),
+    ("names", "decode"),
+    ("schema", ["dln-export-2"]),
+]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=lambda change: ".".join(map(str, change))[:40])
+def test_a_manifest_of_other_types_is_refused_before_it_names_anything(change, folder):
+    manifest = json.loads((folder / FILE).read_text())
+    *place, key, value = change
+    part: Any = manifest
+    for word in place:
+        part = part[word]
+    part[key] = value or manifest["graphs"]["decode"]
+    write_manifest(folder, manifest)
+    before = content(folder)
+    with pytest.raises(UsageError, match=r"manifest\.json"):
+        export(folder, model=loaded())
+    assert content(folder) == before
+    with pytest.raises(UsageError):
+        onnx_engine(folder, "cpu")
 
 
 @needs_rtx

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from dln.core import models
 from dln.core.models.registry import MODELS
-from dln.export import manifest
-from dln.export.manifest import fingerprint
+from dln.export import keys
+from dln.export.keys import fingerprint
 
-ROOT = Path(manifest.__file__).parents[1]
+ROOT = Path(keys.__file__).parents[1]
 
 
 def test_the_key_of_a_stage_knows_the_code_that_decides_it(monkeypatch):
@@ -21,7 +21,7 @@ def test_the_key_of_a_stage_knows_the_code_that_decides_it(monkeypatch):
     )
 
     def key(model: str) -> str:
-        manifest.code_sha256.cache_clear()
+        keys.code_sha256.cache_clear()
         return fingerprint(model, "a", 1)
 
     before = {model: key(model) for model in ("cogvideo", "video-diffusion")}
@@ -34,7 +34,7 @@ def test_the_key_of_a_stage_knows_the_code_that_decides_it(monkeypatch):
             if key(model) != before[model]:
                 stale[model].add(path.relative_to(ROOT).as_posix())
     changed.clear()
-    manifest.code_sha256.cache_clear()
+    keys.code_sha256.cache_clear()
     shared = ("core/models/layers/", "core/models/graph.py", "core/models/engine.py", "export/")
     for model, own in {"cogvideo": "cogvideo", "video-diffusion": "video_diffusion"}.items():
         decides = (*shared, f"core/models/{own}/")
@@ -49,10 +49,10 @@ def test_a_new_system_leaves_the_keys_of_the_others(monkeypatch, tmp_path):
     before = fingerprint("cogvideo", "a")
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
     monkeypatch.setitem(MODELS, "unheard", replace(MODELS["cogvideo"], module="unheard"))
-    manifest.code_sha256.cache_clear()
+    keys.code_sha256.cache_clear()
     assert fingerprint("cogvideo", "a") == before
     own = fingerprint("unheard", "a")
     (tmp_path / "unheard" / "sample.py").write_text("")
-    manifest.code_sha256.cache_clear()
+    keys.code_sha256.cache_clear()
     assert own != fingerprint("unheard", "a")
     assert fingerprint("cogvideo", "a") == before != fingerprint("cogvideo", "b")

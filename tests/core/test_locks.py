@@ -1,0 +1,76 @@
+"""A lock of processes: one holder, waited for or refused, gone with whoever held it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from dln.core.errors import DlnError, UsageError
+from dln.core.locks import locked
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork")
+
+
+def child(work) -> int:
+    """The process id of a fork that does the work and ends."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+def until(condition) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come about")
+
+
+def hold(lock: Path, there: Path) -> None:
+    with locked(lock):
+        there.touch()
+        time.sleep(60)
+
+
+def test_a_second_process_is_refused_or_waits_until_the_first_is_killed(tmp_path: Path):
+    lock, there, told = tmp_path / "folder" / ".lock", tmp_path / "there", []
+    pid = child(lambda: hold(lock, there))
+    until(there.exists)
+    with pytest.raises(UsageError, match="another process"), locked(lock):
+        pass
+    killer = child(lambda: (time.sleep(0.3), os.kill(pid, signal.SIGKILL)))
+    with locked(lock, lambda: told.append(1)):
+        assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+    os.waitpid(killer, 0)
+    assert told == [1]
+    assert not lock.exists()
+
+
+def test_no_two_at_once(tmp_path: Path):
+    """Processes that read, wait and write a counter, as often as they like: none is lost."""
+    lock, counter = tmp_path / ".lock", tmp_path / "counter"
+    counter.write_text("0")
+
+    def add() -> None:
+        for _ in range(5):
+            with locked(lock, lambda: None):
+                number = int(counter.read_text())
+                time.sleep(0.002)
+                counter.write_text(str(number + 1))
+
+    for pid in [child(add) for _ in range(4)]:
+        os.waitpid(pid, 0)
+    assert counter.read_text() == "20"
+
+
+def test_a_link_is_not_followed(tmp_path: Path):
+    (tmp_path / ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DlnError), locked(tmp_path / ".lock"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
