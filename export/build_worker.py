@@ -5,10 +5,12 @@ says goes to stderr. It is a process of its own because the builder can crash.
 
 Request: onnx; backend, the module's name; engine, the file to write, or null to parse only;
 shapes, {input: [smallest, typical, largest]}; capabilities, ["80", ...]; timing_cache, a file or
-null; timeout_s. Answer: {"version", "faults": []}, or with faults, each {"stage", "graph", "node",
-"operator", "message"} and, where the system refused a write, "errno".
+null; timeout_s; parent, the process that asks. Answer: {"version", "faults": []}, or with faults,
+each {"stage", "graph", "node", "operator", "message"} and, where the system refused a write,
+"errno".
 """
 
+import ctypes
 import json
 import math
 import os
@@ -26,6 +28,7 @@ from dln.core.errors import DlnError
 from dln.core.files import atomic_write
 
 _GRACE_S = 10
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 class Refused(Exception):
@@ -40,6 +43,7 @@ def main() -> None:
     """Answer the one request of stdin."""
     answer = _own_stdout()
     request = json.load(sys.stdin)
+    _end_with(request["parent"])
     _end_after(request["timeout_s"] + _GRACE_S)
     found: dict[str, Any] = {"version": None, "faults": []}
     try:
@@ -66,6 +70,14 @@ def _end_after(seconds: float) -> None:
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(math.ceil(seconds))
+
+
+def _end_with(parent: int) -> None:
+    """Die with the process that asked, however it ends: Linux kills this one then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit("nobody is left to answer")
 
 
 def _fault(stage: str, message: str, **more: Any) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def ask(command: Sequence[str], question: Mapping[str, Any], log: Path) -> str:
         raise UsageError(f"there is no file {question['onnx']}", hint="dln export --onnx")
     name, title = Path(question["onnx"]).stem, TITLES[question["backend"]]
     hint = f"the log is {log}"
-    code, said = run_apart(command, json.dumps(question), log, question["timeout_s"])
+    text = json.dumps({**question, "parent": os.getpid()})
+    code, said = run_apart(command, text, log, question["timeout_s"])
     if code is None:
         limit = f"{question['timeout_s']:g} s"
         raise BuildError(f"{title} took longer than {limit} over {name} and was stopped", hint)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired, get_args
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from dln.core.door import read_bytes, typed
+from dln.core.door import json_value, read_bytes, typed
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file, write_json
 
@@ -156,7 +156,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         if schema_of(text) != SCHEMA:
             raise UsageError(f"{path} was not written by this dln")
-        return dict(typed(Manifest, text, str(path)))
+        typed(Manifest, text, str(path))
+        return json_value(text)  # in the order of the file, so that it is written as it was
     except UsageError as error:
         raise UsageError(error.message, hint=repair(folder)) from error
 

@@ -17,7 +17,7 @@ from dln.export.bundle import Export, ExportOptions
 from dln.export.finished import Wanted, lacking
 from dln.export.kit import Kit, graph_code, kit_of, kit_path, plain
 from dln.export.manifest import read_manifest
-from dln.export.packing import LEAST_BYTES, pack, strip
+from dln.export.packing import pack, strip
 
 
 @pytest.fixture

@@ -257,11 +257,36 @@ def test_the_worker_ends_by_itself_where_nobody_waits_for_it():
         "import time; from dln.export import build_worker as w; w._GRACE_S = 0; "
         "w._work = lambda *_: time.sleep(60); w.main()"
     )
-    question = json.dumps({"backend": "json", "timeout_s": 1})
+    question = json.dumps({"backend": "json", "timeout_s": 1, "parent": os.getpid()})
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], input=question, text=True, check=False)
     assert done.returncode == -signal.SIGALRM
     assert time.monotonic() - start < 20
+
+
+@linux
+def test_a_killed_parent_leaves_no_builder(graph):
+    """The worker says who it is and sleeps; it ends with the process that asked it."""
+    pids = graph.with_suffix(".pid")
+    sleeper = (
+        "import os, time; from pathlib import Path; from dln.export import build_worker as w; "
+        "w._library = lambda name: __import__('json'); "
+        f"w._work = lambda *_: (Path({str(pids)!r}).write_text(str(os.getpid())), time.sleep(60)); "
+        "w.main()"
+    )
+    asks = (
+        "import sys; from pathlib import Path; from dln.export.builder import ask; "
+        f"ask([sys.executable, '-c', {sleeper!r}], {{'backend': 'tensorrt_rtx', 'timeout_s': 99, "
+        f"'onnx': {str(graph)!r}}}, Path({str(graph.with_suffix('.log'))!r}))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", asks])
+    limit = time.monotonic() + 60
+    while not (pids.is_file() and pids.read_text()) and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert alive(int(pids.read_text()))
+    parent.kill()
+    parent.wait()
+    assert ends(int(pids.read_text()))
 
 
 def test_a_full_disk_is_said_as_everywhere(graph):
