@@ -41,21 +41,26 @@ def undrawn() -> Iterator[None]:
                 setattr(nn.init, name, function)
 
 
+class TooLarge(RuntimeError):
+    """A network asks for more tensors, numbers or layers than it may have."""
+
+
 @contextmanager
 def at_most(tensors: int, numbers: int) -> Iterator[None]:
-    """Inside, a network with more tensors, or more numbers in them, is a RuntimeError as soon as it
-    asks for them, whatever sizes it was told: before the next one is drawn or filled."""
+    """Inside, a network with more tensors, or more numbers in them, is TooLarge as soon as it asks
+    for them, whatever sizes it was told: before the next one is drawn or filled. What is on the
+    meta device has no numbers."""
     left = {"tensors": tensors, "numbers": numbers, "layers": _LAYERS_A_TENSOR * tensors}
 
     def take(what: str, count: int) -> None:
         left[what] -= count
         if left[what] < 0:
-            raise RuntimeError(f"a network of these sizes has too many {what}")
+            raise TooLarge(f"a network of these sizes has too many {what}")
 
     def tensor(module: nn.Module, name: str, value: Tensor | None) -> None:
         if value is not None:
             take("tensors", 1)
-            take("numbers", value.numel())
+            take("numbers", 0 if value.is_meta else value.numel())
 
     def layer(module: nn.Module, name: str, value: nn.Module | None) -> None:
         take("layers", 1)

@@ -22,7 +22,7 @@ class Config(Checked):
     frames: int = 5
     text_length: int = size(16, most=4096)
     width: int = size(256)
-    layers: int = size(6, most=1024)
+    layers: int = size(6, most=256)
     heads: int = size(4, most=1024)
     window: int = size(4)
     clip_seconds: float = 4.0  # what five key frames span, one of DURATIONS
