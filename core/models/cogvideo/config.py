@@ -28,7 +28,8 @@ class Config(Checked):
     clip_seconds: float = 4.0  # what five key frames span, one of DURATIONS
     image_position: int = limited(16, least=0)  # where a frame's positions begin in the base table
     positions: int = size(80)  # rows of the base table
-    vocabulary_rows: int | None = None  # rows of the embedding table; None: as many as needed
+    # rows of the embedding table; None: as many as needed
+    vocabulary_rows: int | None = size(None, most=1 << 20)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
     def __post_init__(self) -> None:
