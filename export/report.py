@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dln.core.files import atomic_write
+from dln.core.text.shown import in_markdown
 
 
 def write_report(folder: Path, manifest: dict[str, Any]) -> None:
@@ -15,7 +16,7 @@ def write_report(folder: Path, manifest: dict[str, Any]) -> None:
 
 def lines(manifest: dict[str, Any]) -> Iterator[str]:
     """Markdown."""
-    yield f"# {manifest['model']}, {manifest['precision']}, opset {manifest['opset']}"
+    yield f"# {in_markdown(manifest['model'])}, {manifest['precision']}, opset {manifest['opset']}"
     yield ""
     yield f"Weights {manifest['weights_sha256']}."
     yield ""
@@ -42,7 +43,7 @@ def graph_table(graphs: dict[str, Any]) -> Iterator[str]:
         else:
             ratio = "exact" if parity["snr_db"] is None else parity["snr_db"]
             proof = f"{parity['executed']} | {parity['runs']} | {parity['error']:.2g} | {ratio} |"
-        yield f"| {name} | {size:.1f} | {ranges} | {weights} | {proof}"
+        yield f"| {in_markdown(name)} | {size:.1f} | {ranges} | {weights} | {proof}"
 
 
 def sampling_lines(sampling: dict[str, Any] | None) -> Iterator[str]:
@@ -51,10 +52,10 @@ def sampling_lines(sampling: dict[str, Any] | None) -> Iterator[str]:
         return
     clips = sampling.get("clips", [])
     for seed, (prompt, clip) in enumerate(zip(sampling["prompts"], clips, strict=False)):
-        yield f"- {repr(prompt) if prompt else f'seed {seed}'}: {compared([clip])}"
+        yield f"- {in_markdown(repr(prompt)) if prompt else f'seed {seed}'}: {compared([clip])}"
     for name, found in sampling.get("calls", {}).items():
         ratio = "exact" if found["snr_db"] is None else f"{found['snr_db']} dB"
-        yield f"- while sampling, '{name}': {found['runs']} calls, worst SNR {ratio}"
+        yield f"- while sampling, '{in_markdown(name)}': {found['runs']} calls, worst SNR {ratio}"
 
 
 def loop_words(sampling: dict[str, Any] | None) -> str:
@@ -85,6 +86,6 @@ def engine_table(engines: dict[str, Any]) -> Iterator[str]:
         targets = ", ".join(entry["compute_capabilities"]) or "this GPU"
         ran = entry["executed"] or "no: built, not verified"
         yield (
-            f"| {name} | {entry['bytes'] / 1e6:.1f} | {entry['backend']} {entry['version']} "
-            f"| {targets} | {entry['seconds']} | {ran} |"
+            f"| {in_markdown(name)} | {entry['bytes'] / 1e6:.1f} "
+            f"| {entry['backend']} {entry['version']} | {targets} | {entry['seconds']} | {ran} |"
         )
