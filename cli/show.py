@@ -39,7 +39,9 @@ class Screen:
     def detail(self, text: str) -> None:
         """A remark on stderr that only --verbose asks for."""
         if self.verbose and not self.quiet:
-            errors().print(text, style="dim", soft_wrap=True, highlight=False, markup=False)
+            errors().print(
+                visible(text), style="dim", soft_wrap=True, highlight=False, markup=False
+            )
 
     @property
     def watched(self) -> bool:
@@ -108,6 +110,7 @@ def say(label: str, text: str, style: str) -> None:
     """One "label: text" line on stderr, the label coloured on a terminal only."""
     from rich.text import Text
 
+    text = visible(text)  # before rich, which leaves some characters out
     if len(text) > MOST_LETTERS:
         text = f"{text[: MOST_LETTERS // 2]} ... {text[-MOST_LETTERS // 2 :]}"
     errors().print(Text.assemble((f"{label}:", style), " ", text), soft_wrap=True)

@@ -83,7 +83,8 @@ def fill(model: nn.Module, tensors: dict[str, Tensor]) -> None:
     order in memory. RuntimeError where the two do not fit."""
     own = model.state_dict()
     if odd := sorted(own.keys() ^ tensors.keys()):
-        raise RuntimeError(f"other tensors: {', '.join(odd)}")
+        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+        raise RuntimeError(f"other tensors: {', '.join(odd[:3])}{more}")
     for name, tensor in tensors.items():
         if tensor.shape != own[name].shape:
             raise RuntimeError(f"{name} is {list(tensor.shape)}, not {list(own[name].shape)}")
