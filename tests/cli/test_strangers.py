@@ -219,8 +219,8 @@ def test_words_that_cannot_be_followed(dln, words, code):
 CONFIGS = [
     b"frames = " + b"9" * 5000, b"frames = [1]", b"frames = {a = 1}", b"frames = 1979-05-27",
     b"fps = inf", b"fps = nan", b'prompt = ["lion"]', b'out = "a\\u0000b.mp4"',
-    b"set = {top_p = inf}", b"set = {a = 1979-05-27}", b"set = [[1]]", b"x = " + b"[" * 5000, b"\xff\xfe",
-    b"frames", b"json = 5", b"quiet = 1979-05-27", b"\xef\xbb\xbf", b"seed = -5",
+    b"set = {top_p = inf}", b"set = {a = 1979-05-27}", b"set = [[1]]", b"x = " + b"[" * 5000,
+    b"\xff\xfe", b"frames", b"json = 5", b"quiet = 1979-05-27", b"\xef\xbb\xbf", b"seed = -5",
 ]  # fmt: skip
 
 
