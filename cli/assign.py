@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dln.core.door import toml_value
 from dln.core.errors import UsageError
+
+MOST_GROUPS = 8  # within each other
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
@@ -13,13 +16,15 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
         key, sign, value = word.partition("=")
         if not (key.strip() and sign):
             raise UsageError(f"--set takes KEY=VALUE, not {word!r}.", "--set width=96")
-        store(found, key.strip(), toml_value(value.strip()))
+        store(found, key.strip(), value_of(value.strip()))
     return found
 
 
 def store(tree: dict[str, Any], key: str, value: Any) -> None:
     """Put the value under "group.name", making the groups."""
     *groups, name = key.split(".")
+    if len(groups) > MOST_GROUPS:
+        raise UsageError(f"--set goes {len(groups)} groups deep; no setting lies there.")
     for group in groups:
         tree = tree.setdefault(group, {})
         if not isinstance(tree, dict):
@@ -27,12 +32,10 @@ def store(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[name] = value
 
 
-def toml_value(text: str) -> Any:
+def value_of(text: str) -> Any:
     """96, 1e-3, true and [1, 2] are what TOML says they are; anything else is text."""
-    import tomllib
-
     try:
-        read = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        read = toml_value(f"value = {text}")
+    except ValueError:
         return text
     return read["value"] if len(read) == 1 else text

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dln.core.models.about import About
 
 MAX_SEED = 2**31 - 1
+MOST_CLIPS = 10_000
 
 
 Prompt = Annotated[str, typer.Argument(help='What to show: "lion drinking".', show_default=False)]
@@ -83,11 +84,16 @@ def generate(
         ),
     ] = None,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Clips, with seeds one after the other.")
+        int,
+        typer.Option(
+            "--count", "-n", min=1, max=10_000, help="Clips, with seeds one after the other."
+        ),
     ] = 1,
     best_of: Annotated[
         int,
-        typer.Option(min=1, help="Candidates for each clip; the recognizer keeps the best one."),
+        typer.Option(
+            min=1, max=10_000, help="Candidates for each clip; the recognizer keeps the best one."
+        ),
     ] = 1,
     engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
     precision: Annotated[
@@ -154,11 +160,13 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
     """What is asked. UsageError for a model that is not there, makes no clips, lacks a prompt or
     would leave one unread, and for what it has no use for; told without PyTorch."""
     from dln.core.models.locate import identify
+    from dln.core.models.request import Request
 
     about = identify(model)
     if not about.generates:
         raise UsageError(f"{about.name} makes no clips: its task is {about.task}.",
                          "dln models list")  # fmt: skip
+    Request.of(prompt, 0, wish)
     if about.text and not prompt.strip():
         raise UsageError(f"{about.name} needs a prompt.", 'dln generate "lion drinking"')
     if prompt.strip() and not about.text:

@@ -140,9 +140,18 @@ def run(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return hang_up()
     except Exception as error:
+        if is_memory(error):
+            return show_error(command_of(argv), "there is not enough memory for this.", None, 1)
         if not hasattr(error, "format_message"):
             raise
         return misused(argv, error)
+
+
+def is_memory(error: Exception) -> bool:
+    """Whether Python, numpy or PyTorch was refused memory."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("DefaultCPUAllocator", "CUDA out of memory")
+    )
 
 
 def set_up(argv: list[str]) -> None:

@@ -9,9 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from dln.core.door import read_bytes, toml_value
 from dln.core.errors import UsageError, closest
 
 from .show import screen
+
+MOST_CONFIG = 1 << 20  # bytes of a TOML file; tables without end take long to read
 
 
 class Precision(StrEnum):
@@ -55,6 +58,8 @@ def options_from(path: Path, ctx: typer.Context) -> dict[str, Any]:
         near = closest(unknown[0], known)
         raise UsageError(f"{path} sets {names}, which {ctx.command_path} does not know.{near}",
                          f"{ctx.command_path} --help")  # fmt: skip
+    if tangled := [key for key, value in values.items() if not fits_one(value, known[key])]:
+        raise UsageError(f"{path} sets {tangled[0]!r} to more than one value.")
     return {known[key].name: fitted(value, known[key]) for key, value in values.items()}
 
 
@@ -69,6 +74,11 @@ def keys_of(ctx: typer.Context) -> dict[str, Any]:
     return {key: value for key, value in known.items() if key not in ("config", "help")}
 
 
+def fits_one(value: Any, parameter: Any) -> bool:
+    """Whether an option that is no repeatable one gets a single value."""
+    return parameter.multiple or isinstance(value, str | int | float)
+
+
 def fitted(value: Any, parameter: Any) -> Any:
     """A value for a repeatable option is a list of words; a table becomes its KEY=VALUE words."""
     if not parameter.multiple:
@@ -80,18 +90,14 @@ def fitted(value: Any, parameter: Any) -> Any:
 
 def spelt(value: Any) -> str:
     """The word a user would type: text as it is, anything else as TOML (and JSON) write it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The file's contents. UsageError where it is missing, unreadable or no TOML."""
-    import tomllib
-
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return toml_value(read_bytes(path, MOST_CONFIG).decode())
+    except ValueError as error:
         raise UsageError(f"{path} is not a TOML file: {error}.") from error
 
 

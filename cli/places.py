@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dln.core.errors import UsageError
+from dln.core.text.shown import visible
 
 MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 4096
 MAX_SLUG_BYTES = 160
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 
@@ -22,7 +24,7 @@ def clip_paths(
     if out and not is_folder(out, len(seeds)):
         return [checked_suffix(Path(out))]
     folder = Path(out) if out else Path()
-    return [folder / f"{stem}-{seed}{suffix}" for seed in seeds]
+    return [checked_suffix(folder / f"{stem}-{seed}{suffix}") for seed in seeds]
 
 
 def is_folder(out: str, count: int) -> bool:
@@ -36,13 +38,23 @@ def is_folder(out: str, count: int) -> bool:
 
 
 def checked_suffix(path: Path) -> Path:
-    if len(os.fsencode(path.name)) > MAX_NAME_BYTES:
-        raise UsageError("a file's name has at most 255 bytes.", "a shorter --out")
+    check_name(path)
     if path.suffix.lower() not in SUFFIXES:
         endings = ", ".join(SUFFIXES)
         raise UsageError(f"{path} does not say what to write: it must end with {endings}, or "
                          "with / for a folder.", f"--out {path.with_suffix('.mp4')}")  # fmt: skip
     return path
+
+
+def check_name(path: Path) -> None:
+    """UsageError for a name that no file system or no encoder takes."""
+    if visible(str(path)) != str(path) or "\n" in str(path):
+        raise UsageError(f"{str(path)!r} is no name for a file: it has bytes that are no text.",
+                         "another --out")  # fmt: skip
+    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in path.parts):
+        raise UsageError("a file's name has at most 255 bytes.", "a shorter --out")
+    if len(os.fsencode(path)) >= MAX_PATH_BYTES:
+        raise UsageError(f"a path has fewer than {MAX_PATH_BYTES} bytes.", "a shorter --out")
 
 
 def slug(text: str) -> str:
@@ -64,11 +76,11 @@ def cut(text: str, size: int) -> str:
 
 def check_places(paths: Sequence[Path], force: bool) -> None:
     """Before anything is computed. UsageError: a file is there already, or none can be made."""
-    taken = [path for path in paths if path.exists()]
+    taken = [path for path in paths if os.path.exists(path)]
     if taken and not force:
         raise UsageError(f"{taken[0]} is there already.", "--force to overwrite it, or --out")
     for path in taken:
-        if path.is_dir():
+        if os.path.isdir(path):
             raise UsageError(f"{path} is a folder.", f"--out {path}/")
     check_writable(paths[0].parent)
 
@@ -77,7 +89,7 @@ def check_writable(folder: Path) -> None:
     """UsageError where no file could be made in this folder, or in the one it would be made in."""
     import tempfile
 
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     try:
         with tempfile.TemporaryFile(dir=there):
             pass

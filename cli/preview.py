@@ -66,7 +66,7 @@ def columns_for(aspect: float, columns: int, rows: int) -> int:
 
 def text(renderable) -> str:
     """What the terminal of stdout would be sent to draw this."""
-    screen = console(sys.stdout)
+    screen = console(sys.stdout, pictures=True)
     with screen.capture() as captured:
         screen.print(renderable, end="")
     return captured.get()

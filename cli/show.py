@@ -1,6 +1,7 @@
 """What a command found, put on the screen: tables and lines for a person, one object for a program.
 
-stdout carries the result and nothing else; notes and errors go to stderr.
+stdout carries the result and nothing else; notes and errors go to stderr. Whatever is shown may
+come from a stranger's file: nothing in it is obeyed by a terminal.
 """
 
 import json
@@ -8,14 +9,18 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
+
+from dln.core.text.shown import in_json, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
 SHARED_CODES = (2, 75, 130)
+MOST_LETTERS = 2000  # of an error; what is longer quotes somebody's input
 
 
 @dataclass
@@ -34,7 +39,9 @@ class Screen:
     def detail(self, text: str) -> None:
         """A remark on stderr that only --verbose asks for."""
         if self.verbose and not self.quiet:
-            errors().print(text, style="dim", soft_wrap=True, highlight=False, markup=False)
+            errors().print(
+                visible(text), style="dim", soft_wrap=True, highlight=False, markup=False
+            )
 
     @property
     def watched(self) -> bool:
@@ -47,7 +54,8 @@ screen = Screen()
 
 def is_main_process() -> bool:
     """False in all but the first process of `accelerate launch` or torchrun."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
+    return not rank.isdecimal() or not rank.strip("0")  # what is no number is no launch's
 
 
 @dataclass(frozen=True)
@@ -102,13 +110,16 @@ def say(label: str, text: str, style: str) -> None:
     """One "label: text" line on stderr, the label coloured on a terminal only."""
     from rich.text import Text
 
+    text = visible(text)  # before rich, which leaves some characters out
+    if len(text) > MOST_LETTERS:
+        text = f"{text[: MOST_LETTERS // 2]} ... {text[-MOST_LETTERS // 2 :]}"
     errors().print(Text.assemble((f"{label}:", style), " ", text), soft_wrap=True)
 
 
 def print_json(payload: dict[str, Any]) -> None:
     ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     text = json.dumps(finite(payload), ensure_ascii=ascii_only, indent=2, default=plain)
-    print_lines([text])
+    sys.stdout.write(f"{in_json(text)}\n")
 
 
 def finite(value: Any) -> Any:
@@ -131,7 +142,7 @@ def plain(value: Any) -> Any:
 
 def print_lines(lines: Sequence[str]) -> None:
     for line in lines:
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{visible(line)}\n")
 
 
 def print_drawn(renderable: "RenderableType") -> None:
@@ -153,7 +164,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(number(cell)) for cell in row))
+        cells = (cell if isinstance(cell, Text) else Text(visible(number(cell))) for cell in row)
+        drawn.add_row(*cells)
     return drawn
 
 
@@ -190,8 +202,25 @@ def errors() -> "Console":
     return console(sys.stderr)
 
 
-def console(stream: Any) -> "Console":
+def console(stream: Any, pictures: bool = False) -> "Console":
+    """One that obeys its own styles alone: what the text itself would order is spelt, unless it is
+    for the pictures that some terminals draw so."""
     from rich.console import Console
 
     wide = not stream.isatty() and "COLUMNS" not in os.environ
-    return Console(file=stream, width=160 if wide else None, highlight=False)
+    kind = Console if pictures else spelling()
+    return kind(file=stream, width=160 if wide else None, highlight=False)
+
+
+@cache
+def spelling() -> "type[Console]":
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Spelling(Console):
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for part in super().render(renderable, options):
+                text = part.text if part.control else visible(part.text)
+                yield part if text == part.text else Segment(text, part.style)
+
+    return Spelling

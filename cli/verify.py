@@ -1,11 +1,12 @@
 """`dln verify`: is this clip what its receipt says?"""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.errors import DlnError, MissingCapability
 
 from .options import ConfigFile, Device, Json, Quiet, Verbose
 from .progress import progress
@@ -35,7 +36,7 @@ def verify(
       dln verify lion.gif --model runs/mine --json
       dln verify exports/cogvideo-fp32
     """
-    if file.is_dir():
+    if os.path.isdir(file):
         return verify_export(file, model, device)
     from dln.core.generation.verify import verify as compare
 
@@ -79,8 +80,6 @@ def engine_called(name: str, loaded: Any, device: str) -> Any:
     from dln.export.open import open_engine
 
     engine, _, precision = name.partition("-")
-    if engine not in ("onnx", "trt"):
-        raise UsageError(f"the clip was made by an engine that this dln does not know: {name}.")
     return open_engine(engine, loaded, device, precision or "fp32", screen.note)
 
 

@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 from dln.core.files import atomic_write, make_folder
+from dln.core.text.shown import in_markdown
 
 from .bench import Bench
 from .bench_times import EngineTimes
@@ -105,18 +106,23 @@ def percent(share: float) -> str:
 
 def markdown(bench: Bench) -> str:
     """The whole page; the chart lies beside it."""
-    lines = [f"# Benchmark of {bench.request.model}", ""]
+    lines = [f"# Benchmark of {in_markdown(bench.request.model)}", ""]
     lines += [*grid(ENGINE_COLUMNS, [engine_row(engine) for engine in bench.engines]), ""]
     lines += [f"![Seconds a clip by engine and graph]({CHART})", ""]
     for engine in bench.engines:
-        lines += [f"## {engine.name}", "", *grid(GRAPH_COLUMNS, list(graph_rows(engine))), ""]
-    return "\n".join([*lines, *(f"- {remark}" for remark in remarks(bench)), ""])
+        lines += [
+            f"## {in_markdown(engine.name)}",
+            "",
+            *grid(GRAPH_COLUMNS, list(graph_rows(engine))),
+            "",
+        ]
+    return "\n".join([*lines, *(f"- {in_markdown(remark)}" for remark in remarks(bench)), ""])
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table, numbers to the right."""
     rule = [":--", *["--:"] * (len(columns) - 1)]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in (columns, rule, *rows)]
+    cells = [[in_markdown(cell) for cell in row] for row in (columns, rule, *rows)]
     return [f"| {' | '.join(row)} |" for row in cells]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dln.core.files import atomic_write
+from dln.core.text.shown import in_markdown
 
 REPORT = "report.md"
 
@@ -28,7 +29,7 @@ def text(manifest: dict[str, Any]) -> str:
 
 def lines(manifest: dict[str, Any]) -> Iterator[str]:
     """Markdown."""
-    yield f"# {manifest['model']}, {manifest['precision']}, opset {manifest['opset']}"
+    yield f"# {in_markdown(manifest['model'])}, {manifest['precision']}, opset {manifest['opset']}"
     yield ""
     yield f"Weights {manifest['weights_sha256']}."
     yield ""
@@ -56,7 +57,7 @@ def graph_table(graphs: dict[str, Any]) -> Iterator[str]:
         else:
             ratio = "exact" if parity["snr_db"] is None else parity["snr_db"]
             proof = f"{parity['executed']} | {parity['runs']} | {parity['error']:.2g} | {ratio} |"
-        yield f"| {name} | {size:.1f} | {ranges} | {weights} | {proof}"
+        yield f"| {in_markdown(name)} | {size:.1f} | {ranges} | {weights} | {proof}"
 
 
 def sampling_lines(sampling: dict[str, Any] | None) -> Iterator[str]:
@@ -65,10 +66,10 @@ def sampling_lines(sampling: dict[str, Any] | None) -> Iterator[str]:
         return
     clips = sampling.get("clips", [])
     for seed, (prompt, clip) in enumerate(zip(sampling["prompts"], clips, strict=False)):
-        yield f"- {repr(prompt) if prompt else f'seed {seed}'}: {compared([clip])}"
+        yield f"- {in_markdown(repr(prompt)) if prompt else f'seed {seed}'}: {compared([clip])}"
     for name, found in sampling.get("calls", {}).items():
         ratio = "exact" if found["snr_db"] is None else f"{found['snr_db']} dB"
-        yield f"- while sampling, '{name}': {found['runs']} calls, worst SNR {ratio}"
+        yield f"- while sampling, '{in_markdown(name)}': {found['runs']} calls, worst SNR {ratio}"
 
 
 def loop_words(sampling: dict[str, Any] | None) -> str:
@@ -99,6 +100,6 @@ def engine_table(engines: dict[str, Any]) -> Iterator[str]:
         targets = ", ".join(entry["compute_capabilities"]) or "this GPU"
         ran = entry["executed"] or "no: built, not verified"
         yield (
-            f"| {name} | {entry['bytes'] / 1e6:.1f} | {entry['backend']} {entry['version']} "
-            f"| {targets} | {entry['seconds']} | {ran} |"
+            f"| {in_markdown(name)} | {entry['bytes'] / 1e6:.1f} "
+            f"| {entry['backend']} {entry['version']} | {targets} | {entry['seconds']} | {ran} |"
         )

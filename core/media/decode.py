@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 VIDEO_SUFFIXES = (".mp4", ".gif", ".webm", ".avi", ".mov", ".mkv", ".m4v")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FOLDER_FPS = 8.0
+MOST_PIXELS = 2 * 89_478_485  # of a frame; Pillow takes more in a picture for a bomb
 SEEK_SECONDS = 2.0
 ROUNDING_SECONDS = 0.005
 
@@ -43,7 +45,7 @@ def probe(path: Readable | str, fps: float | None = None) -> Probe:
     images, 8 unless told. Raises UsageError naming the file that cannot be read and why.
     """
     path = _readable(path)
-    if isinstance(path, Path) and path.is_dir():
+    if _is_folder(path):
         images = image_files(path)
         height, width = read_picture(images[0]).shape[:2]
         rate = fps or FOLDER_FPS
@@ -59,7 +61,7 @@ def examine(path: Readable | str, fps: float | None = None, least: int = 1) -> P
     `least` frames.
     """
     path, declared = _readable(path), None
-    if isinstance(path, Path) and path.is_dir():
+    if _is_folder(path):
         found = len(image_files(path))
     else:
         _refuse_truncated(path)
@@ -110,7 +112,7 @@ def read_all(path: Path, fps: float | None = None) -> tuple[np.ndarray, float]:
 
     Raises UsageError when the file is damaged or cut off anywhere.
     """
-    if path.is_dir():
+    if _is_folder(path):
         frames = [read_picture(image) for image in image_files(path)]
         return _stacked(frames, path), fps or FOLDER_FPS
     starts, frames = [], []
@@ -160,6 +162,14 @@ def to_rgb(frame: VideoFrame) -> np.ndarray:
     return np.rot90(pixels, round(frame.rotation / 90)) if frame.rotation else pixels
 
 
+def _is_folder(path: Readable) -> TypeGuard[Path]:
+    return isinstance(path, Path) and os.path.isdir(path)
+
+
+def _is_file(path: Readable) -> bool:
+    return os.path.isfile(path) if isinstance(path, Path) else path.is_file()
+
+
 def _readable(path: Readable | str) -> Readable:
     return Path(path) if isinstance(path, str) else path
 
@@ -178,7 +188,7 @@ def _serve(
 
 def _decode_near(path: Readable, first: float, fps: float | None) -> Iterator[tuple]:
     """(start in seconds, frame, rounding of the clock) in order, from at or before `first` on."""
-    if isinstance(path, Path) and path.is_dir():
+    if _is_folder(path):
         rate = fps or FOLDER_FPS
         images = image_files(path)
         yield from ((place / rate, image, 1e-6) for place, image in enumerate(images))
@@ -244,17 +254,30 @@ def _opened(path: Readable) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its first video stream."""
     import av
 
-    if not path.is_file():
+    if not _is_file(path):
         raise UsageError(f"There is no file {path}.")
-    source = nullcontext(str(path)) if isinstance(path, Path) else path.open("rb")
-    with source as file, av.open(file, "r", metadata_errors="replace") as container:
+    plain = isinstance(path, Path) and _is_utf8(path)
+    with (
+        nullcontext(str(path)) if plain else path.open("rb") as file,
+        av.open(file, "r", metadata_errors="replace") as container,
+    ):
         if not container.streams.video:
             raise UsageError(f"{path} has no video in it.")
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise UsageError(f"{path} cannot be read: its codec is not known.")
+        if stream.width * stream.height > MOST_PIXELS:
+            raise UsageError(
+                f"{path} cannot be read: a frame has more than {MOST_PIXELS:,} pixels."
+            )
         stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         yield container, stream
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether FFmpeg can be told its name."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in str(path))
 
 
 @contextmanager
@@ -298,7 +321,7 @@ def _measured(container: InputContainer, stream: VideoStream) -> Probe:
 
 def _refuse_truncated(path: Readable) -> None:
     with _explained(path):
-        reason = truncation(path) if path.is_file() else None
+        reason = truncation(path) if _is_file(path) else None
     if reason:
         raise UsageError(f"{path} is cut off: {reason}.")
 

@@ -97,13 +97,13 @@ def enlarge(frames: np.ndarray, scale: int) -> np.ndarray:
 
 
 def _check_place(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"{path} is a folder, a file name is needed.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise UsageError(
             f"The folder {path.parent} does not exist.", f"Create it first: mkdir -p {path.parent}"
         )
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise UsageError(f"{path} exists already.", "Add --force to replace it.")
 
 

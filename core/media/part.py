@@ -29,7 +29,7 @@ class Part:
         return PurePosixPath(self.name).suffix
 
     def is_file(self) -> bool:
-        return self.file.is_file()
+        return os.path.isfile(self.file)
 
     def is_dir(self) -> bool:
         return False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import warnings
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -57,18 +60,19 @@ def read_sheet(path: Path) -> tuple[np.ndarray, float]:
 
     Returns uint8 (T, H, W, 3) and frames a second. Raises UsageError for an unreadable file.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"There is no file {path}.")
-    if reason := truncation(path):
-        raise UsageError(f"{path} is cut off: {reason}.")
     try:
-        with Image.open(path) as picture:
+        if reason := truncation(path):
+            raise UsageError(f"{path} is cut off: {reason}.")
+        with warnings.catch_warnings(), Image.open(path) as picture:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             pixels = np.asarray(picture.convert("RGB"))
             count = int(picture.info.get("frames", 1))
             fps = float(picture.info.get("fps", 1.0))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path} cannot be read as a picture: {error}.") from error
-    if count < 1 or fps <= 0 or pixels.shape[1] % count:
+    if count < 1 or not 0 < fps < math.inf or pixels.shape[1] % count:
         raise UsageError(f"{path} is not the row of {count} frames that it says it is.")
     return np.stack(np.split(pixels, count, axis=1)), fps
 

@@ -6,13 +6,19 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from psutil import virtual_memory
+
 from ..errors import UsageError, closest
 from ..models.about import About
+from ..models.fields import check
 from ..models.registry import load
 
 if TYPE_CHECKING:
     from ..data import Source
     from ..models.system import System, SystemModel
+
+MOST_TENSORS = 1 << 20
+FLOAT_BYTES = 4
 
 
 def build(
@@ -20,12 +26,23 @@ def build(
 ) -> SystemModel:
     """The networks of a model, drawn from torch's random state, for the data of `source`.
 
-    preset: the model's own where left out. UsageError for a preset or field that it does not have.
-    Under `torch.device("meta")` no size is too large.
+    preset: the model's own where left out. UsageError for a preset or field that it does not have,
+    and for sizes that this machine's memory cannot hold; on the meta device all can be.
     """
+    from ..models.undrawn import TooLarge, at_most
+
     system = load(about)
     config = configured(system, preset, overrides, source)
-    return system.Model(config, system.reader(config, source.words()))
+    memory = virtual_memory().total
+    try:
+        with at_most(MOST_TENSORS, memory // FLOAT_BYTES):
+            return system.Model(config, system.reader(config, source.words()))
+    except TooLarge as error:
+        raise UsageError(
+            f"{about.name} of this size does not fit into the {memory / 2**30:.0f} GiB of this "
+            "machine",
+            hint=f"dln models show {about.name} --verbose counts each preset",
+        ) from error
 
 
 def configured(
@@ -48,7 +65,8 @@ def resolve_config(system: System, preset: str, overrides: Mapping[str, Any]) ->
 
 
 def override(config: Any, values: Mapping[str, Any]) -> Any:
-    """A dataclass with some fields replaced; a dict goes into a nested dataclass."""
+    """A dataclass with some fields replaced; a dict goes into a nested dataclass. UsageError for a
+    field that it does not have, a value of another kind or outside its range."""
     names = [f.name for f in dataclasses.fields(config)]
     changes: dict[str, Any] = {}
     for name, value in values.items():
@@ -57,5 +75,8 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
         before = getattr(config, name)
         if dataclasses.is_dataclass(before) and isinstance(value, dict):
             value = override(before, value)
-        changes[name] = tuple(value) if isinstance(before, tuple) else value
-    return dataclasses.replace(config, **changes)
+        listed = isinstance(before, tuple) and isinstance(value, list)
+        changes[name] = tuple(value) if listed else value
+    changed = dataclasses.replace(config, **changes)
+    check(changed)
+    return changed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write, make_folder
+from ..text.shown import in_markdown
 from .study import BASE, Study
 
 PAGE, PICTURE, NUMBERS = "study.md", "study.png", "study.json"
@@ -44,7 +45,7 @@ def about(study: Study) -> str:
 
 
 def markdown(study: Study) -> str:
-    lines = ["# Flat minima", "", about(study), "", f"| {' | '.join(COLUMNS)} |"]
+    lines = ["# Flat minima", "", in_markdown(about(study)), "", f"| {' | '.join(COLUMNS)} |"]
     lines.append(f"|{' --- |' * len(COLUMNS)}")
     lines += [f"| {' | '.join(row)} |" for row in cells(study)]
     return "\n".join([*lines, "", f"![every seed]({PICTURE})", ""])

@@ -1,0 +1,35 @@
+"""Text of strangers (names, captions, messages of theirs) as it may be shown: on a terminal, in
+Markdown, in HTML."""
+
+import html
+import re
+
+# Control characters but newline and tab, what turns the direction of writing, and halves of
+# surrogate pairs: what no line that a person reads may obey.
+_UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+
+
+def visible(text: str) -> str:
+    r"""What a terminal would obey is spelt: \x1b, \u202e. Newlines and tabs stay."""
+    return _UNSEEN.sub(_spelt, text)
+
+
+def in_json(text: str) -> str:
+    r"""A JSON document with the same characters as \u001b, \u202e; it says what it did."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def in_markdown(text: str) -> str:
+    """As words on one line of Markdown, also in a table: no markup, no HTML."""
+    return _MARKS.sub(r"\\\1", visible(" ".join(text.split())))
+
+
+def in_html(text: str) -> str:
+    """As words in HTML, also within an attribute."""
+    return html.escape(visible(text))
+
+
+def _spelt(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
