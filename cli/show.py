@@ -47,7 +47,8 @@ screen = Screen()
 
 def is_main_process() -> bool:
     """False in all but the first process of `accelerate launch` or torchrun."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
+    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
+    return not rank.isdecimal() or not rank.strip("0")  # what is no number is no launch's
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def test_a_checkpoint_that_says_what_is_none(new_run: Callable[..., Run], accele
     assert found.step == 13
 
 
-def test_a_metric_that_is_not_finite_survives(new_run: Callable[..., Run], accelerator: Accelerator):
+def test_metrics_that_are_not_finite(new_run: Callable[..., Run], accelerator: Accelerator):
     """Also where an earlier version wrote NaN, which JSON has not."""
     run = new_run()
     newest = halfway(run, accelerator)

@@ -69,7 +69,7 @@ def test_a_foreign_folder_with_a_configuration_is_left_as_it_is(tmp_path: Path, 
     files = FOREIGN | {"config.toml": config}
     fill(tmp_path, files)
     for attempt in (lambda: Run.create(tmp_path, {}, force=True), lambda: Run.open(tmp_path)):
-        with pytest.raises(UsageError, match="not a run|cannot be read"):
+        with pytest.raises(UsageError, match=r"not a run|cannot be read"):
             attempt()
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(files)
     assert held(tmp_path) == files
@@ -91,7 +91,7 @@ def test_a_run_from_before_runs_had_a_mark_goes_on(tmp_path: Path):
 )
 def test_a_configuration_of_wrong_types(tmp_path: Path, line: str):
     (tmp_path / "config.toml").write_text(f'schema = "dln-run-1"\n{line}\n')
-    with pytest.raises(UsageError, match="is damaged|cannot be read"):
+    with pytest.raises(UsageError, match=r"is damaged|cannot be read"):
         Run.open(tmp_path)
 
 
