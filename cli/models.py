@@ -53,12 +53,12 @@ def show_model(
       dln models show cogvideo
       dln models show cogvideo --json --verbose
     """
-    from dln.core.models.locate import read_card
+    from dln.core.models.locate import read_header
     from dln.core.models.registry import find
 
     spec = find(name)
     path = weights_of(spec)
-    card = read_card(path) if path else None
+    card = read_header(path).card if path else None
     data = {**entry(spec), "title": spec.title, "default_preset": spec.default_preset,
             "takes": list(spec.takes), "gives": spec.gives, "settings": settings_of(spec),
             "weights_path": path and str(path), "card": card}  # fmt: skip

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import DlnError, MissingCapability, UsageError
 from ..files import sha256_file
-from ..media.receipt import SCHEMA, make_receipt, read_receipt
+from ..media.receipt import Receipt, make_receipt, receipt_of
 from ..media.video import compare, frames_of, write_stream
 from ..models.request import Request
 from ..progress import OnProgress
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from ..models.package import Loaded
 
 
-PICTURES = ("image", "last_image")
-NEEDED = {"seed": int, "model": str, "weights_sha256": str, "engine": str, "settings": dict}
+PICTURES: tuple[Literal["image", "last_image"], ...] = ("image", "last_image")
 
 OpenEngine = Callable[[str, "Loaded", str], "Engine"]
 
@@ -57,17 +57,19 @@ def verify(
     from .generate import stream
 
     path = Path(path)
-    receipt = read_receipt(path)
+    receipt = receipt_of(path)
     request = request_of(receipt, path)
+    notes = changed_versions(receipt)
     count, size = extent(path)
+    if request.frames not in (None, count):  # known before anything is loaded
+        return Verification(False, notes=notes)
     loaded = weights_of(receipt, model)
     engine = None
-    if receipt["engine"] != "torch":
+    if receipt.engine != "torch":
         if open_engine is None:
-            raise MissingCapability(f"the clip was made by the engine {receipt['engine']}")
-        engine = open_engine(receipt["engine"], loaded, device)
+            raise MissingCapability(f"the clip was made by the engine {receipt.engine}")
+        engine = open_engine(receipt.engine, loaded, device)
     made = stream(loaded, request, engine=engine, device=device, on_progress=on_progress).stream
-    notes = changed_versions(receipt)
     if made.frames != count:
         return Verification(False, notes=notes)
     # through the file's own encoder, at the magnification that it was written with
@@ -88,24 +90,16 @@ def extent(path: Path) -> tuple[int, tuple[int, int]]:
     return count, size
 
 
-def request_of(receipt: dict[str, Any], path: Path) -> Request:
-    """What was asked for. UsageError for a receipt of another schema, MissingCapability where a
+def request_of(receipt: Receipt, path: Path) -> Request:
+    """What was asked for. UsageError for settings that no request has, MissingCapability where a
     picture that was given is gone or another one by now."""
-    if receipt.get("schema") != SCHEMA:
-        raise UsageError(f"{path} has a receipt of the kind {receipt.get('schema')!r}; this dln "
-                         f"reads {SCHEMA!r}.", "pip install --upgrade dln")  # fmt: skip
-    if missing := [key for key in NEEDED if receipt.get(key) is None]:
-        raise UsageError(f"The receipt of {path} lacks {', '.join(missing)}.")
-    kinds = {**NEEDED, "prompt": str, "inputs": dict, "versions": dict}
-    told = {key: receipt[key] for key in kinds if receipt.get(key) is not None}
-    if damaged := [key for key, value in told.items() if not isinstance(value, kinds[key])]:
-        raise UsageError(f"The receipt of {path} is damaged: {', '.join(damaged)}.")
-    request = Request.of(told.get("prompt", ""), told["seed"], told["settings"])
-    for name, sha256 in told.get("inputs", {}).items():
-        if name not in PICTURES or getattr(request, name) is None:
+    request = Request.of(receipt.prompt or "", receipt.seed, receipt.settings)
+    for name in PICTURES:
+        told, sha256 = getattr(request, name), receipt.inputs.get(name)
+        if sha256 and told is None:
             raise UsageError(f"The receipt of {path} is damaged: it says nothing of {name!r}.")
-        found = picture_of(getattr(request, name), sha256, path)
-        request = replace(request, **{name: found})
+        if sha256:
+            request = replace(request, **{name: picture_of(told, sha256, path)})
     return request
 
 
@@ -113,7 +107,7 @@ def picture_of(name: str, sha256: str, clip: Path) -> str:
     """Where the picture that was given lies now: there, or beside the clip. MissingCapability where
     it is at neither place, or another one."""
     for file in (Path(name), clip.parent / name, clip.parent / Path(name).name):
-        if file.is_file() and sha256_file(file) == sha256:
+        if os.path.isfile(file) and sha256_file(file) == sha256:
             return str(file)
     raise MissingCapability(
         f"the picture {name} that the clip was made from is not here, or another one",
@@ -121,11 +115,11 @@ def picture_of(name: str, sha256: str, clip: Path) -> str:
     )
 
 
-def weights_of(receipt: dict[str, Any], model: str | None) -> Loaded:
+def weights_of(receipt: Receipt, model: str | None) -> Loaded:
     """The very weights that made the clip. MissingCapability where they are not here."""
     from ..models.package import load_model
 
-    name, wanted = model or receipt["model"], receipt["weights_sha256"]
+    name, wanted = model or receipt.model, receipt.weights_sha256
     hint = "Say where they lie with --model RUN or --model FILE."
     try:
         loaded = load_model(name)
@@ -137,13 +131,12 @@ def weights_of(receipt: dict[str, Any], model: str | None) -> Loaded:
     return loaded
 
 
-def changed_versions(receipt: dict[str, Any]) -> list[str]:
+def changed_versions(receipt: Receipt) -> list[str]:
     """ "made with torch 2.9.0, here is 2.13.0" for each package whose version is another."""
     empty = {"prompt": None, "seed": 0, "model": "", "weights_sha256": None, "engine": ""}
     here = make_receipt(**empty, settings={})["versions"]
-    then = receipt.get("versions") or {}
     return [
         f"made with {name} {was}, here is {here.get(name, 'none')}"
-        for name, was in then.items()
+        for name, was in receipt.versions.items()
         if here.get(name) != was
     ]

@@ -9,15 +9,41 @@ It lies in the tag `comment` of mp4 and webm, the comment of a gif, the text chu
 from __future__ import annotations
 
 import json
+import os
+import warnings
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from reprlib import repr as short
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from ..door import json_value, typed
 from ..errors import UsageError
 from .containers import truncation
 
 SCHEMA = "dln-receipt-1"
 PACKAGES = ("dln", "torch", "numpy", "av")
+MOST_LETTERS = 16 << 20  # of a receipt; ours have a few hundred
+Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
+Engine = Literal["torch", "onnx", "onnx-fp16", "onnx-bf16", "onnx-int8", "trt", "trt-fp16",
+                 "trt-bf16", "trt-int8"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is believed of a receipt: a stranger may have written it. model: a name, or where a run
+    or a file lay; settings: as `Request.of` takes them; inputs: the SHA-256 of each picture."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    model: Annotated[str, Field(min_length=1, max_length=4096)]
+    weights_sha256: Sha256
+    engine: Engine
+    settings: dict[str, Any]
+    prompt: str | None = None
+    inputs: dict[Literal["image", "last_image"], Sha256] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def make_receipt(
@@ -47,26 +73,48 @@ def make_receipt(
 
 
 def read_receipt(path: Path | str) -> dict[str, Any]:
-    """The receipt in a clip's file.
+    """The receipt in a clip's file, as it was written.
 
     Raises UsageError when the file is missing, cut off or unreadable, or has no receipt.
     """
-    path = Path(path)
-    if not path.is_file():
+    return json.loads(_receipt_text(Path(path)))
+
+
+def receipt_of(path: Path | str) -> Receipt:
+    """The receipt in a clip's file, each value of its kind and in its range. UsageError as of
+    `read_receipt`, and for one of another version or one that is damaged."""
+    text = _receipt_text(Path(path))
+    if (schema := json.loads(text)["schema"]) != SCHEMA:
+        raise UsageError(f"{path} has a receipt of the kind {short(schema)}; this dln reads "
+                         f"{SCHEMA!r}.", "pip install --upgrade dln")  # fmt: skip
+    return typed(Receipt, text, f"The receipt of {path}")
+
+
+def _receipt_text(path: Path) -> str:
+    """JSON of an object with a schema of ours."""
+    if not os.path.isfile(path):
         raise UsageError(f"There is no file {path}.")
-    if reason := truncation(path):
+    try:
+        reason = truncation(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    if reason:
         raise UsageError(f"{path} is cut off: {reason}.")
     text = _picture_text(path) if path.suffix.lower() in (".gif", ".png") else _video_text(path)
-    try:
-        receipt = json.loads(text or "")
-    except ValueError:
-        receipt = None
-    if not isinstance(receipt, dict) or not str(receipt.get("schema", "")).startswith("dln-"):
+    if not _is_receipt(text or ""):
         raise UsageError(
             f"{path} has no receipt.",
             "Clips written by dln generate carry one; editing or re-encoding a clip removes it.",
         )
-    return receipt
+    return text or ""
+
+
+def _is_receipt(text: str) -> bool:
+    try:
+        found = json_value(text) if len(text) <= MOST_LETTERS else None
+    except ValueError:
+        return False
+    return isinstance(found, dict) and str(found.get("schema", "")).startswith("dln-")
 
 
 def _version(package: str) -> str | None:
@@ -92,7 +140,8 @@ def _picture_text(path: Path) -> str | None:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings(), Image.open(path) as picture:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture.load()
             text = picture.info.get("comment")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -1,15 +1,30 @@
 """Where the weights of a model lie; told without PyTorch."""
 
-import json
+import os
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
+from ..door import json_value, typed
 from ..errors import DlnError, MissingCapability, UsageError, closest
 from .about import About
 from .registry import MODELS, PLACES
 
-MOST_HEADER = 100_000_000  # bytes
+FORMAT = "dln-model-1"
+MOST_HEADER = 16 << 20  # bytes of a file's list of tensors, card, sizes and vocabulary
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file of weights says of itself. card: who made it and how, its model's name among it;
+    config: the fields of that model's configuration; vocabulary: the words that it reads."""
+
+    format: str
+    card: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    vocabulary: list[str] | None = None
 
 
 def locate(name: str) -> Path:
@@ -17,15 +32,15 @@ def locate(name: str) -> Path:
     if name in MODELS:
         return bundled(MODELS[name])
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         weights = path / "model.safetensors"
-        if not weights.exists():
+        if not os.path.isfile(weights):
             raise UsageError(
                 f"{path} has no model.safetensors: no finished training lies there",
                 hint=f"dln train MODEL --resume --out {path}",
             )
         return weights
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     near = closest(name, MODELS)
     raise UsageError(f"there is no model, run or file named {name!r}.{near}", "dln models list")
@@ -34,7 +49,7 @@ def locate(name: str) -> Path:
 def bundled(about: About) -> Path:
     """The weights that come with the package. Raises MissingCapability where there are none."""
     path = Path(str(files("dln.core") / "weights" / (about.bundled or "")))
-    if about.bundled is None or not path.is_file():
+    if about.bundled is None or not os.path.isfile(path):
         raise MissingCapability(
             f"{about.name} comes without weights here", hint=f"dln train {about.name}"
         )
@@ -46,24 +61,44 @@ def identify(name: str) -> About:
     for a file whose card cannot be read."""
     if name in MODELS:
         return MODELS[name]
-    model = str(read_card(locate(name)).get("model", ""))
-    if model not in MODELS:
-        raise UsageError(f"{name} holds {model!r}, a model that is not known here.",
+    model = read_header(locate(name)).card.get("model")
+    if not (isinstance(model, str) and model in MODELS):
+        raise UsageError(f"{name} holds {short(model)}, a model that is not known here.",
                          f"{PLACES}=FOLDER names where its folder lies")  # fmt: skip
     return MODELS[model]
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """The card in a weight file's header. DlnError for a damaged file, UsageError for one that
-    this program did not write."""
+def read_header(path: Path) -> Header:
+    """What a file of weights says of itself, without its tensors. DlnError for a damaged file,
+    UsageError for one that this program did not write."""
+    told = metadata_of(path).get("dln")
+    if told is None:
+        raise UsageError(f"{path} was not written by dln", hint="dln models list")
+    try:
+        header = typed(Header, told, "its card")
+    except (UsageError, TypeError) as error:
+        raise damaged(path, str(error).rstrip(".")) from error
+    if header.format != FORMAT:
+        raise UsageError(f"{path} is of the kind {short(header.format)}; this dln reads "
+                         f"{FORMAT!r}", hint="pip install --upgrade dln")  # fmt: skip
+    return header
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """The words in a safetensors file's header: its length in 8 bytes, then JSON."""
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(size, MOST_HEADER)))
-        told = header.get("__metadata__", {}).get("dln")
-        card = json.loads(told)["card"] if told else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DlnError(f"{path} is damaged: its card cannot be read.") from error
-    if not isinstance(card, dict):
-        raise UsageError(f"{path} was not written by dln", hint="dln models list")
-    return card
+            if size > MOST_HEADER:
+                raise damaged(path, f"its header is to have {size:,} bytes")
+            return dict(json_value(file.read(size)).get("__metadata__", {}))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise damaged(path, "its header cannot be read") from error
+
+
+def damaged(path: Path, reason: str) -> DlnError:
+    """The error for a file of weights that is not whole."""
+    return DlnError(
+        f"{path} is damaged or no file of weights: {reason}",
+        hint="train or copy it again; checkpoints in the run's state/ are kept",
+    )

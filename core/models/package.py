@@ -4,7 +4,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,12 +14,13 @@ from ..errors import DlnError, UsageError
 from ..files import atomic_write, known_sha256
 from ..text.vocabulary import Vocabulary
 from .about import About
-from .locate import locate
-from .registry import MODELS, find, load
+from .fields import check
+from .locate import FORMAT, damaged, identify, locate, read_header
+from .registry import MODELS, load
 from .system import SystemModel
-from .undrawn import fill, undrawn
+from .undrawn import at_most, fill, undrawn
 
-FORMAT = "dln-model-1"
+SPARE = 64  # tensors that a model may make and leave out of its file
 
 
 @dataclass(frozen=True)
@@ -65,52 +66,45 @@ def load_model(name: str | Path) -> Loaded:
     """
     path = locate(str(name))
     header = read_header(path)
-    about = find(header["card"].get("model", ""))
-    system = load(about)
-    config = rebuild(system.Config, header["config"])
-    with undrawn():
-        model = system.Model(config, system.reader(config, header.get("vocabulary", [])))
+    about = identify(str(path))
+    system, tensors = load(about), _tensors(path)
     try:
-        fill(model, _tensors(path))
-    except RuntimeError as error:
+        config = rebuild(system.Config, header.config)
+        with undrawn(), at_most(2 * len(tensors) + SPARE, 2 * _numbers(tensors)):
+            model = system.Model(config, system.reader(config, header.vocabulary or []))
+        fill(model, tensors)
+    except (UsageError, RuntimeError, ValueError, TypeError, ArithmeticError) as error:
         raise DlnError(
-            f"the weights in {path} do not fit {about.name}'s configuration in the same file"
+            f"the weights in {path} do not fit {about.name}'s configuration in the same file: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from error
-    return Loaded(model.eval(), about, header["card"], known_sha256(path), path, name in MODELS)
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """Card, config and vocabulary of a model file, without its tensors."""
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise DlnError(
-            f"{path} is damaged or no safetensors file ({error})",
-            hint="train or copy it again; checkpoints in the run's state/ are kept",
-        ) from error
-    try:
-        header = json.loads(metadata["dln"])
-    except (KeyError, ValueError):
-        header = {}
-    if header.get("format") != FORMAT:
-        raise UsageError(f"{path} was not written by dln", hint="dln models list")
-    return header
+    return Loaded(model.eval(), about, header.card, known_sha256(path), path, name in MODELS)
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    """DlnError for what is no safetensors file, or is cut off."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def _numbers(tensors: dict[str, torch.Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors.values())
 
 
 def rebuild(kind: Any, values: dict[str, Any]) -> Any:
-    """A (nested) configuration dataclass back from its JSON."""
-    fields = {}
+    """A (nested) configuration dataclass back from its JSON. UsageError for a value of another
+    kind or outside its range; what the class does not have is left out."""
+    hints, fields = get_type_hints(kind), {}
     for item in dataclasses.fields(kind):
         if item.name not in values:
             continue
         value = values[item.name]
-        if isinstance(value, dict) and item.default_factory is not dataclasses.MISSING:
-            value = rebuild(item.default_factory, value)  # pyright: ignore
+        if isinstance(value, dict) and dataclasses.is_dataclass(hints[item.name]):
+            value = rebuild(hints[item.name], value)
         fields[item.name] = tuple(value) if isinstance(value, list) else value
-    return kind(**fields)
+    built = kind(**fields)
+    check(built)
+    return built

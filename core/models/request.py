@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from reprlib import repr as short
 from typing import Any
 
 from ..errors import UsageError
@@ -18,6 +19,10 @@ SHARED = {
     "label": "--class",
 }
 LEAST_FPS, MOST_FPS = 0.01, 1000.0  # what every container can tell
+MOST_SEED = 2**64 - 1
+MOST_FRAMES = 1_000_000  # a day and a half at 8 a second
+MOST_SIDE = 16_384  # pixels; encoders take no more
+MOST_LETTERS = 10_000  # of a prompt
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,25 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not _whole(self.seed) or self.seed < 0:
-            raise UsageError(f"the seed is a whole number and not negative, not {self.seed!r}")
-        if self.frames is not None and not (_whole(self.frames) and self.frames >= 1):
-            raise UsageError(f"a clip has at least one frame, not {self.frames!r}")
-        number = _whole(self.fps) or isinstance(self.fps, float)
+        if not _whole(self.seed, 0, MOST_SEED):
+            raise UsageError(f"a seed is a whole number from 0 to 2^64 - 1, not {short(self.seed)}")
+        if self.frames is not None and not _whole(self.frames, 1, MOST_FRAMES):
+            most = f"{MOST_FRAMES:,}"
+            raise UsageError(f"a clip has from one frame to {most}, not {short(self.frames)}")
+        number = isinstance(self.fps, int | float) and not isinstance(self.fps, bool)
         if self.fps is not None and not (number and LEAST_FPS <= self.fps <= MOST_FPS):
-            raise UsageError(f"fps is from {LEAST_FPS:g} to {MOST_FPS:g}, not {self.fps!r}")
+            raise UsageError(f"fps is from {LEAST_FPS:g} to {MOST_FPS:g}, not {short(self.fps)}")
         if self.size is not None and not _is_size(self.size):
-            raise UsageError(f"a size is the height and the width in pixels, not {self.size!r}")
-        for name in ("image", "last_image", "label"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
-                raise UsageError(f"{name.replace('_', ' ')} is a name, not {value!r}")
+            raise UsageError(
+                f"a size is the height and the width in pixels, each at most {MOST_SIDE:,}, "
+                f"not {short(self.size)}"
+            )
+        if len(self.prompt) > MOST_LETTERS:
+            count = len(self.prompt)
+            raise UsageError(f"a prompt has at most {MOST_LETTERS:,} letters, not {count:,}")
+        for name in ("prompt", "image", "last_image", "label"):
+            if (value := getattr(self, name)) is not None:
+                _check_text(name.replace("_", " "), value)
 
     @classmethod
     def of(cls, prompt: str, seed: int, asked: Mapping[str, Any]) -> Request:
@@ -69,10 +80,18 @@ class Request:
         return {n: v for n, v in {**named, **self.settings}.items() if v is not None}
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _check_text(name: str, value: Any) -> None:
+    """UsageError for what no receipt can hold."""
+    if not isinstance(value, str):
+        raise UsageError(f"the {name} is text, not {short(value)}")
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise UsageError(f"the {name} {short(value)} is no text: it has bytes that are no UTF-8")
 
 
 def _is_size(value: Any) -> bool:
     sides = value if isinstance(value, tuple) else ()
-    return len(sides) == 2 and all(_whole(side) and side >= 1 for side in sides)
+    return len(sides) == 2 and all(_whole(side, 1, MOST_SIDE) for side in sides)

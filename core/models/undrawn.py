@@ -7,9 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 _DRAWING = [n for n in vars(nn.init) if n.endswith("_") and not n.startswith("_")]
 _ONE_AT_A_TIME = Lock()
+_LAYERS_A_TENSOR = 16  # that have no weights of their own: containers, activations
 
 
 def _left(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
@@ -33,6 +39,37 @@ def undrawn() -> Iterator[None]:
         finally:
             for name, function in kept.items():
                 setattr(nn.init, name, function)
+
+
+@contextmanager
+def at_most(tensors: int, numbers: int) -> Iterator[None]:
+    """Inside, a network with more tensors, or more numbers in them, is a RuntimeError as soon as it
+    asks for them, whatever sizes it was told: before the next one is drawn or filled."""
+    left = {"tensors": tensors, "numbers": numbers, "layers": _LAYERS_A_TENSOR * tensors}
+
+    def take(what: str, count: int) -> None:
+        left[what] -= count
+        if left[what] < 0:
+            raise RuntimeError(f"a network of these sizes has too many {what}")
+
+    def tensor(module: nn.Module, name: str, value: Tensor | None) -> None:
+        if value is not None:
+            take("tensors", 1)
+            take("numbers", value.numel())
+
+    def layer(module: nn.Module, name: str, value: nn.Module | None) -> None:
+        take("layers", 1)
+
+    handles = [
+        register_module_parameter_registration_hook(tensor),
+        register_module_buffer_registration_hook(tensor),
+        register_module_module_registration_hook(layer),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @torch.no_grad()

@@ -21,7 +21,8 @@ from dln.core.errors import Interrupted, UsageError
 from dln.core.generation.generate import generate, stream
 from dln.core.models.about import INPUTS
 from dln.core.models.engine import TorchEngine
-from dln.core.models.package import load_model, read_header, rebuild, save_model
+from dln.core.models.locate import read_header
+from dln.core.models.package import load_model, rebuild, save_model
 from dln.core.models.registry import MODELS, load
 from dln.core.models.request import Request
 from dln.core.models.system import SystemModel
@@ -114,7 +115,7 @@ def test_weights_and_words_survive_a_file(name, tmp_path):
     save_model(path, model, {"model": name})
     again = load_model(path).model
     assert getattr(again.reader, "words", None) == getattr(model.reader, "words", None)
-    assert ("vocabulary" in read_header(path)) == isinstance(model.reader, Vocabulary)
+    assert (read_header(path).vocabulary is not None) == isinstance(model.reader, Vocabulary)
     assert MODELS[name].text == (model.reader is not None)
     state = again.state_dict()
     assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())

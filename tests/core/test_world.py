@@ -15,8 +15,8 @@ from dln.core.media.clip import Clip
 from dln.core.metrics import clips, reconstruction
 from dln.core.metrics.alignment import draw_prompts
 from dln.core.metrics.world import Real, World, trained_on, world_of
-from dln.core.models.locate import bundled
-from dln.core.models.package import Loaded, load_model, read_header
+from dln.core.models.locate import bundled, read_header
+from dln.core.models.package import Loaded, load_model
 from dln.core.models.registry import MODELS
 from dln.core.models.system import SystemModel
 
@@ -204,7 +204,7 @@ def test_what_a_card_names(card, data):
 
 @pytest.mark.parametrize("name", [about.name for about in MODELS.values() if about.bundled])
 def test_bundled_weights_name_their_data(name):
-    assert trained_on(read_header(bundled(MODELS[name]))["card"]) == "menagerie"
+    assert trained_on(read_header(bundled(MODELS[name])).card) == "menagerie"
 
 
 def test_data_that_nobody_names_or_that_moved(folder):

@@ -15,8 +15,10 @@ class Sampling(Settings):
     top_p keeps the likeliest codes that hold this share, before both draws.
     """
 
-    guidance: float = setting(2.0, "how hard the prompt pulls; 1 is not at all", least=0)
-    temperature: float = setting(0.9, "spread of the draws; 0 takes the likeliest", least=0)
+    guidance: float = setting(2.0, "how hard the prompt pulls; 1 is not at all", least=0, most=1000)
+    temperature: float = setting(
+        0.9, "spread of the draws; 0 takes the likeliest", least=0, most=1000
+    )
     top_p: float = setting(0.9, "share of the likeliest codes to draw from", least=0, most=1)
     sharpen: float = setting(0.85, "below 1 the draw inside a cluster is sharper", above=0)
     clusters: int = setting(12, "best clusters that a frame's codes come from", least=1)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ...errors import UsageError
+from ..fields import Checked, limited, size
 from .tokenizer import TokenizerConfig
 
 # Symbols between the image codes and the words in the shared embedding table. The frame-rate
@@ -14,26 +15,24 @@ SYMBOLS = ("<pad>", "<start_of_image>", "<n>", "<video>", "<still>", *RATES)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """CogVideo (2205.15868). Lengths in tokens, image size in pixels."""
 
-    image_size: int = 64
+    image_size: int = size(64, most=320)
     frames: int = 5
-    text_length: int = 16
-    width: int = 256
-    layers: int = 6
-    heads: int = 4
-    window: int = 4
+    text_length: int = size(16, most=4096)
+    width: int = size(256)
+    layers: int = size(6, most=1024)
+    heads: int = size(4, most=1024)
+    window: int = size(4)
     clip_seconds: float = 4.0  # what five key frames span, one of DURATIONS
-    image_position: int = 16  # where a frame's positions begin in the base table
-    positions: int = 80  # rows of the base table
+    image_position: int = limited(16, least=0)  # where a frame's positions begin in the base table
+    positions: int = size(80)  # rows of the base table
     vocabulary_rows: int | None = None  # rows of the embedding table; None: as many as needed
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "frames", "text_length", "width", "layers", "heads", "window"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
+        super().__post_init__()
         if self.image_size % 8:
             raise UsageError(f"image_size must be a multiple of 8, not {self.image_size}")
         if self.clip_seconds not in DURATIONS:

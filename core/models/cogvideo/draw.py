@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import DlnError
 from .about import Sampling
 
 MOST_CODES = 512  # no draw looks further down the list
+SHARPEST = 1e30  # what scores are multiplied by; more is no number
 WORTH = 1e-3  # of the best code's share; usually those above it hold top_p
 
 
@@ -27,6 +29,8 @@ class Draw:
 
     def __post_init__(self) -> None:
         self._labels = self.labels.cpu().numpy()
+        if self._labels.min() < 0 or self._labels.max() >= len(self._labels):
+            raise DlnError("the weights are damaged: a code is of no cluster")
 
     def __call__(self, logits: Tensor, guidance: float, top: int) -> Tensor:
         """logits: (B, K), or (2 B, K) under guidance, the second half without the text
@@ -39,7 +43,7 @@ class Draw:
         if self.sampling.temperature == 0:
             return torch.from_numpy(scores.argmax(-1))
         scores = scores - scores.max(-1, keepdims=True)
-        scores *= np.float32(1 / self.sampling.temperature)
+        scores *= np.float32(min(1 / self.sampling.temperature, SHARPEST))
         shares = np.exp(scores, out=scores)
         rows = zip(shares, u[0], u[1], strict=True)
         return torch.tensor([self._pick(*row, top=top) for row in rows])
@@ -57,8 +61,10 @@ class Draw:
 
 def likeliest(shares: np.ndarray, top_p: float) -> tuple[np.ndarray, np.ndarray]:
     """shares: (K,), the best 1 -> the codes that hold `top_p` of the sum, best first, and their
-    shares."""
+    shares. DlnError for shares that are no numbers."""
     limit = top_p * shares.sum()
+    if np.isnan(limit):
+        raise DlnError("the model's scores are not finite: its weights are damaged")
     codes = (shares >= WORTH).nonzero()[0]
     if shares[codes].sum() < limit:
         codes = np.arange(len(shares))

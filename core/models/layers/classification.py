@@ -79,14 +79,9 @@ class _AsTuple(nn.Module):
 
 
 def check_config(config: Any) -> None:
-    """UsageError for sizes that no classifier has."""
-    for name in ("image_size", "classes", "width"):
-        if getattr(config, name) < 1:
-            raise UsageError(f"{name} must be positive, not {getattr(config, name)}")
+    """UsageError for names that are not one for each class."""
     if config.names and len(config.names) != config.classes:
         raise UsageError(f"{len(config.names)} names for {config.classes} classes")
-    if not 0 <= config.smoothing < 1:
-        raise UsageError(f"smoothing is from 0 to below 1, not {config.smoothing}")
 
 
 def labelled(source: Source) -> Source:

@@ -4,35 +4,32 @@ from dataclasses import dataclass
 
 from ...data.menagerie import ACTIONS, ACTORS, SCENES, SPEEDS
 from ...errors import UsageError
+from ..fields import Checked, size
 
 HEADS = ("actor", "action", "scene", "speed")
 STILL = "still"
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """`frames` moments of a clip, `image_size` pixels a side; the names are the classes.
 
     The action "still" is that of a clip in which nothing moves: a painted glass is no drinking.
     """
 
-    image_size: int = 64
-    frames: int = 9
-    width: int = 160  # numbers that stand for a frame
-    trunk: tuple[int, ...] = (32, 64, 96)  # channels at 1/4, 1/8 and 1/16 of the frame
+    image_size: int = size(64, most=1024)
+    frames: int = size(9, most=1024)
+    width: int = size(160)  # numbers that stand for a frame
+    trunk: tuple[int, int, int] = size((32, 64, 96))  # channels at 1/4, 1/8, 1/16 of the frame
     actors: tuple[str, ...] = ACTORS
     actions: tuple[str, ...] = (*ACTIONS, STILL)
     scenes: tuple[str, ...] = SCENES
     speeds: tuple[str, ...] = SPEEDS
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "frames", "width"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
+        super().__post_init__()
         if self.image_size % 16:
             raise UsageError(f"image_size must be a multiple of 16, not {self.image_size}")
-        if len(self.trunk) != 3 or min(self.trunk) < 1:
-            raise UsageError(f"trunk must be three positive widths, not {self.trunk}")
         for name, classes in zip(
             ("actors", "actions", "scenes", "speeds"), self.names, strict=True
         ):

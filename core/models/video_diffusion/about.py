@@ -16,16 +16,20 @@ class Sampling(Settings):
     method. variance: gamma of the ancestral sampler; corrector: delta of its Langevin steps.
     """
 
-    steps: int | None = setting(None, "steps of the base: fewer are faster", least=1)
-    guidance: float | None = setting(None, "how hard the prompt pulls; 1 is not at all", least=0)
+    steps: int | None = setting(None, "steps of the base: fewer are faster", least=1, most=10_000)
+    guidance: float | None = setting(
+        None, "how hard the prompt pulls; 1 is not at all", least=0, most=1000
+    )
     reconstruction: float | None = setting(
-        None, "how hard new frames are fitted to given ones; 0 replaces them", least=0
+        None, "how hard new frames are fitted to given ones; 0 replaces them", least=0, most=1000
     )
     sampler: str | None = setting(
         None, "what solves for the frames", choices=("dpm-solver", "ddim", "ancestral")
     )
     variance: float = setting(0.3, "of the ancestral sampler, between its bounds", least=0, most=1)
-    corrector: float = setting(0.0, "size of the ancestral sampler's Langevin steps", least=0)
+    corrector: float = setting(
+        0.0, "size of the ancestral sampler's Langevin steps", least=0, most=1000
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

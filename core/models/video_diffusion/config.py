@@ -3,41 +3,43 @@
 from dataclasses import dataclass, field
 
 from ...errors import UsageError
+from ..fields import Checked, limited, size
+
+MOST_PLACES = 1 << 22  # pixels of all frames of a clip
 
 
 @dataclass(frozen=True)
-class UNetConfig:
+class UNetConfig(Checked):
     """One factorised space-time U-Net. Sides in pixels of what each level sees.
 
     A frame's blocks of patch x patch pixels become channels first, so the first level has
     image_size / patch places a side; each further one half of that.
     """
 
-    image_size: int = 32
-    patch: int = 2
-    widths: tuple[int, ...] = (64, 128, 192)  # channels of each level
-    blocks: int = 1  # residual blocks a level
-    spatial: tuple[int, ...] = (8, 4)  # sides at which a frame attends to itself
-    temporal: tuple[int, ...] = (16, 8, 4)  # sides at which a place attends over the frames
-    head: int = 32  # channels of an attention head
-    condition: int = 192  # width of the vector that every block reads
-    condition_layers: int = 2
-    dropout: float = 0.0
-    target: str = "v"  # what it predicts: v, eps or x
-    shift: float = 0.0  # of the schedule's log-SNR
+    image_size: int = size(32, most=2048)
+    patch: int = size(2, most=64)
+    widths: tuple[int, ...] = size((64, 128, 192), items=12)  # channels of each level
+    blocks: int = size(1, most=1024)  # residual blocks a level
+    spatial: tuple[int, ...] = size((8, 4), most=128)  # sides at which a frame attends to itself
+    temporal: tuple[int, ...] = size((16, 8, 4))  # sides at which a place attends over the frames
+    head: int = size(32)  # channels of an attention head
+    condition: int = size(192)  # width of the vector that every block reads
+    condition_layers: int = size(2, most=1024, least=0)
+    dropout: float = limited(0.0, least=0, below=1)
+    target: str = limited("v", choices=("v", "eps", "x"))  # what it predicts
+    shift: float = limited(0.0, least=-100, most=100)  # of the schedule's log-SNR
 
     def __post_init__(self) -> None:
-        if self.image_size < 1 or self.patch < 1 or self.blocks < 1 or self.head < 1:
-            raise UsageError("image_size, patch, blocks and head must be positive")
+        super().__post_init__()
+        if not self.widths:
+            raise UsageError("widths has an entry for each level, and here is none")
         if self.image_size % self.coarsest:
             raise UsageError(
                 f"image_size must be a multiple of {self.coarsest}, not {self.image_size}"
             )
         for width in self.widths:
-            if width < 1 or width % self.head:
+            if width % self.head:
                 raise UsageError(f"width {width} is not divisible by heads of {self.head}")
-        if self.target not in ("v", "eps", "x"):
-            raise UsageError(f"target is v, eps or x, not {self.target!r}")
 
     @property
     def coarsest(self) -> int:
@@ -58,18 +60,16 @@ class Upsampler(UNetConfig):
     that training sees, 0 for whole frames.
     """
 
-    rate: int = 1
-    crop: int = 0
-    target: str = "x"
-    image_size: int = 64
-    widths: tuple[int, ...] = (32, 64, 96)
-    spatial: tuple[int, ...] = ()
-    temporal: tuple[int, ...] = (16, 8)
+    rate: int = size(1, most=64)
+    crop: int = limited(0, least=0)
+    target: str = limited("x", choices=("v", "eps", "x"))
+    image_size: int = size(64, most=2048)
+    widths: tuple[int, ...] = size((32, 64, 96), items=12)
+    spatial: tuple[int, ...] = size((), most=128)
+    temporal: tuple[int, ...] = size((16, 8))
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rate < 1:
-            raise UsageError(f"upsample.rate must be positive, not {self.rate}")
         if not 0 <= self.crop <= self.image_size or self.crop % self.coarsest:
             raise UsageError(
                 f"upsample.crop is a multiple of {self.coarsest} up to {self.image_size}, "
@@ -78,7 +78,7 @@ class Upsampler(UNetConfig):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """Video Diffusion (2204.03458). `images` independent frames are appended in training, which
     renders `clips` clips of its data at most.
 
@@ -87,31 +87,33 @@ class Config:
     given ones; fast_steps: steps of the distilled base, 0 without one.
     """
 
-    frames: int = 16
-    fps: float = 4.0
-    images: int = 2
-    clips: int = 3000
-    text_length: int = 16
-    text_width: int = 128
+    frames: int = size(16, most=1024)
+    fps: float = limited(4.0, above=0, most=1000)
+    images: int = size(2, least=0)
+    clips: int = size(3000, most=10_000_000)
+    text_length: int = size(16, most=4096)
+    text_width: int = size(128)
     encoder: str = ""  # of the captions, by its name at transformers; "" learns a word table
-    hidden: int = 1024  # width of that encoder's states
-    guidance: float = 3.0
-    reconstruction: float = 9.0
-    fast_steps: int = 4
-    upsample_steps: int = 2
+    hidden: int = size(1024)  # width of that encoder's states
+    guidance: float = limited(3.0, least=0)
+    reconstruction: float = limited(9.0, least=0)
+    fast_steps: int = size(4, most=1000, least=0)
+    upsample_steps: int = size(2, most=1000)
     base: UNetConfig = field(default_factory=UNetConfig)
     upsample: Upsampler = field(default_factory=Upsampler)
 
     def __post_init__(self) -> None:
-        for name in ("frames", "clips", "text_length", "text_width"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
-        if self.images < 0:
-            raise UsageError(f"images must not be negative, not {self.images}")
+        super().__post_init__()
         if self.upsample.image_size % self.base.image_size:
             raise UsageError(
                 f"upsample.image_size {self.upsample.image_size} is no multiple of "
                 f"base.image_size {self.base.image_size}"
+            )
+
+        if self.clip_frames * self.upsample.image_size**2 > MOST_PLACES:
+            raise UsageError(
+                f"a clip has at most {MOST_PLACES:,} pixels in all its frames, not "
+                f"{self.clip_frames} frames of {self.upsample.image_size}^2"
             )
 
     @property

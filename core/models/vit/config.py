@@ -4,27 +4,26 @@
 from dataclasses import dataclass
 
 from ...errors import UsageError
+from ..fields import Checked, limited, size
 from ..layers.classification import check_config
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """Square patches of `patch` pixels become tokens of `width`; the MLP is four times as wide."""
 
-    image_size: int = 224
-    classes: int = 1000
+    image_size: int = size(224, most=2048)
+    classes: int = size(1000)
     names: tuple[str, ...] = ()
-    patch: int = 16
-    width: int = 192
-    depth: int = 12
-    heads: int = 3
-    smoothing: float = 0.1
+    patch: int = size(16)
+    width: int = size(192)
+    depth: int = size(12, most=1024)
+    heads: int = size(3, most=1024)
+    smoothing: float = limited(0.1, least=0, below=1)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_config(self)
-        for name in ("patch", "depth", "heads"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be positive, not {getattr(self, name)}")
         if self.image_size % self.patch:
             raise UsageError(f"patch {self.patch} does not divide image_size {self.image_size}")
         if self.width % self.heads:
