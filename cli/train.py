@@ -315,8 +315,8 @@ def counted(spec: "About", config: Any) -> tuple[int, int | None]:
     import torch
 
     from dln.core.models.registry import load
+    from dln.core.runs.build import made
 
-    system = load(spec)
     with torch.device("meta"):
-        model = system.Model(config, system.reader(config, []))
+        model = made(load(spec), config, [])
     return sum(parameter.numel() for parameter in model.parameters()), model.outputs

@@ -40,10 +40,11 @@ def evaluate(
 
     Clip i is made from seed i, or is the best of `best_of` that begin there. Of every model: how
     far the clips are from real ones (`Likeness`), which are those of the data that its card names
-    or of `data`; with `i3d`, the TorchScript file of a detector, on its features too (`trust`: also one
-    that is not the published one, and may do anything). Of one with prompts, on the menagerie: how often clips show what is asked for (`alignment.score`); the
-    recognizer then both ranks and judges. Of one that encodes and decodes: what is left of real
-    clips (`reconstruction`).
+    or of `data`; with `i3d`, the TorchScript file of a detector, on its features too (`trust`: also
+    of one that is not the published one, and may do anything). Of one with prompts, on the
+    menagerie: how often clips show what is asked for (`alignment.score`); the recognizer then both
+    ranks and judges. Of one that encodes and decodes: what is left of real clips
+    (`reconstruction`).
 
     held_out: on the pairs of actor and action that the menagerie keeps from training, every metric
     then named held_out_...; settings: of the request, such as guidance, by name; engine: what runs

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from ..errors import UsageError, closest
 from ..models.about import About
+from ..models.fields import check
 from ..models.registry import load
+from ..models.undrawn import at_most, undrawn
 
 if TYPE_CHECKING:
     from ..data import Source
     from ..models.system import System, SystemModel
+
+MOST_TENSORS = 5_000  # of a network; the largest that was published here has 1,240
+MOST_NUMBERS = 1 << 42  # on the meta device, where they take no memory
 
 
 def build(
@@ -20,12 +28,39 @@ def build(
 ) -> SystemModel:
     """The networks of a model, drawn from torch's random state, for the data of `source`.
 
-    preset: the model's own where left out. UsageError for a preset or field that it does not have.
-    Under `torch.device("meta")` no size is too large.
+    preset: the model's own where left out. UsageError for a preset or field that it does not have,
+    and for what `made` refuses.
     """
     system = load(about)
     config = configured(system, preset, overrides, source)
-    return system.Model(config, system.reader(config, source.words()))
+    return made(system, config, source.words())
+
+
+def made(system: System, config: Any, words: Sequence[str]) -> SystemModel:
+    """The networks of a configuration, for captions in these words. UsageError where they have
+    more tensors than any that is trained, or more numbers than the memory holds."""
+    reader = system.reader(config, words)
+    on_paper = torch.get_default_device().type == "meta"
+    try:
+        if not on_paper:  # drawing what does not fit would take minutes, and then fail
+            with torch.random.fork_rng(devices=[]), undrawn(), at_most(MOST_TENSORS, memory() // 4):
+                system.Model(config, reader)
+        with at_most(MOST_TENSORS, MOST_NUMBERS):
+            return system.Model(config, reader)
+    except (RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or ["no memory"])[0]
+        raise UsageError(
+            f"{system.about.name} of these sizes cannot be made here: {reason}",
+            hint="smaller sizes with --preset or --set",
+        ) from error
+
+
+def memory() -> int:
+    """Bytes of memory in this machine; much where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return MOST_NUMBERS
 
 
 def configured(
@@ -42,9 +77,11 @@ def resolve_config(system: System, preset: str, overrides: Mapping[str, Any]) ->
         near = closest(preset, system.PRESETS)
         raise UsageError(f"no preset '{preset}'.{near}", hint=f"one of {', '.join(system.PRESETS)}")
     try:
-        return override(system.PRESETS[preset], overrides)
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
+        config = override(system.PRESETS[preset], overrides)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise UsageError(f"the configuration does not fit together: {error}") from error
+    check(config)
+    return config
 
 
 def override(config: Any, values: Mapping[str, Any]) -> Any:
@@ -57,5 +94,5 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
         before = getattr(config, name)
         if dataclasses.is_dataclass(before) and isinstance(value, dict):
             value = override(before, value)
-        changes[name] = tuple(value) if isinstance(before, tuple) else value
+        changes[name] = tuple(value) if isinstance(value, list) else value
     return dataclasses.replace(config, **changes)

@@ -41,8 +41,8 @@ def fit(
     state/<stage>/final.safetensors. Between two steps it waits as long as `pace` says.
 
     Paused where `pace` would rather leave than sleep, Interrupted after Ctrl-C, SIGTERM or
-    SIGHUP, both with a checkpoint saved. DlnError where the loss is not finite, the disk is full or no
-    checkpoint is sound. UsageError where the batch does not divide.
+    SIGHUP, both with a checkpoint saved. DlnError where the loss is not finite, the disk is full
+    or no checkpoint is sound. UsageError where the batch does not divide.
     """
     check(stage, settings, accelerator.num_processes)
     if len(stage) < 1:

@@ -11,8 +11,8 @@ _ECHO = 1.0  # seconds in which launchers repeat the signal that the terminal ha
 
 
 class StopSignals:
-    """`requested` turns True at the first SIGINT, SIGTERM or SIGHUP; a SIGINT later than a second after
-    that raises KeyboardInterrupt where it falls.
+    """`requested` turns True at the first SIGINT, SIGTERM or SIGHUP; a SIGINT later than a second
+    after that raises KeyboardInterrupt where it falls.
 
     Only the main thread can listen, and a signal that the caller ignores stays ignored.
     """
