@@ -85,6 +85,10 @@ def evaluate(
             help="StyleGAN-V's i3d_torchscript.pt, for the Fréchet video distance on it too.",
         ),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Of another --i3d: it is a program, and may do what you may."),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -119,6 +123,8 @@ def evaluate(
       dln evaluate runs/diffusion --metrics coherence --frames 64 -n 50
       dln evaluate runs/resnet --metrics sharpness --out slice.png
     """
+    if trust and i3d is None:
+        raise UsageError("--trust is for the program in --i3d FILE.", "leave it out")
     if metrics is Metrics.sharpness:
         refuse_of_clips(
             data=data, held_out=held_out, guidance=guidance, temperature=temperature, steps=steps,
@@ -142,7 +148,7 @@ def evaluate(
         measure = coherence(frames or LONG)
     else:
         wish |= given(frames=frames)
-        measure = clips(i3d, best_of)
+        measure = clips(i3d, best_of, trust)
     job = Job(model, data, held_out, wish, tried, runner)
     found, asked = job.carry_out(partial(measure, count=count, seed=seed, device=device))
     asked = {"seed": seed, **asked}
@@ -174,11 +180,11 @@ def check_plot(out: Path | None, force: bool, metrics: Metrics, tried: list[int]
 Measure = Callable[..., dict[str, Any]]
 
 
-def clips(i3d: Path | None, best_of: int) -> Measure:
+def clips(i3d: Path | None, best_of: int, trust: bool) -> Measure:
     """What is measured of clips of any length."""
     from dln.core.metrics.clips import evaluate as measure
 
-    return partial(measure, i3d=i3d, best_of=best_of)
+    return partial(measure, i3d=i3d, best_of=best_of, trust=trust)
 
 
 def coherence(frames: int) -> Measure:

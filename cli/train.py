@@ -221,12 +221,12 @@ def latest_run(model: str) -> Path:
 
 
 def recorded(run: Path) -> dict[str, Any]:
-    """The run's config.toml; empty where it cannot be read."""
-    import tomllib
+    """The run's config.toml; empty where it cannot be read, or is that of something else."""
+    from dln.core.training.contents import read_record
 
     try:
-        return tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_record(run)
+    except UsageError:
         return {}
 
 
@@ -315,8 +315,8 @@ def counted(spec: "About", config: Any) -> tuple[int, int | None]:
     import torch
 
     from dln.core.models.registry import load
+    from dln.core.runs.build import made
 
-    system = load(spec)
     with torch.device("meta"):
-        model = system.Model(config, system.reader(config, []))
+        model = made(load(spec), config, [])
     return sum(parameter.numel() for parameter in model.parameters()), model.outputs

@@ -34,15 +34,17 @@ def evaluate(
     i3d: Path | None = None,
     best_of: int = 1,
     data: str | None = None,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Generate `count` clips and measure what applies to the model and its data.
 
     Clip i is made from seed i, or is the best of `best_of` that begin there. Of every model: how
     far the clips are from real ones (`Likeness`), which are those of the data that its card names
-    or of `data`; with `i3d`, the TorchScript file of a detector, on its features too. Of one with
-    prompts, on the menagerie: how often clips show what is asked for (`alignment.score`); the
-    recognizer then both ranks and judges. Of one that encodes and decodes: what is left of real
-    clips (`reconstruction`).
+    or of `data`; with `i3d`, the TorchScript file of a detector, on its features too (`trust`: also
+    of one that is not the published one, and may do anything). Of one with prompts, on the
+    menagerie: how often clips show what is asked for (`alignment.score`); the recognizer then both
+    ranks and judges. Of one that encodes and decodes: what is left of real clips
+    (`reconstruction`).
 
     held_out: on the pairs of actor and action that the menagerie keeps from training, every metric
     then named held_out_...; settings: of the request, such as guidance, by name; engine: what runs
@@ -56,7 +58,7 @@ def evaluate(
                          "leave --best-of out")  # fmt: skip
     real = world.real(count, seed, held_out)
     recognizer, outcomes, seconds = load_judge(), list[Outcome](), 0.0
-    likeness = Likeness(i3d, pick_device(device) if i3d else "cpu")
+    likeness = Likeness(i3d, pick_device(device) if i3d else "cpu", trust)
     prompts = world.prompts(real, count, seed, held_out)
     options: dict[str, Any] = {"engine": engine, "device": device}
     for number, (prompt, made) in enumerate(make(loaded, prompts, settings, best_of, **options)):

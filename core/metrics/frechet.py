@@ -10,23 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-
-from ..errors import UsageError
-
-if TYPE_CHECKING:
-    from ..media.clip import Clip
 
 FEWEST = 4  # samples whose halves have a spread
 ROWS = 1024  # of a kernel matrix at a time
 Z = 1.959964  # standard errors on either side of a 95 % interval
-SHORTEST = 10  # frames: I3D halves the time three times and then pools what is left
-PUBLISHED = (16, 128)  # frames of StyleGAN-V's two protocols, each with 2048 clips
-DETECTOR = ("rescale", "resize", "return_features")
 
 
 @dataclass(frozen=True)
@@ -162,57 +151,3 @@ def _pairs(a: np.ndarray, b: np.ndarray, in_a: np.ndarray, in_b: np.ndarray) -> 
 
 def _cube(products: np.ndarray) -> np.ndarray:
     return (products + 1) ** 3
-
-
-class I3D:
-    """A video classifier in a TorchScript file, called as StyleGAN-V (2112.14683) calls it.
-
-    The file is the user's, meant is StyleGAN-V's own i3d_torchscript.pt; loading one runs what is
-    in it. UsageError for a file that is no such detector.
-    """
-
-    def __init__(self, path: Path, device: str = "cpu") -> None:
-        self.path, self.device = path, device
-        self.detector = load_detector(path, device)
-
-    @torch.inference_mode()
-    def __call__(self, clips: Sequence[Clip], frames: int = 16) -> np.ndarray:
-        """Features of the first `frames` frames of clips of one size: float64 (N, D), D is 400.
-
-        The protocol has 16 or 128 frames; fewer than 10 are a UsageError, and so is a shorter clip.
-        """
-        first = torch.from_numpy(np.stack([beginning(clip, frames) for clip in clips]))
-        pixels = first.movedim(-1, 1).to(self.device).float()  # (N, 3, T, H, W), 0 to 255
-        found: Any = self.detector(pixels, rescale=True, resize=True, return_features=True)
-        if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != len(clips):
-            raise UsageError(f"{self.path} gives no row of features for each clip", hint=HINT)
-        return found.cpu().double().numpy()
-
-
-def beginning(clip: Clip, frames: int) -> np.ndarray:
-    """The clip's first `frames` frames. UsageError where I3D could not take them."""
-    if frames < SHORTEST:
-        raise UsageError(f"I3D takes {SHORTEST} frames or more, not {frames}")
-    if len(clip.frames) < frames:
-        raise UsageError(
-            f"a clip of {len(clip.frames)} frames is too short for I3D on {frames}",
-            hint=f"make clips of {frames} frames or more",
-        )
-    return clip.frames[:frames]
-
-
-HINT = "give the i3d_torchscript.pt of StyleGAN-V"
-
-
-def load_detector(path: Path, device: str) -> Any:
-    """The detector in a TorchScript file. UsageError where there is none."""
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}", hint=HINT)
-    try:
-        detector = torch.jit.load(str(path), map_location=device).eval()
-        takes = {argument.name for argument in detector.forward.schema.arguments}
-    except (RuntimeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is no TorchScript file", hint=HINT) from error
-    if missing := [name for name in DETECTOR if name not in takes]:
-        raise UsageError(f"the detector in {path} takes no {', '.join(missing)}", hint=HINT)
-    return detector

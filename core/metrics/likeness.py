@@ -13,7 +13,8 @@ from ..media.clip import Clip
 from ..models.recognizer.judge import load_judge
 from ..models.recognizer.model import moment_places
 from ..progress import OnProgress
-from .frechet import FEWEST, I3D, PUBLISHED, Estimate, frechet_distance, kernel_distance
+from .frechet import FEWEST, Estimate, frechet_distance, kernel_distance
+from .i3d import I3D, PUBLISHED
 from .world import Real
 
 SUBSETS = 100
@@ -22,13 +23,13 @@ SUBSETS = 100
 class Likeness:
     """Generated clips, as features, to be held against real ones; the clips are not kept.
 
-    i3d: a TorchScript file as `frechet.I3D` takes, for distances on its features too; device: where
-    it runs. UsageError for a file that is none.
+    i3d: a TorchScript file as `I3D` takes, for distances on its features too; device: where it
+    runs; trust: whether it may be any program. UsageError for a file that is none.
     """
 
-    def __init__(self, i3d: Path | None = None, device: str = "cpu") -> None:
+    def __init__(self, i3d: Path | None = None, device: str = "cpu", trust: bool = False) -> None:
         self.judge: Any = load_judge().model
-        self.detector = I3D(i3d, device) if i3d else None
+        self.detector = I3D(i3d, device, trust) if i3d else None
         self.seen: list[np.ndarray] = []
         self.deep: list[np.ndarray] = []
         self.frames, self.size, self.fps = 0, (0, 0), 1.0  # size: height and width

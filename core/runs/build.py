@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from psutil import virtual_memory
 
 from ..errors import UsageError, closest
 from ..models.about import About
 from ..models.fields import check
 from ..models.registry import load
+from ..models.undrawn import at_most, undrawn
 
 if TYPE_CHECKING:
     from ..data import Source
     from ..models.system import System, SystemModel
 
-MOST_TENSORS = 1 << 20
+MOST_TENSORS = 5_000  # of a network; the largest that was published here has 1,240
 FLOAT_BYTES = 4
+MOST_NUMBERS = 1 << 42  # on the meta device, where they take no memory
 
 
 def build(
@@ -27,21 +30,32 @@ def build(
     """The networks of a model, drawn from torch's random state, for the data of `source`.
 
     preset: the model's own where left out. UsageError for a preset or field that it does not have,
-    and for sizes that this machine's memory cannot hold; on the meta device all can be.
+    and for what `made` refuses.
     """
-    from ..models.undrawn import TooLarge, at_most
-
     system = load(about)
     config = configured(system, preset, overrides, source)
-    memory = virtual_memory().total
+    return made(system, config, source.words())
+
+
+def made(system: System, config: Any, words: Sequence[str]) -> SystemModel:
+    """The networks of a configuration, for captions in these words. UsageError where they have
+    more tensors than any that is trained, or more numbers than the memory holds."""
+    reader = system.reader(config, words)
+    on_paper, room = (
+        torch.get_default_device().type == "meta",
+        virtual_memory().total // FLOAT_BYTES,
+    )
     try:
-        with at_most(MOST_TENSORS, memory // FLOAT_BYTES):
-            return system.Model(config, system.reader(config, source.words()))
-    except TooLarge as error:
+        if not on_paper:  # drawing what does not fit would take minutes, and then fail
+            with torch.random.fork_rng(devices=[]), undrawn(), at_most(MOST_TENSORS, room):
+                system.Model(config, reader)
+        with at_most(MOST_TENSORS, MOST_NUMBERS):
+            return system.Model(config, reader)
+    except (RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or ["no memory"])[0]
         raise UsageError(
-            f"{about.name} of this size does not fit into the {memory / 2**30:.0f} GiB of this "
-            "machine",
-            hint=f"dln models show {about.name} --verbose counts each preset",
+            f"{system.about.name} of these sizes cannot be made here: {reason}",
+            hint="smaller sizes with --preset or --set",
         ) from error
 
 
@@ -60,8 +74,8 @@ def resolve_config(system: System, preset: str, overrides: Mapping[str, Any]) ->
         raise UsageError(f"no preset '{preset}'.{near}", hint=f"one of {', '.join(system.PRESETS)}")
     try:
         return override(system.PRESETS[preset], overrides)
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise UsageError(f"the configuration does not fit together: {error}") from error
 
 
 def override(config: Any, values: Mapping[str, Any]) -> Any:

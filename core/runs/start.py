@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from .build import override
+from ..models.fields import check
+from .build import made, override
 
 if TYPE_CHECKING:
     from ..data import Source
@@ -38,6 +39,7 @@ def extended(
     know, in their order, come first. UsageError where the overrides change its size, or the data
     have other classes."""
     config = override(start.config, overrides)
+    check(config)
     for name, wanted in system.fitted(config, source).items():
         if getattr(config, name) != wanted:
             raise UsageError(
@@ -45,7 +47,7 @@ def extended(
                 "train without --start-from",
             )
     known = start.reader.words if start.reader else []
-    model = system.Model(config, system.reader(config, [*known, *source.words()]))
+    model = made(system, config, [*known, *source.words()])
     begin_from(model, start)
     return model
 

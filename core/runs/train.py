@@ -171,6 +171,8 @@ def _train_stage(
                 f"the result in {checkpoints.folder} belongs to another configuration",
                 hint="start another run with --out",
             ) from error
+        if accelerator.is_main_process:
+            checkpoints.tidy()
         stage.modules.eval()
         on_event(Note(f"stage '{stage.name}' is finished ({finished['steps']} steps)"))
         return

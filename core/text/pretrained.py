@@ -1,5 +1,11 @@
-"""Captions through a published language model (BERT-large in 2204.03458), each remembered."""
+"""Captions through a published language model (BERT-large in 2204.03458), each remembered.
 
+Weights name the model that read their captions, and weights come from anybody: nothing is fetched
+for them. It is looked for where transformers keeps what it has fetched, or in a folder.
+"""
+
+import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -7,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import MissingCapability
+from ..errors import MissingCapability, UsageError
 
 REMEMBERED = 2048  # captions
+_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # of a published model
+_FETCH = "from transformers import AutoModel as M, AutoTokenizer as T"
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,9 @@ def _one(name: str, caption: str, length: int) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=1)
 def _load(name: str) -> tuple[Any, Any]:
+    if not (_NAME.fullmatch(name) or os.path.isdir(name)):
+        raise UsageError(f"{name[:80]!r} is neither the name of a language model nor a folder")
+    os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         from transformers import (  # pyright: ignore[reportMissingImports]
             AutoModel,
@@ -60,9 +71,19 @@ def _load(name: str) -> tuple[Any, Any]:
             hint='pip install "dln[text]"',
         ) from error
     try:
-        return AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name).eval()
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
+        model = AutoModel.from_pretrained(name, local_files_only=True, use_safetensors=True)
+    except Exception as error:  # whatever transformers makes of somebody's files
         raise MissingCapability(
-            f"the language model {name} is not here and cannot be fetched",
-            hint="go online once, or give the folder that holds it with --set encoder=DIR",
+            f"the language model {name} is not here, as safetensors", hint=_how_to_get(name)
         ) from error
+    return tokenizer, model.eval()
+
+
+def _how_to_get(name: str) -> str:
+    """The line that fetches a published model, once."""
+    elsewhere = "--set encoder=DIR trains with the one in a folder"
+    if not _NAME.fullmatch(name):
+        return elsewhere
+    code = f"{_FETCH}; T.from_pretrained('{name}'); M.from_pretrained('{name}')"
+    return f'python -c "{code}" fetches it; {elsewhere}'

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,11 +13,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..errors import MissingCapability, UsageError
+from ..errors import DlnError, MissingCapability, UsageError
 from .allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+
+MOST_PROCESSES = 1_000_000
+LAUNCHERS = "accelerate launch and torchrun set it; unset it to train in one process"
 
 
 def create_accelerator(device: str) -> Accelerator:
@@ -27,22 +33,61 @@ def create_accelerator(device: str) -> Accelerator:
         raise UsageError(f"device is auto, cpu, cuda or cuda:n, not {device!r}")
     if kind == "cuda":
         _require_cuda(int(number or 0))
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    launched = launched_processes()
     if number and launched > 1:
         raise UsageError(f"several processes share out the devices: --device cuda, not {device}")
     if number:
         os.environ["ACCELERATE_TORCH_DEVICE"] = device
         torch.cuda.set_device(int(number))
-    accelerator = Accelerator(
-        cpu=kind == "cpu" or not torch.accelerator.is_available(),
-        mixed_precision="no",
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=6))],
-    )
+    try:
+        accelerator = Accelerator(
+            cpu=kind == "cpu" or not torch.accelerator.is_available(),
+            mixed_precision="no",
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=6))],
+        )
+    except (ValueError, KeyError, AssertionError, ImportError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"no process can start as the environment's variables of a launcher say: {reason}",
+            hint=LAUNCHERS,
+        ) from error
     if accelerator.num_processes != launched:
         raise UsageError(f"{launched} processes were launched that cannot train together here")
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     return accelerator
+
+
+def launched_processes() -> int:
+    """How many there are, as a launcher says in the environment. UsageError where what it says is
+    no number or no address, DlnError, which every process shows, for one that is not of them."""
+    count = _number("WORLD_SIZE", 1, MOST_PROCESSES) or 1
+    for name in ("RANK", "LOCAL_RANK"):
+        number = _number(name, -1, MOST_PROCESSES)
+        if number is not None and number >= count:
+            raise DlnError(f"{name} is {number}, but WORLD_SIZE is {count}", hint=LAUNCHERS)
+    _number("LOCAL_WORLD_SIZE", 1, MOST_PROCESSES)
+    _number("MASTER_PORT", 0, 65535)
+    if (address := os.environ.get("MASTER_ADDR")) and count > 1:
+        try:
+            socket.getaddrinfo(address, None)
+        except (OSError, UnicodeError) as error:  # torch would try for as long as a step may take
+            raise UsageError(f"MASTER_ADDR {address[:80]!r} is no address", LAUNCHERS) from error
+    return count
+
+
+def _number(name: str, least: int, most: int) -> int | None:
+    """An environment variable's number, None where it is not set. UsageError for what is none."""
+    text = os.environ.get(name)
+    if not text:
+        return None
+    number = int(text) if re.fullmatch(r"-?\d{1,9}", text, re.ASCII) else None
+    if number is None or not least <= number <= most:
+        raise UsageError(
+            f"the environment says {name}={text[:40]!r}, which is no number from {least} to {most}",
+            hint=LAUNCHERS,
+        )
+    return number
 
 
 def _require_cuda(number: int) -> None:

@@ -40,9 +40,9 @@ def fit(
     """Train `stage`, or go on with it, to its end; leaves its result in stage.modules and in
     state/<stage>/final.safetensors. Between two steps it waits as long as `pace` says.
 
-    Paused where `pace` would rather leave than sleep, Interrupted after Ctrl-C or SIGTERM, both
-    with a checkpoint saved. DlnError where the loss is not finite, the disk is full or no
-    checkpoint is sound. UsageError where the batch does not divide.
+    Paused where `pace` would rather leave than sleep, Interrupted after Ctrl-C, SIGTERM or
+    SIGHUP, both with a checkpoint saved. DlnError where the loss is not finite, the disk is full
+    or no checkpoint is sound. UsageError where the batch does not divide.
     """
     check(stage, settings, accelerator.num_processes)
     if len(stage) < 1:

@@ -28,6 +28,13 @@ class Progress:
     sums: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """ValueError for what no training comes to."""
+        if self.step < 0 or self.seconds < 0:
+            raise ValueError("step and seconds are not negative")
+        if self.sums.keys() != self.counts.keys() or min(self.counts.values(), default=1) < 1:
+            raise ValueError("every sum has its count")
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"sums": {name: float(value) for name, value in self.sums.items()}}
 

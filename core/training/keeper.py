@@ -1,7 +1,8 @@
 """Saving a stage in training, and restoring it to the same bits."""
 
+import math
 import time
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -25,6 +26,27 @@ if TYPE_CHECKING:
 _FREE = ("checkpoint_every", "checkpoint_seconds", "evaluate_every", "log_every", "workers")
 
 
+@dataclass
+class Told(Progress):
+    """What a checkpoint tells of how far it came."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass
+class Info:
+    """The info.json of a checkpoint."""
+
+    step: int
+    progress: Told
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.progress.step != self.step:
+            raise ValueError("the progress is of another step")
+
+
 class Keeper:
     """The checkpoints of a stage: weights, optimisers, averages, what the stage carries."""
 
@@ -38,7 +60,7 @@ class Keeper:
     ) -> None:
         self.stage, self.settings, self.run, self.accelerator = stage, settings, run, accelerator
         self.main, self.on_event = accelerator.is_main_process, on_event
-        self.checkpoints = Checkpoints(run.state / stage.name)
+        self.checkpoints = Checkpoints(run.state / stage.name, kind=Info)
         self._step: int | None = None
         self.time = time.perf_counter()  # of the last checkpoint, or of the begin
 
@@ -87,14 +109,16 @@ class Keeper:
             return
         try:
             self._load(team, checkpoint.groups)
+            self.stage.load_state(checkpoint.groups["stage"])
+            self._load_penalty(team, checkpoint.groups.get("sharpness"))
         except (KeyError, RuntimeError, ValueError) as error:
             raise UsageError(
                 f"the checkpoint in {self.checkpoints.folder} belongs to another configuration",
                 hint="resume with the run's own settings, or start over with --force",
             ) from error
-        self.stage.load_state(checkpoint.groups["stage"])
-        self._load_penalty(team, checkpoint.groups.get("sharpness"))
-        journal.resume(Progress(**checkpoint.info["progress"]))
+        told = checkpoint.info["progress"]
+        metrics = {k: math.nan if v is None else v for k, v in told["metrics"].items()}
+        journal.resume(Progress(**told | {"metrics": metrics}))
         self._step = checkpoint.step
         self._compare(checkpoint)
 

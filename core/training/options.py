@@ -4,9 +4,12 @@ import dataclasses
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
+from ..door import typed
 from ..errors import UsageError
+from .contents import CONFIG
 from .run import Run
 from .sharpness import parse
 
@@ -19,6 +22,7 @@ _DEFAULTS: dict[str, Any] = {
     "checkpoint_every": None,
     "evaluate_every": None,
 }
+_MOST = {"steps": 10**12, "batch": 10**6, "lr": 10**6, "seed": 2**63 - 1, "workers": 1024}
 _SESSION = ("out", "resume", "force", "stage", "device", "workers", "config")
 
 
@@ -58,8 +62,14 @@ class TrainOptions:
         for name in ("steps", "batch", "lr"):
             given = getattr(self, name)
             for value in given.values() if isinstance(given, dict) else (given,):
-                if value is not None and not value > 0:
-                    raise UsageError(f"--{name} must be above 0, not {value}")
+                if value is not None and not 0 < value <= _MOST[name]:
+                    wish = f"at most {_MOST[name]:,}" if value > 0 else "above 0"
+                    raise UsageError(f"--{name} must be {wish}, not {short(value)}")
+        for name in ("seed", "accumulate", "checkpoint_every", "evaluate_every", "workers"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= _MOST.get(name, _MOST["steps"]):
+                flag = name.replace("_", "-")
+                raise UsageError(f"--{flag} is from 0 to {_MOST.get(name, _MOST['steps']):,}")
         if self.optimizer not in (None, "adamw", "sgd"):
             raise UsageError(f"the optimizer is adamw or sgd, not {self.optimizer!r}")
         parse(self.sharpness)
@@ -78,7 +88,9 @@ def with_stored(options: TrainOptions, model: str, run: Run) -> TrainOptions:
     """The run's recipe; flags given now win, but the model and the data stay what they are."""
     if run.config.get("model") != model:
         raise UsageError(f"{run.path} is a run of {run.config.get('model')}, not {model}")
-    stored = _DEFAULTS | run.config.get("options", {})
+    options_then = run.config.get("options", {})
+    typed(TrainOptions, json.dumps(options_then), f"the [options] of {run.path / CONFIG}")
+    stored = _DEFAULTS | options_then
     overrides = run.config.get("overrides", {})
     for name, given, kept in (
         ("--preset", options.preset, stored.get("preset")),

@@ -2,16 +2,17 @@
 
 import json
 import math
+import os
 import shlex
-import shutil
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..door import json_value
 from ..errors import UsageError
 from ..files import append_line, atomic_write, disk_errors, make_folder
+from .contents import CONFIG, SCHEMA, check_free, clear, read_record, sweep
 
 if TYPE_CHECKING:
     from ..media.clip import Clip
@@ -20,16 +21,6 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
-
-_CONTENTS = (
-    "config.toml",
-    "stats.jsonl",
-    "samples",
-    "state",
-    "cache",
-    "model.safetensors",
-    "emissions.json",
-)
 
 
 class Run:
@@ -46,37 +37,31 @@ class Run:
 
     @classmethod
     def create(cls, path: Path | str, config: dict[str, Any], force: bool = False) -> "Run":
-        """A new run. UsageError where `path` holds something, unless `force` and it is a run."""
-        path = Path(path)
-        with disk_errors(path):
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                _refuse(path, force)
-                with cls(path, {}).locked():
-                    _clear(path)
-        run = cls(path, config)
-        for folder in (path, run.samples, run.state, run.cache):
-            make_folder(folder)
-        run.write_config()
-        return run
+        """A new run. UsageError where `path` holds something, unless `force` and it is a run: then
+        what a run writes goes first."""
+        run = cls(Path(path), config)
+        with disk_errors(run.path):
+            check_free(run.path, force)
+            make_folder(run.path)
+            with run.locked():
+                check_free(run.path, force)  # another process may have been quicker
+                clear(run.path)
+                run.write_config()
+        return run._with_folders()
 
     @classmethod
     def open(cls, path: Path | str) -> "Run":
-        """The run in `path`, to resume or read it."""
-        path = Path(path)
-        if not (path / "config.toml").is_file():
-            raise UsageError(f"{path} is not a run", hint="start one without --resume")
-        try:
-            config = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path / 'config.toml'} cannot be read: {error}") from error
-        run = cls(path, config)
-        for folder in (run.samples, run.state, run.cache):
+        """The run in `path`, to resume or read it. UsageError where it is none."""
+        return cls(Path(path), read_record(Path(path)))._with_folders()
+
+    def _with_folders(self) -> "Run":
+        for folder in (self.samples, self.state, self.cache):
             make_folder(folder)
-        return run
+        return self
 
     def write_config(self) -> None:
-        with atomic_write(self.path / "config.toml", "w") as file:
-            file.write(to_toml(self.config))
+        with atomic_write(self.path / CONFIG, "w") as file:
+            file.write(to_toml({"schema": SCHEMA} | self.config))
 
     @contextmanager
     def locked(self, main: bool = True) -> Iterator[None]:
@@ -89,6 +74,7 @@ class Run:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UsageError(f"{self.path} is being trained by another process") from error
+            sweep(self.path)
             yield
 
     @property
@@ -99,14 +85,14 @@ class Run:
 
     def log(self, row: dict[str, Any]) -> None:
         """One JSON line in stats.jsonl; a number that is not finite becomes null."""
-        append_line(self.stats, json.dumps(_finite(row), ensure_ascii=False, allow_nan=False))
+        append_line(self.stats, json.dumps(finite(row), ensure_ascii=False, allow_nan=False))
 
     def rows(self) -> list[dict[str, Any]]:
         """stats.jsonl, without a last line that a kill has cut."""
-        if not self.stats.exists():
+        if not os.path.isfile(self.stats):
             return []
-        lines = self.stats.read_bytes().splitlines()
-        return [row for row in map(_parse, lines) if row is not None]
+        with open(self.stats, "rb") as file:
+            return [row for row in map(_parse, file) if row is not None]
 
     def rewind(self, stage: str, step: int) -> None:
         """Drop the lines of `stage` after `step`: training writes them again."""
@@ -126,36 +112,19 @@ class Run:
         return path
 
 
-def _refuse(path: Path, force: bool) -> None:
-    """UsageError unless `path` is a run that may be written over."""
-    if not force:
-        hint = "--resume goes on with it, --force starts over, --out chooses another folder"
-        raise UsageError(f"{path} exists", hint=hint)
-    if not (path / "config.toml").is_file():
-        raise UsageError(f"{path} exists and is not a run", hint="choose another --out")
-
-
-def _clear(path: Path) -> None:
-    for name in _CONTENTS:
-        entry = path / name
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink(missing_ok=True)
-
-
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Numbers that are not finite as None, which JSON has."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = json_value(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) else None
+    return row if isinstance(row, dict) and isinstance(row.get("step", 0), int) else None
 
 
 def to_toml(table: dict[str, Any]) -> str:

@@ -6,10 +6,12 @@ flushed, then renamed. `final.safetensors` with `final.json` marks the stage as 
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..errors import DlnError
+from ..door import read_bytes, typed
+from ..errors import DlnError, UsageError
 from ..files import disk_errors, fsync_path, make_folder, sha256_file, write_json
+from .contents import remove
+from .run import finite
 
 Groups = dict[str, dict[str, Tensor]]
-_STEP = re.compile(r"step-(\d{6,})$")
+_STEP = re.compile(r"step-(\d{6,18})")
+_HINT = "restore it from a copy, or start over with --force"
 
 
 class Damaged(Exception):
@@ -38,19 +44,40 @@ class Checkpoint:
     info: dict[str, Any]
 
 
-class Checkpoints:
-    """The checkpoints in `folder`, of which the newest `keep` stay."""
+@dataclass
+class Info:
+    """The least that a checkpoint's info.json says."""
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
+    step: int
+
+
+@dataclass
+class Result:
+    """final.json, of a stage that is finished. sha256: of final.safetensors."""
+
+    sha256: str
+    steps: int = 0
+    seconds: float = 0.0
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Checkpoints:
+    """The checkpoints in `folder`, of which the newest `keep` stay. kind: what info.json must be
+    like in a sound one."""
+
+    def __init__(self, folder: Path, keep: int = 2, kind: type = Info) -> None:
         self.folder = folder
         self.keep = keep
+        self.kind = kind
 
     def steps(self) -> list[int]:
         """The steps with a checkpoint, ascending."""
         if not self.folder.is_dir():
             return []
-        matches = (_STEP.match(entry.name) for entry in self.folder.iterdir() if entry.is_dir())
-        return sorted(int(match[1]) for match in matches if match)
+        matches = (_STEP.fullmatch(entry.name) for entry in self.folder.iterdir() if entry.is_dir())
+        steps = {int(match[1]): match[0] for match in matches if match}
+        return sorted(step for step, name in steps.items() if name == self.path(step).name)
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:06d}"
@@ -85,7 +112,7 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                return _read(self.path(step))
+                return _read(self.path(step), step, self.kind)
             except Damaged as error:
                 on_note(f"checkpoint {self.path(step)} is damaged ({error}); using the one before")
                 if quarantine:
@@ -93,40 +120,50 @@ class Checkpoints:
         if steps or any(self.folder.glob("broken-*")):
             raise DlnError(
                 f"no sound checkpoint is left in {self.folder}",
-                hint="restore it from a copy, or start over with --force",
+                hint=_HINT,
             )
         return None
 
     def finish(self, weights: dict[str, Tensor], info: dict[str, Any]) -> None:
         """Keep the result and mark the stage as finished; its checkpoints are not needed now."""
+        draft = self.folder / ".draft-final"
         make_folder(self.folder)
-        draft, path = self.folder / ".draft-final.safetensors", self._final
-        with disk_errors(path):
-            _save_tensors(draft, weights)
-            info = info | {"sha256": sha256_file(draft)}
-            draft.replace(path)
+        self._sweep()
+        with disk_errors(self._final):
+            make_folder(draft)  # in which a kill leaves whatever safetensors writes first
+            _save_tensors(draft / "final.safetensors", weights)
+            info = info | {"sha256": sha256_file(draft / "final.safetensors")}
+            (draft / "final.safetensors").replace(self._final)
             fsync_path(self.folder)
-        write_json(self.folder / "final.json", info)
+        write_json(self.folder / "final.json", finite(info))
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove the checkpoints of a finished stage, and what a kill has left."""
         for step in self.steps():
             self._discard(step)
         self._sweep()
 
     def finished(self) -> dict[str, Any] | None:
-        """What `finish` was told, None while the stage is not finished."""
-        try:
-            return json.loads((self.folder / "final.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        """What `finish` was told, None while the stage is not finished. DlnError where that cannot
+        be read."""
+        path = self.folder / "final.json"
+        if not os.path.lexists(path):
             return None
-        except ValueError as error:
-            raise DlnError(f"{self.folder / 'final.json'} is damaged: {error}") from error
+        try:
+            return _told(Result, path)
+        except (UsageError, ValueError) as error:
+            raise DlnError(f"{path} is damaged: {error}", hint=_HINT) from error
 
     def load_final(self) -> dict[str, Tensor]:
         """The weights of the finished stage; DlnError where they are not what was written."""
         info = self.finished() or {}
-        hint = "restore it from a copy, or start over with --force"
-        if not self._final.is_file() or sha256_file(self._final) != info.get("sha256"):
-            raise DlnError(f"{self._final} is damaged or missing", hint=hint)
-        return load_file(self._final)
+        try:
+            if self._final.is_file() and sha256_file(self._final) == info.get("sha256"):
+                return load_file(self._final)
+        except SafetensorError:
+            pass
+        raise DlnError(f"{self._final} is damaged or missing", hint=_HINT)
 
     @property
     def _final(self) -> Path:
@@ -147,15 +184,13 @@ class Checkpoints:
         """Remove what an earlier kill or removal has left."""
         for pattern in (".draft-*", ".old-*", ".final-*"):
             for entry in self.folder.glob(pattern):
-                if entry.is_dir():
-                    shutil.rmtree(entry, ignore_errors=True)
-                else:
-                    entry.unlink(missing_ok=True)
+                with suppress(OSError):
+                    remove(entry)
 
     def _set_aside(self, step: int) -> None:
         target = self.folder / f"broken-{step:06d}"
-        shutil.rmtree(target, ignore_errors=True)
         with disk_errors(target):
+            remove(target)
             self.path(step).rename(target)
 
 
@@ -164,14 +199,18 @@ def _write(folder: Path, groups: Groups, info: dict[str, Any]) -> None:
     with disk_errors(folder):
         for name, tensors in groups.items():
             _save_tensors(folder / f"{name}.safetensors", tensors)
-        write_json(folder / "info.json", info)
+        write_json(folder / "info.json", finite(info))
         sums = {entry.name: sha256_file(entry) for entry in sorted(folder.iterdir())}
         write_json(folder / "checksums.json", sums)
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """With the permissions of any other new file; safetensors would leave it private."""
+    path.touch()
+    mode = path.stat().st_mode
     try:
         save_file(_plain(tensors), path)
+        os.chmod(path, mode)
     except SafetensorError as error:
         code = re.search(r"os error (\d+)", str(error))
         raise OSError(int(code[1]) if code else 0, str(error)) from error
@@ -192,19 +231,36 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def _read(folder: Path) -> Checkpoint:
-    """The checkpoint in `folder` after a look at every checksum. Damaged if one is wrong."""
+def _read(folder: Path, step: int, kind: type) -> Checkpoint:
+    """The checkpoint in `folder` after a look at every checksum. Damaged if one is wrong, or if
+    info.json is no `kind` or of another step."""
     try:
-        sums = json.loads((folder / "checksums.json").read_bytes())
+        sums = typed(dict[str, str], read_bytes(folder / "checksums.json"), "checksums.json")
+        there = {entry.name for entry in folder.iterdir() if entry.is_file()}
+        if sums.keys() | {"checksums.json"} != there:
+            raise Damaged("checksums.json does not tell of the files beside it")
         for name, expected in sums.items():
             if sha256_file(folder / name) != expected:
                 raise Damaged(f"{name} has changed")
-        info = json.loads((folder / "info.json").read_bytes())
+        info = _told(kind, folder / "info.json")
+        if info["step"] != step:
+            raise Damaged(f"info.json is of step {info['step']}")
         files = (name for name in sums if name.endswith(".safetensors"))
         groups = {Path(name).stem: load_file(folder / name) for name in files}
-        return Checkpoint(int(info["step"]), groups, info)
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        return Checkpoint(step, groups, info)
+    except (OSError, ValueError, KeyError, RuntimeError, UsageError, SafetensorError) as error:
         raise Damaged(str(error) or type(error).__name__) from error
+
+
+def _told(kind: type, path: Path) -> dict[str, Any]:
+    """The JSON object in a file, after a look whether it is a `kind`. UsageError or ValueError
+    where not."""
+    try:
+        value = json.loads(read_bytes(path), parse_constant=lambda name: None)  # NaN, once written
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    typed(kind, json.dumps(value), path.name)
+    return value
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM wait for the end of the step; a second Ctrl-C does not."""
+"""Ctrl-C, SIGTERM and SIGHUP wait for the end of the step; a second Ctrl-C does not."""
 
 import signal
 import threading
@@ -6,12 +6,13 @@ import time
 from types import FrameType
 from typing import Any
 
+_HEARD = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 _ECHO = 1.0  # seconds in which launchers repeat the signal that the terminal has already sent
 
 
 class StopSignals:
-    """`requested` turns True at the first SIGINT or SIGTERM; a SIGINT later than a second after
-    that raises KeyboardInterrupt where it falls.
+    """`requested` turns True at the first SIGINT, SIGTERM or SIGHUP; a SIGINT later than a second
+    after that raises KeyboardInterrupt where it falls.
 
     Only the main thread can listen, and a signal that the caller ignores stays ignored.
     """
@@ -23,7 +24,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _HEARD:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._old[number] = signal.signal(number, self._handle)
         return self

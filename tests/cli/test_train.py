@@ -66,10 +66,14 @@ def test_config_file(dln, training):
 
 
 def test_resume_finds_the_latest_run_of_the_model(dln, training):
-    for age, (name, model) in enumerate([("b", "cogvideo"), ("a", "cogvideo"), ("c", "other")]):
+    runs = [("b", "cogvideo"), ("a", "cogvideo"), ("c", "other")]
+    for age, (name, model) in enumerate(runs):
         Path("runs", name).mkdir(parents=True)
-        Path("runs", name, "config.toml").write_text(f'model = "{model}"')
+        Path("runs", name, "config.toml").write_text(f'schema = "dln-run-1"\nmodel = "{model}"')
         os.utime(Path("runs", name, "config.toml"), (1000 + age, 1000 + age))
+    for name, text in (("d", 'model = "cogvideo"'), ("e", "schema = "), ("f", 40_000 * "[")):
+        Path("runs", name).mkdir()
+        Path("runs", name, "config.toml").write_text(text)  # later ones, and no runs
     dln("train", "cogvideo", "--resume")
     dln("train", "cogvideo", "--resume", "--out", "runs/b")
     assert [options.out for options in training.trainings] == [Path("runs/a"), Path("runs/b")]

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from dln.core.errors import DlnError, Interrupted, UsageError
 from dln.core.files import sha256_file
 from dln.core.training.events import Event, Note, Started, silent
 from dln.core.training.fit import fit
+from dln.core.training.keeper import Keeper
 from dln.core.training.run import Run
 from dln.core.training.state import Checkpoints
 
@@ -42,6 +44,132 @@ def _flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
+
+
+def _with_sum(path: Path, text: str) -> None:
+    """Another text, whose checksum is right."""
+    path.write_text(text)
+    sums = json.loads((path.parent / "checksums.json").read_text())
+    sums[path.name] = sha256_file(path)
+    (path.parent / "checksums.json").write_text(json.dumps(sums))
+
+
+def _progress(text: str, **changes: Any) -> str:
+    info = json.loads(text)
+    info["progress"] |= changes
+    return json.dumps(info)
+
+
+SUMS = ["{}", "5", "[]", "null", '{"info.json": 5}', 40_000 * "[", "", '{"../../x": "0"}',
+        '{"/dev/zero": "0", "info.json": "0"}']  # fmt: skip
+INFOS: list[Callable[[str], str]] = [
+    lambda text: "5",
+    lambda text: "{}",
+    lambda text: text.replace('"step": 13', '"step": 12'),
+    lambda text: text.replace('"step": 13', '"step": "13"'),
+    lambda text: text.replace('"step": 13', '"step": 1e999'),
+    lambda text: text.replace('"step": 13', '"step": ' + 5000 * "9"),
+    lambda text: _progress(text, seconds=None),
+    lambda text: _progress(text, seconds=-1),
+    lambda text: _progress(text, counts={"loss": 0}),
+    lambda text: _progress(text, sums={"loss": "x"}, counts={"loss": 1}),
+    lambda text: _progress(text, metrics=[]),
+    lambda text: "[" * 40_000,
+]
+
+
+def fallen_back(run: Run, whole: Run, accelerator: Accelerator) -> str:
+    """The run goes on with the checkpoint of step 12 and ends like `whole`; what it notes."""
+    events: list[Event] = []
+    fit(Toy(), QUICK, run, accelerator, events.append)
+    (note,) = [event.text for event in events if isinstance(event, Note)]
+    assert Started("toy", 12, 20, 40, 102) in events
+    assert same(run, whole)
+    return note
+
+
+def test_checksums_of_nothing(new_run: Callable[..., Run], whole: Run, accelerator: Accelerator):
+    run = new_run()
+    (halfway(run, accelerator) / "checksums.json").write_text("{}")
+    assert "step-000013 is damaged" in fallen_back(run, whole, accelerator)
+
+
+def test_a_checkpoint_that_says_what_is_none(new_run: Callable[..., Run], accelerator: Accelerator):
+    run = new_run()
+    newest = halfway(run, accelerator)
+    told, sums = ((newest / name).read_text() for name in ("info.json", "checksums.json"))
+    checkpoints = Keeper(Toy(), QUICK, run, accelerator, silent).checkpoints
+
+    def is_passed_over() -> None:
+        notes: list[str] = []
+        found = checkpoints.load(notes.append, quarantine=False)
+        assert found is not None
+        assert (found.step, len(notes)) == (12, 1)
+
+    for text in SUMS:
+        (newest / "checksums.json").write_text(text)
+        is_passed_over()
+    (newest / "checksums.json").write_text(sums)
+    for change in INFOS:
+        _with_sum(newest / "info.json", change(told))
+        is_passed_over()
+    _with_sum(newest / "info.json", told)
+    found = checkpoints.load(print)
+    assert found is not None
+    assert found.step == 13
+
+
+def test_metrics_that_are_not_finite(new_run: Callable[..., Run], accelerator: Accelerator):
+    """Also where an earlier version wrote NaN, which JSON has not."""
+    run = new_run()
+    newest = halfway(run, accelerator)
+    told = json.loads((newest / "info.json").read_text())
+    told["progress"]["metrics"] = {"psnr": math.inf}
+    _with_sum(newest / "info.json", json.dumps(told))
+    events: list[Event] = []
+    fit(Toy(), QUICK, run, accelerator, events.append)
+    assert Started("toy", 13, 20, 40, 102) in events
+    assert not [event for event in events if isinstance(event, Note)]
+    checkpoints = Checkpoints(run.state / "other")
+    checkpoints.finish({"x": torch.ones(1)}, {"steps": 1, "metrics": {"psnr": math.nan}})
+    assert (checkpoints.finished() or {})["metrics"] == {"psnr": None}
+
+
+@pytest.mark.parametrize(
+    "text", ["5", "[]", "", '{"steps": 2}', '{"sha256": 5}', 40_000 * "[", '{"sha256": "a" "b"}']
+)
+def test_a_final_json_that_is_none(tmp_path: Path, text: str):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.finish({"x": torch.ones(1)}, {"steps": 1})
+    (tmp_path / "final.json").write_text(text)
+    for read in (checkpoints.finished, checkpoints.load_final):
+        with pytest.raises(DlnError, match=r"final\.json is damaged") as caught:
+            read()
+        assert "--force" in (caught.value.hint or "")
+
+
+def test_files_have_the_permissions_of_their_neighbours(tmp_path: Path):
+    checkpoints, old = Checkpoints(tmp_path / "toy"), os.umask(0o027)
+    try:
+        step = checkpoints.save(1, {"a": {"x": torch.ones(2)}}, {})
+        modes = {path.stat().st_mode & 0o777 for path in step.iterdir()}
+        checkpoints.finish({"x": torch.ones(2)}, {"steps": 1})
+    finally:
+        os.umask(old)
+    modes |= {path.stat().st_mode & 0o777 for path in checkpoints.folder.iterdir()}
+    assert modes == {0o640}
+
+
+def test_a_draft_that_is_a_link_is_not_written_through(tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    checkpoints = Checkpoints(tmp_path / "toy")
+    checkpoints.save(1, {"a": {"x": torch.ones(2)}}, {})
+    for name in (".draft-000002", ".old-000001", "broken-000001", ".draft-final"):
+        (checkpoints.folder / name).symlink_to(tmp_path / "elsewhere")
+    checkpoints.save(2, {"a": {"x": torch.ones(2)}}, {})
+    checkpoints.finish({"x": torch.ones(2)}, {"steps": 2})
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert torch.equal(checkpoints.load_final()["x"], torch.ones(2))
 
 
 @pytest.mark.parametrize("damage", [_truncate, _flip, Path.unlink])

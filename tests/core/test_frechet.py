@@ -10,10 +10,8 @@ import torch
 
 from dln.core.data.menagerie import draw_story, render
 from dln.core.data.menagerie.source import Menagerie
-from dln.core.errors import UsageError
 from dln.core.media.clip import Clip
 from dln.core.metrics.frechet import (
-    I3D,
     discrepancies,
     few_samples,
     frechet_distance,
@@ -226,54 +224,16 @@ class Detector(torch.nn.Module):
         return torch.cat([begin, end], dim=1)
 
 
-class Other(torch.nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x
-
-
-class Flat(torch.nn.Module):
-    def forward(
-        self, x: torch.Tensor, rescale: bool, resize: bool, return_features: bool
-    ) -> torch.Tensor:
-        return x.flatten()
-
-
 def scripted(folder: Path, module: torch.nn.Module) -> Path:
     path = folder / f"{type(module).__name__}.pt"
     torch.jit.script(module).save(str(path))
     return path
 
 
-def test_i3d_is_called_as_the_protocol_says(tmp_path):
-    clips = [film(n) for n in range(3)]
-    found = I3D(scripted(tmp_path, Detector()))(clips)
-    assert (found.shape, found.dtype) == ((3, 6), np.float64)
-    expected = [[*clip.frames[0].mean((0, 1)), *clip.frames[15].mean((0, 1))] for clip in clips]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    shorter = I3D(scripted(tmp_path, Detector()))(clips, frames=10)
-    np.testing.assert_allclose(shorter[1, 3:], clips[1].frames[9].mean((0, 1)), rtol=1e-5)
-
-
-def test_i3d_refuses_what_it_cannot_take(tmp_path):
-    path = scripted(tmp_path, Detector())
-    with pytest.raises(UsageError, match="12 frames is too short for I3D on 16"):
-        I3D(path)([film(0, frames=12)])
-    with pytest.raises(UsageError, match="10 frames or more, not 9"):
-        I3D(path)([film(0)], frames=9)
-    (tmp_path / "text.pt").write_text("no model")
-    torch.save({"weights": torch.zeros(2)}, tmp_path / "weights.pt")
-    for name, words in (("none.pt", "no file"), ("text.pt", "no TorchScript"),
-                        ("weights.pt", "no TorchScript")):  # fmt: skip
-        with pytest.raises(UsageError, match=words):
-            I3D(tmp_path / name)
-    with pytest.raises(UsageError, match="takes no rescale, resize, return_features"):
-        I3D(scripted(tmp_path, Other()))
-    with pytest.raises(UsageError, match="no row of features"):
-        I3D(scripted(tmp_path, Flat()))([film(0)])
-
-
-def likeness_of(clips: list[Clip], i3d: Path | None = None, held_out: bool | None = None) -> dict:
-    likeness, told = Likeness(i3d), []
+def likeness_of(
+    clips: list[Clip], detector: Path | None = None, held_out: bool | None = None
+) -> dict:
+    likeness, told = Likeness(detector, trust=True), []
     for clip in clips:
         likeness.add(clip)
     stories = Menagerie(len(clips), 5, held_out)

@@ -58,7 +58,7 @@ def test_the_kills_fall_everywhere(killed: tuple[Path, dict[str, Any]]):
     assert died["early"].count("half a file") >= 4
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_resumes(
     new_run: Callable[..., Run], accelerator: Accelerator, number: int
 ):

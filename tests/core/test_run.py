@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dln.core.errors import UsageError
+from dln.core.training.contents import check_free
 from dln.core.training.run import Run, to_toml
 
 
@@ -28,6 +29,136 @@ def test_force_spares_what_is_not_a_run(tmp_path: Path):
     with pytest.raises(UsageError, match="is not a run"):
         Run.create(tmp_path, {}, force=True)
     assert (tmp_path / "samples").is_dir()
+
+
+FOREIGN = {
+    "config.toml": 'title = "a site"\n',
+    "stats.jsonl": "{}\n",
+    "model.safetensors": "weights",
+    "samples/one-000001.png": "a picture",
+    "state/step-000001/a": "state",
+    "cache/table.bin": "cache",
+}
+
+
+def fill(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def held(folder: Path) -> dict[str, str]:
+    """Every file's text by its path, but that of the lock."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        'title = "a site"',
+        'model = "cogvideo"\n[config]\nwidth = 3',
+        'schema = "other-1"',
+        "schema = ",
+        "schema = 5",
+        "a = " + 40_000 * "[",
+        "",
+    ],
+)
+def test_a_foreign_folder_with_a_configuration_is_left_as_it_is(tmp_path: Path, config: str):
+    files = FOREIGN | {"config.toml": config}
+    fill(tmp_path, files)
+    for attempt in (lambda: Run.create(tmp_path, {}, force=True), lambda: Run.open(tmp_path)):
+        with pytest.raises(UsageError, match=r"not a run|cannot be read"):
+            attempt()
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(files)
+    assert held(tmp_path) == files
+
+
+def test_a_run_from_before_runs_had_a_mark_goes_on(tmp_path: Path):
+    table = {"model": "toy", "options": {"seed": 1}, "overrides": {}, "config": {"width": 3},
+             "data": {"fingerprint": "abc"}, "start": {}}  # fmt: skip
+    (tmp_path / "config.toml").write_text(to_toml(table))
+    run = Run.open(tmp_path)
+    assert run.config == table
+    run.write_config()
+    assert tomllib.loads((tmp_path / "config.toml").read_text()) == {"schema": "dln-run-1"} | table
+    assert Run.create(tmp_path, {"model": "new"}, force=True).config == {"model": "new"}
+
+
+@pytest.mark.parametrize(
+    "line", ["model = 5", "options = 5", "start = {sha256 = 1}", "options = {a = 1e999}"]
+)
+def test_a_configuration_of_wrong_types(tmp_path: Path, line: str):
+    (tmp_path / "config.toml").write_text(f'schema = "dln-run-1"\n{line}\n')
+    with pytest.raises(UsageError, match=r"is damaged|cannot be read"):
+        Run.open(tmp_path)
+
+
+def test_force_removes_what_a_run_writes_and_nothing_else(tmp_path: Path):
+    run = Run.create(tmp_path / "x", {"model": "toy"})
+    ours = ["stats.jsonl", "model.safetensors", "emissions.json", ".stats-abcd1234.jsonl",
+            "samples/toy-000010.png", "samples/.toy-000010-abcd1234.png", "cache/table.bin",
+            "state/toy/final.json", "state/toy/final.safetensors", "state/toy/.old-000001/a",
+            "state/toy/step-000002/weights.safetensors", "state/toy/broken-000001/info.json",
+            "state/done/final.json"]  # fmt: skip
+    kept = ["notes.txt", ".stats", "samples/mine.png", "state/notes.txt", "state/toy/copy/a",
+            "other/stats.jsonl"]  # fmt: skip
+    fill(run.path, dict.fromkeys([*ours, *kept], "x"))
+    Run.create(run.path, {"model": "toy"}, force=True)
+    assert held(run.path).keys() == {"config.toml", *kept}
+    assert not (run.state / "done").exists()
+
+
+def test_force_follows_no_link(tmp_path: Path):
+    files = {"one-000001.png": "a", "toy/step-000001/a": "b", "step-000001/a": "c", "table": "d"}
+    fill(tmp_path / "elsewhere", files)
+    run = Run.create(tmp_path / "x", {"model": "toy"})
+    (run.state / "toy").symlink_to(tmp_path / "elsewhere")
+    for folder in (run.samples, run.cache):
+        folder.rmdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    run.stats.symlink_to(tmp_path / "elsewhere" / "table")
+    Run.create(run.path, {"model": "toy"}, force=True)
+    assert held(run.path).keys() == {"config.toml"}
+    assert not any(path.is_symlink() for path in run.path.rglob("*"))
+    run.state.rmdir()
+    run.state.symlink_to(tmp_path / "elsewhere")
+    Run.create(run.path, {"model": "toy"}, force=True)
+    assert held(tmp_path / "elsewhere") == files
+
+
+def test_a_begin_that_was_killed_leaves_a_free_folder(tmp_path: Path):
+    fill(tmp_path, {".lock": "", ".config-ab_d1234.toml": "model ="})
+    assert Run.create(tmp_path, {"model": "toy"}).config == {"model": "toy"}
+    assert held(tmp_path).keys() == {"config.toml"}
+
+
+def test_out_inside_a_file(tmp_path: Path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UsageError):
+            Run.create(path, {}, force=True)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_one_that_comes_second_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Both have found the folder free when the first takes it."""
+    from dln.core.training import run as module
+
+    seen: list[Path] = []
+
+    def first_then(folder: Path, force: bool) -> None:
+        seen.append(folder)
+        if len(seen) == 1:
+            Run.create(folder, {"model": "first"})
+        check_free(folder, force)
+
+    monkeypatch.setattr(module, "check_free", first_then)
+    with pytest.raises(UsageError, match="exists"):
+        Run.create(tmp_path / "x", {"model": "second"})
+    monkeypatch.undo()
+    assert Run.open(tmp_path / "x").config == {"model": "first"}
 
 
 def test_no_run_to_open(tmp_path: Path):
@@ -55,6 +186,8 @@ def test_the_log_survives_a_cut_line(tmp_path: Path):
     for step in (1, 2, 3):
         run.log({"stage": "a", "step": step, "loss": math.nan if step == 2 else 1.0})
     run.log({"stage": "b", "step": 9})
+    with open(run.stats, "a") as file:
+        file.write('[]\n5\n{"stage": "a", "step": "1"}\n' + 40_000 * "[" + "\n")
     with open(run.stats, "a") as file:
         file.write('{"stage": "a", "st')
     run.rewind("a", 2)

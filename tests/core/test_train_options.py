@@ -1,14 +1,18 @@
 """What a training is asked for, refused and resumed with."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import torch
+from torch import nn
 
 from dln.core.errors import UsageError
-from dln.core.runs.build import override, resolve_config
+from dln.core.runs import build
+from dln.core.runs.build import made, override, resolve_config
 from dln.core.training.options import TrainOptions
 from dln.core.training.run import Run
 
@@ -39,6 +43,72 @@ def test_what_cannot_be_is_said(go: Callable[..., Path], options: dict[str, Any]
 def test_numbers_are_above_zero(options: dict[str, Any]):
     with pytest.raises(UsageError, match=f"--{next(iter(options))} must be above 0"):
         TrainOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"steps": 10**13}, {"steps": {"a": 10**13}}, {"batch": 10**7}, {"lr": math.inf},
+     {"lr": math.nan}, {"lr": {"a": 1e300}}, {"seed": 2**63}, {"seed": -1}, {"workers": 10**5}],
+)  # fmt: skip
+def test_numbers_that_no_training_has(options: dict[str, Any]):
+    with pytest.raises(UsageError, match=f"--{next(iter(options))} "):
+        TrainOptions(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"steps": "many"}, {"batch": True}, {"lr": [1]}, {"seed": "0"}, {"compile": 1}, {"data": 5},
+     {"sharpness": "flat"}, {"steps": 10**400}],
+    ids=lambda options: next(iter(options)),
+)  # fmt: skip
+def test_a_run_whose_options_are_none(go: Callable[..., Path], options: dict[str, Any]):
+    path = go(stage="first", steps=2)
+    run = Run.open(path)
+    run.config["options"] |= options
+    run.write_config()
+    with pytest.raises(UsageError):
+        go(resume=True)
+
+
+class Deep:
+    """Builds layer after layer; counts those that are drawn."""
+
+    def __init__(self, layers: int, width: int) -> None:
+        self.about, self.layers, self.width, self.drawn = World().system().about, layers, width, 0
+        self.Model = self.model
+
+    def reader(self, config: Any, words: Any) -> None: ...
+
+    def model(self, config: Any, reader: Any) -> nn.Module:
+        network = nn.Sequential()
+        for _ in range(self.layers):
+            before = torch.get_rng_state()
+            network.append(nn.Linear(self.width, self.width))
+            self.drawn += not torch.equal(torch.get_rng_state(), before)
+        return network
+
+
+def test_networks_that_no_memory_holds_are_stopped_before_they_are_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    deep = Deep(1_000_000, 2)
+    with pytest.raises(UsageError, match="too many tensors"):
+        made(cast(Any, deep), None, [])
+    monkeypatch.setattr(build, "memory", lambda: 4 * 3000)
+    wide = Deep(2, 50)
+    with pytest.raises(UsageError, match="too many numbers"):
+        made(cast(Any, wide), None, [])
+    assert deep.drawn == wide.drawn == 0
+    with torch.device("meta"):
+        assert len(cast(Any, made(cast(Any, Deep(2, 10**5)), None, []))) == 2
+
+
+def test_a_network_is_drawn_as_if_nobody_had_looked():
+    torch.manual_seed(3)
+    expected = Deep(2, 4).model(None, None).state_dict()
+    torch.manual_seed(3)
+    found = made(cast(Any, Deep(2, 4)), None, []).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_wrong_options_leave_no_folder(go: Callable[..., Path], tmp_path: Path):

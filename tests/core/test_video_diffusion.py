@@ -23,7 +23,6 @@ from dln.core.models.video_diffusion.sample import Loop, clip_blocks, sample
 from dln.core.models.video_diffusion.system import SYSTEM
 from dln.core.models.video_diffusion.text import encode_captions
 from dln.core.progress import unheard
-from dln.core.text.pretrained import Pretrained
 from dln.core.text.vocabulary import Vocabulary
 
 from .toy_diffusion import FITTED, REPLACED, TOY, WORDS, toy
@@ -315,12 +314,6 @@ def test_captions_can_come_from_a_published_language_model(tmp_path):
     model = Model(config, reader)
     clip = made(TorchEngine(model.graphs()), model, wish("lion drinking"))
     assert clip.frames.shape == (8, 16, 16, 3)
-
-
-def test_a_language_model_that_is_not_here_is_said(tmp_path):
-    pytest.importorskip("transformers")
-    with pytest.raises(MissingCapability, match="not here"):
-        Pretrained(str(tmp_path / "nothing"), 4).encode("lion")
 
 
 def test_the_bundled_weights_show_what_is_asked_for():
