@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.files import disk_errors, make_folder, sha256_file
 
+from .description import describe, signature
 from .engines import onnx_engine
 from .finished import engine_key, graph_key, loop_key
 from .manifest import (
@@ -27,7 +28,13 @@ from .manifest import (
     versions,
     write_manifest,
 )
-from .sampling import check_sampling, example_calls, record_calls
+from .sampling import (
+    calibrated_on,
+    check_calls_again,
+    check_sampling,
+    example_calls,
+    record_calls,
+)
 
 if TYPE_CHECKING:
     from dln.core.models.graph import Graph
@@ -70,6 +77,7 @@ class Export:
         """The folder's manifest, or a new one. UsageError where the folder is not ours to fill."""
         options, loaded = self.options, self.loaded
         fresh = new_manifest(loaded.about.name, loaded.sha256, options.precision, options.opset)
+        fresh["description"] = describe(loaded)
         if options.force and is_ours(self.out):
             discard(self.out)
         if not (self.out / FILE).exists():
@@ -86,7 +94,7 @@ class Export:
                     f"not {str(fresh[key])[:12]}",
                     hint="choose another folder with --out, or --force",
                 )
-        return found
+        return found | {"description": fresh["description"]}
 
     def run(self) -> None:
         """All stages. DlnError where a proof fails; what failed is not left behind."""
@@ -172,7 +180,10 @@ class Export:
             "sizes": {name: list(asdict(limits).values()) for name, limits in graph.sizes.items()},
             "axes": {name: {str(d): rule for d, rule in rules.items()}
                      for name, rules in graph.axes().items()},
+            **signature(path),
             "weights": found,
+            "calibrated_on": calibrated_on(self.loaded, graph.name in self._calls)
+            if precision == "int8" else None,
             "parity": self._parity(graph, path) if self.options.check else None,
         }  # fmt: skip
 
@@ -196,8 +207,8 @@ class Export:
 
     @cached_property
     def _calls(self) -> dict[str, list[dict[str, Any]]]:
-        """Calls of real prompts, recorded once."""
-        return record_calls(self.loaded) if self.loaded.about.generates else {}
+        """Calls of proof requests, recorded once."""
+        return record_calls(self.loaded)
 
     def _sampling(self) -> None:
         """The whole loop on both engines, with a few prompts."""
@@ -287,7 +298,7 @@ def recheck(
     graphs: dict[str, Graph] = loaded.model.graphs()  # pyright: ignore
     found: dict[str, Any] = {}
     if precision == "int8":  # random inputs would only measure clipping
-        return check_sampling(loaded, engine, precision)["calls"]
+        return check_calls_again(loaded, engine, precision)
     for number, (name, graph) in enumerate(graphs.items()):
         ran = HalfEngine({name: graph}, precision) if precision == "bf16" else engine
         found[name] = check_graph(graph, ran, precision).report()
