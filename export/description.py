@@ -15,6 +15,8 @@ from dln.core.text.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from dln.core.models.package import Loaded
 
+# How `Vocabulary` reads: in lower case, letters replaced, then what the pattern finds, if known.
+SPLIT = {"replace": {"\u0451": "\u0435"}, "pattern": r"[^\W_]+(?:['-][^\W_]+)*"}
 FRAMES = {"type": "uint8", "axes": ["frame", "row", "column", "channel"], "colours": "RGB"}
 
 
@@ -42,8 +44,7 @@ def text_of(reader: Any) -> dict[str, Any] | None:
     if reader is None:
         return None
     if isinstance(reader, Vocabulary):
-        rule = "lower case; letters and digits, ' and - inside; \u0451 counts as \u0435"
-        return {"kind": "words", "split": rule, "words": reader.words}
+        return {"kind": "words", **SPLIT, "words": reader.words}
     told = {name: value for name, value in vars(reader).items() if isinstance(value, str | int)}
     return {"kind": type(reader).__name__.lower(), **told}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..proof import Proof
 from .about import Sampling
 from .config import SYMBOLS
-from .masks import GIVEN, NEW
+from .masks import GIVEN, NEW, interpolating
 
 if TYPE_CHECKING:
     from .model import Model
@@ -30,9 +30,11 @@ def proofs(model: Model) -> list[Proof]:
 def constants(model: Model) -> dict[str, Any]:
     """As `System.constants`. A text is a duration's symbol, <n> and the words, padded on the left;
     without the prompt, <video> stands for the words. Each code takes two numbers of the stream,
-    for its cluster and for itself: all rows' first ones, then all second ones."""
+    for its cluster and for itself: all rows' first ones, then all second ones. windows: that of
+    each token of a frame, in even and in odd layers of the interpolation."""
     config = model.config
     seconds, frames = config.durations, config.most_frames
+    windows = interpolating(config.grid, config.frames, config.window).regions()
     return {
         "noise": "numpy.random.default_rng(seed).random((2, rows), dtype=numpy.float32)",
         "words": {
@@ -41,7 +43,7 @@ def constants(model: Model) -> dict[str, Any]:
             "symbols": {symbol: config.symbol(symbol) for symbol in SYMBOLS},
             "durations": [f"<{each}s>" for each in seconds],
         },
-        "frame": {"grid": config.grid, "tokens": config.frame_length, "window": config.window},
+        "frame": {"tokens": config.frame_length, "windows": windows.tolist()},
         "window_frames": {"count": config.frames, "given": list(GIVEN), "new": list(NEW)},
         "sampling": asdict(Sampling()),
         "clusters": model.tokenizer.clusters.tolist(),
