@@ -60,7 +60,7 @@ def verify(
 def verify_export(folder: Path, model: str | None, device: str) -> Result:
     """An export is equal where every file is what was written and computes what the model does."""
     from dln.core.models.package import load_model
-    from dln.export.bundle import recheck
+    from dln.export.graph_files import recheck
     from dln.export.manifest import read_manifest
 
     name = model or read_manifest(folder)["model"]
@@ -72,7 +72,11 @@ def verify_export(folder: Path, model: str | None, device: str) -> Result:
     with progress() as report:
         found = recheck(folder, loaded, device, report)
     data = {"path": str(folder), "equal": True, "graphs": found}
-    return Result(data, f"{folder}: {len(found)} graphs, as they were proven.", ["equal"])
+    return Result(
+        data,
+        f"{folder}: {len(found)} graphs, each of which computes what the model does.",
+        ["equal"],
+    )
 
 
 def engine_called(name: str, loaded: Any, device: str) -> Any:

@@ -7,18 +7,20 @@ the same inputs is not done again.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
-from dln.core.files import make_folder, sha256_file
+from dln.core.files import make_folder
 
+from .description import describe
 from .engines import onnx_engine
 from .finished import proven
 from .folder import discard, drafted, held, place, remove
-from .keys import engine_key, graph_key, limited, loop_key
+from .graph_files import GraphFiles, sizes_of, with_batch
+from .keys import engine_key, graph_key, loop_key
 from .manifest import (
     FILE,
     PRECISIONS,
@@ -28,7 +30,9 @@ from .manifest import (
     versions,
     write_manifest,
 )
-from .sampling import check_sampling, example_calls, record_calls
+from .sampling import (
+    check_sampling,
+)
 
 if TYPE_CHECKING:
     from dln.core.models.graph import Graph
@@ -64,13 +68,6 @@ class ExportOptions:
             raise UsageError(f"a precision is one of {', '.join(PRECISIONS)}, "
                              f"not {self.precision!r}.")  # fmt: skip
 
-    @property
-    def opset(self) -> int:
-        """Of the files."""
-        from .onnx import BF16_OPSET, OPSET
-
-        return BF16_OPSET if self.precision == "bf16" else OPSET
-
 
 class Export:
     """One run of an export into one folder, which is this run's alone while it lasts."""
@@ -78,7 +75,8 @@ class Export:
     def __init__(self, loaded: "Loaded", out: Path, options: ExportOptions, tell: OnStage) -> None:
         self.loaded, self.out, self.options, self.tell = loaded, out, options, tell
         self.manifest: dict[str, Any] = {}
-        self._saved = ""
+        self._saved, self._written = "", []
+        self._files = GraphFiles(loaded, options.precision, options.device)
         self.done: list[str] = []
 
     def run(self) -> None:
@@ -96,7 +94,10 @@ class Export:
         """The folder's manifest, or a new one."""
         options, loaded = self.options, self.loaded
         names = list(loaded.model.graphs())  # pyright: ignore
-        fresh = new_manifest(self._model, loaded.sha256, options.precision, options.opset, names)
+        fresh = new_manifest(
+            self._model, loaded.sha256, options.precision, self._files.opset, names
+        )
+        fresh["description"] = describe(loaded)
         if options.force:
             discard(self.out)
         if not (self.out / FILE).exists():
@@ -120,7 +121,7 @@ class Export:
                     f"not {str(fresh[key])[:12]}",
                     hint="choose another folder with --out, or --force",
                 )
-        return found
+        return found | {"description": fresh["description"]}
 
     def _run(self) -> None:
         if not (self.out / FILE).exists():
@@ -128,7 +129,7 @@ class Export:
         graphs: dict[str, Graph] = self.loaded.model.graphs()  # pyright: ignore
         for graph in graphs.values():
             self._graph(graph)
-        if self.options.check and self.loaded.about.generates and self._executable:
+        if self.options.check and self.loaded.about.generates and self._files.executable:
             self._sampling()
         if self.options.trt:
             for graph in graphs.values():
@@ -141,10 +142,6 @@ class Export:
     def _model(self) -> str:
         """Its name in the registry."""
         return self.loaded.about.name
-
-    @property
-    def _executable(self) -> bool:
-        return self.options.precision != "bf16"
 
     def _save(self) -> None:
         """Manifest and report, where they are not so on the disk already."""
@@ -174,24 +171,25 @@ class Export:
     def _graph(self, graph: "Graph") -> None:
         """Write one graph and hold it against the model, each where it is not done yet."""
         options, name, limits = self.options, graph.name, with_batch(graph, self.options.batch)
-        key = graph_key(self._model, self.loaded.sha256, name, options.precision, options.opset)
+        key = graph_key(self._model, self.loaded.sha256, name, options.precision, self._files.opset)
         there = self._there("graphs", name, key)
         if there and (not options.check or proven(self.manifest["graphs"][name], options.batch)):
             return
         self.tell(f"graph '{name}'")
         if there:
             path = self.out / self.manifest["graphs"][name]["file"]
-            self.manifest["graphs"][name]["parity"] = self._parity(limits, path)
+            self.manifest["graphs"][name]["parity"] = self._files.prove(limits, path)
         else:
             with drafted(self.out) as folder:
                 path = folder / f"{name}.onnx"
-                entry = self._unpacked(graph, path) or self._write(graph, path)
+                entry = self._unpacked(graph, path) or self._files.write(graph, path)
                 entry = entry | {"key": key}
                 if options.check and not proven(entry, options.batch):
-                    entry["parity"] = self._parity(limits, path)
+                    entry["parity"] = self._files.prove(limits, path)
                 place(folder, self.out / "onnx")
             self.manifest["graphs"][name] = entry
             self.manifest["sampling"] = None
+            self._written.append(name)
         self._save()
         self.done.append(name)
 
@@ -205,54 +203,6 @@ class Export:
 
         takes = self.options.renew and self.options.precision == "fp32"
         return kit_of(self.loaded) if takes else None
-
-    def _write(self, graph: "Graph", path: Path) -> dict[str, Any]:
-        from .onnx import write_onnx
-        from .precision import HALF, half, quantize, require_precision
-
-        precision = self.options.precision
-        write_onnx(half(graph, precision) if precision in HALF else graph, path, self.options.opset)
-        if precision == "int8":
-            quantize(path, self._calls.get(graph.name) or example_calls(graph))
-        found = require_precision(path, precision)
-        files = sorted(path.parent.iterdir())
-        described = [{"file": f"onnx/{f.name}", "sha256": sha256_file(f), "bytes": f.stat().st_size}
-                     for f in files]  # fmt: skip
-        own = next(entry for entry in described if entry["file"].endswith(".onnx"))
-        return own | {
-            "data": [entry for entry in described if entry is not own],
-            "sizes": sizes_of(graph),
-            "axes": {name: {str(d): rule for d, rule in rules.items()}
-                     for name, rules in graph.axes().items()},
-            "weights": found,
-            "parity": None,
-        }  # fmt: skip
-
-    def _parity(self, graph: "Graph", path: Path) -> dict[str, Any]:
-        """What the check found, at which sizes, and where the graph was executed for it."""
-        return {"sizes": sizes_of(graph), **self._compared(graph, path)}
-
-    def _compared(self, graph: "Graph", path: Path) -> dict[str, Any]:
-        from .engines import OnnxEngine
-        from .parity import check_calls, check_graph
-        from .precision import HalfEngine
-
-        precision = self.options.precision
-        if not self._executable:
-            found = check_graph(graph, HalfEngine({graph.name: graph}, precision), precision)
-            return {"executed": "PyTorch; the file itself was not", **found.report()}
-        engine = OnnxEngine({graph.name: path}, self.options.device)
-        if precision == "int8" and graph.name in self._calls:
-            # Its ranges are those of real activations: random inputs would only measure clipping.
-            found = check_calls(graph, engine, precision, self._calls[graph.name])
-        else:
-            found = check_graph(graph, engine, precision)
-        return {"executed": f"ONNX Runtime on {self.options.device}", **found.report()}
-
-    @cached_property
-    def _calls(self) -> dict[str, list[dict[str, Any]]]:
-        """Calls of real prompts, recorded once."""
-        return record_calls(self.loaded) if self.loaded.about.generates else {}
 
     def _sampling(self) -> None:
         """The whole loop on both engines, with a few prompts."""
@@ -270,7 +220,7 @@ class Export:
                 self.loaded, onnx_engine(self.out, self.options.device), self.options.precision
             )
         except DlnError:
-            self._forget(self.done)
+            self._forget(self._written)
             raise
         self.manifest["sampling"] = {"key": key, **found}
         self._save()
@@ -346,47 +296,8 @@ class Export:
         return {"executed": torch.cuda.get_device_name(), "parity": found.report()}
 
 
-def recheck(
-    folder: Path, loaded: "Loaded", device: str, report: Callable[[int, int, str], None]
-) -> dict[str, Any]:
-    """Hashes and parity of an export's graphs once more: {graph: what was found}.
-
-    Raises UsageError for an export of other weights, DlnError or ParityError for what differs.
-    """
-    from .parity import check_graph
-    from .precision import HalfEngine
-
-    manifest = read_manifest(folder)
-    if manifest["weights_sha256"] != loaded.sha256:
-        raise UsageError(f"{folder} is an export of other weights", hint="--model RUN or FILE")
-    for entry in manifest["engines"].values():
-        check_file(folder, entry)
-    precision, engine = manifest["precision"], onnx_engine(folder, device)
-    graphs: dict[str, Graph] = loaded.model.graphs()  # pyright: ignore
-    found: dict[str, Any] = {}
-    if precision == "int8":  # random inputs would only measure clipping
-        return check_sampling(loaded, engine, precision)["calls"]
-    for number, (name, graph) in enumerate(graphs.items()):
-        ran = HalfEngine({name: graph}, precision) if precision == "bf16" else engine
-        found[name] = check_graph(graph, ran, precision).report()
-        report(number + 1, len(graphs), "graphs")
-    return found
-
-
 def gpu_of(backend: str) -> str | None:
     """The GPU that TensorRT builds for; None for TensorRT-RTX, whose engines are for several."""
     import torch
 
     return torch.cuda.get_device_name() if backend == "tensorrt" else None
-
-
-def sizes_of(graph: "Graph") -> dict[str, list[int]]:
-    """{name: [smallest, typical, largest]}."""
-    return {name: list(asdict(limits).values()) for name, limits in graph.sizes.items()}
-
-
-def with_batch(graph: "Graph", largest: int | None) -> "Graph":
-    """The graph with batches up to `largest`, where it has any and one is given."""
-    sizes = {name: type(graph.sizes[name])(*limits)
-             for name, limits in limited(sizes_of(graph), largest).items()}  # fmt: skip
-    return replace(graph, sizes=sizes)

@@ -147,12 +147,14 @@ def trt_engine(folder: Path, device: str = "auto") -> Engine:
     """The TensorRT engines of an export. MissingCapability without them or without a GPU."""
     from .tensorrt_engine import TensorRTEngine
 
-    entries = read_manifest(folder)["engines"]
+    manifest = read_manifest(folder)
+    entries = manifest["engines"]
     if not entries:
         raise MissingCapability(f"{folder} holds no TensorRT engines", hint="dln export --trt")
     paths = {name: check_file(folder, entry) for name, entry in entries.items()}
     backend = next(iter(entries.values()))["backend"]
-    return TensorRTEngine(paths, backend, "cuda" if device == "auto" else device)
+    where, name = "cuda" if device == "auto" else device, engine_name("trt", manifest["precision"])
+    return TensorRTEngine(paths, backend, where, name)
 
 
 def _first_line(error: Exception) -> str:

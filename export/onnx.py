@@ -31,16 +31,21 @@ def write_onnx(graph: Graph, path: Path, opset: int = OPSET) -> None:
     give the same bytes. DlnError where the graph cannot be traced or a dimension that has to
     vary came out fixed.
     """
-    import onnx_ir
-
     model = trace(graph, opset)
     clean(model)
     name_axes(model, graph)
+    save(model, path)
+    check_file(path, graph)
+
+
+def save(model: "onnx_ir.Model", path: Path) -> None:
+    """Write it, its weights beside it as `path`.data where they are above INLINE_LIMIT."""
+    import onnx_ir
+
     size = sum(value.const_value.nbytes for value in model.graph.initializers.values())  # pyright: ignore
     with disk_errors(path):
         data = path.name + ".data" if size > INLINE_LIMIT else None
         onnx_ir.save(model, path, external_data=data)
-    check_file(path, graph)
 
 
 def trace(graph: Graph, opset: int) -> "onnx_ir.Model":
@@ -158,13 +163,13 @@ def clean(model: "onnx_ir.Model") -> None:
                 value.shape = value.type = None
 
 
-def clean_file(path: Path) -> None:
-    """The same for a file that another tool has written."""
+def clean_file(path: Path, target: Path) -> None:
+    """The same for a file that another tool has written; into another file."""
     import onnx_ir
 
     model = onnx_ir.load(path)
     clean(model)
-    onnx_ir.save(model, path)
+    save(model, target)
 
 
 def name_axes(model: "onnx_ir.Model", graph: Graph) -> None:

@@ -84,10 +84,14 @@ def quantize(path: Path, calls: Iterable[dict[str, Tensor]]) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    data = path.with_name(path.name + ".data")
+    apart = data.exists()  # weights that no one file of ONNX may hold
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         ready, done = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
         with silence():
-            quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
+            quant_pre_process(
+                str(path), str(ready), skip_symbolic_shape=True, save_as_external_data=apart
+            )
             quantize_static(
                 str(ready),
                 str(done),
@@ -100,15 +104,15 @@ def quantize(path: Path, calls: Iterable[dict[str, Tensor]]) -> None:
                 op_types_to_quantize=list(PRODUCTS),
                 nodes_to_exclude=without_weights(ready),
                 calibrate_method=CalibrationMethod.MinMax,
+                use_external_data_format=apart,
                 extra_options={
                     "ActivationSymmetric": True,
                     "WeightSymmetric": True,
                     "QuantizeBias": False,
                 },
             )
-        clean_file(done)
-        done.replace(path)
-    path.with_name(path.name + ".data").unlink(missing_ok=True)
+        data.unlink(missing_ok=True)
+        clean_file(done, path)
 
 
 class _Reader:
@@ -130,7 +134,7 @@ def without_weights(path: Path) -> list[str]:
     and those whose weights the graph computes, as a modulated convolution does."""
     import onnx
 
-    graph = onnx.load(str(path)).graph
+    graph = onnx.load(str(path), load_external_data=False).graph
     stored = {tensor.name for tensor in graph.initializer}
     return [
         node.name

@@ -34,18 +34,22 @@ MOST_COPIED = 64 << 20
 class TensorRTEngine:
     """Runs engine files, one a graph, with inputs and outputs as torch tensors on the GPU."""
 
-    name = "trt"
-
-    def __init__(self, engines: Mapping[str, Path], backend: Backend, device: str = "cuda") -> None:
-        """engines: {graph: file}. Raises MissingCapability without a GPU, without the backend, or
-        where an engine is for another version or another GPU."""
+    def __init__(
+        self,
+        engines: Mapping[str, Path],
+        backend: Backend,
+        device: str = "cuda",
+        name: str = "trt",
+    ) -> None:
+        """engines: {graph: file}; name: as receipts give it. Raises MissingCapability without a
+        GPU, without the backend, or where an engine is for another version or another GPU."""
         if not torch.cuda.is_available():
             raise MissingCapability(
                 "TensorRT engines run on an NVIDIA GPU, and there is none here",
                 hint="dln generate --engine onnx",
             )
         trt = _library(backend)
-        self.device = torch.device(device)
+        self.name, self.device = name, torch.device(device)
         with torch.cuda.device(self.device):
             self._stream = torch.cuda.Stream(self.device)
             runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))

@@ -66,10 +66,12 @@ class Listener(Wrapped):
         super().__init__(engine)
         self.heard: list[np.ndarray] = []
         self.made: list[tuple[str, dict[str, Tensor]]] = []
+        self.graphs: dict[str, int] = {}  # calls of each
         self._room = MOST_KEPT
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """The engine's outputs, which are the caller's to change."""
+        self.graphs[graph] = self.graphs.get(graph, 0) + 1
         tensors = flatten(inputs).values()
         integers = [t.cpu().numpy().ravel() for t in tensors if not t.is_floating_point()]
         self.heard.append(np.concatenate(integers) if integers else np.zeros(0, np.int64))
@@ -106,9 +108,10 @@ def compare_sampling(
 ) -> dict[str, Any]:
     """A whole loop on both engines.
 
-    integers, differing_integers: of what goes into the graphs, such as tokens. error, snr_db: of
-    what comes out of them, as Difference has it, over the compared_calls: those before the first
-    integer that differs, since from there on the two make different clips.
+    graphs: the calls of each. integers, differing_integers: of what goes into the graphs, such as
+    tokens. error, snr_db: of what comes out of them, as Difference has it, over the
+    compared_calls: those before the first integer that differs, since from there on the two make
+    different clips.
     max_level_difference: of a pixel, in levels of 255. ParityError for clips of other shapes.
     """
     ours, theirs = Listener(reference), Listener(engine)
@@ -123,6 +126,7 @@ def compare_sampling(
     found = values.report()
     return {
         "calls": len(ours.heard),
+        "graphs": ours.graphs,
         "compared_calls": found["runs"],
         "error": found["error"],
         "snr_db": found["snr_db"],

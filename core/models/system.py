@@ -15,12 +15,14 @@ from torch import nn
 from ..errors import UsageError
 from ..text.vocabulary import Vocabulary
 from .about import About
-from .graph import Graph
+from .graph import Graph, Value
+from .proof import Proof
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..data import Source
+    from ..media.clip import Clip
     from ..media.stream import Stream
     from ..progress import OnProgress
     from ..text.reader import Reader
@@ -88,3 +90,18 @@ class System(ABC):
     def reconstruct(self, model: Any, frames: np.ndarray) -> np.ndarray | None:
         """uint8 (T, H, W, 3) through the model's tokenizer and back, None for a model without."""
         return None
+
+    def proofs(self, model: Any) -> Sequence[Proof]:
+        """Requests of a generator that call all of its graphs, as users do: exports are proven,
+        calibrated and verified by them. Engines without gradients must be able to follow them."""
+        return [Proof(), Proof("another seed")]
+
+    def inspected(self, model: Any, clips: Sequence[Clip]) -> dict[str, dict[str, Value]]:
+        """What its graphs take in of clips, for a model that judges: {graph: inputs}. An int8
+        export is calibrated on it; a graph that is not named, on its examples."""
+        return {}
+
+    def constants(self, model: Any) -> dict[str, Any]:
+        """What a program that has the graphs alone must know of their use, as JSON: the schedule,
+        special tokens, ranges of pixels, the names of classes. It lies in an export's manifest."""
+        return {}

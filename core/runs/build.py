@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..data import Source
     from ..models.system import System, SystemModel
 
-MOST_TENSORS = 5_000  # of a network; the largest that was published here has 1,240
+MOST_TENSORS = 20_000  # of a network; the largest that was published here has 1,240
 FLOAT_BYTES = 4
 MOST_NUMBERS = 1 << 42  # on the meta device, where they take no memory
 

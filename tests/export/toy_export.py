@@ -9,7 +9,6 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -135,5 +134,5 @@ def graph(module: nn.Module, name: str = "step", example: Any = rows) -> Graph:
 def model_of(*graphs: Graph, sha256: str = "5" * 64) -> Loaded:
     """A loaded model of nothing but these graphs, which makes no clips."""
     toy = loaded()
-    module: Any = SimpleNamespace(graphs=lambda: {graph.name: graph for graph in graphs})
-    return replace(toy, model=module, about=replace(toy.about, gives=None), sha256=sha256)
+    toy.model.graphs = lambda: {graph.name: graph for graph in graphs}
+    return replace(toy, about=replace(toy.about, gives=None), sha256=sha256)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
+from .exported import constants, proofs
 from .model import Model
 from .sample import reconstructed, sample
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ...training.options import TrainOptions
     from ...training.stage import Stage
     from ..engine import Engine
+    from ..proof import Proof
     from ..request import Request
 
 
@@ -39,6 +41,12 @@ class CogVideo(System):
 
     def reconstruct(self, model: Model, frames: np.ndarray) -> np.ndarray:
         return reconstructed(model, frames)
+
+    def proofs(self, model: Model) -> list[Proof]:
+        return proofs(model)
+
+    def constants(self, model: Model) -> dict[str, Any]:
+        return constants(model)
 
 
 SYSTEM = CogVideo()

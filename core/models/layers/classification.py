@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,13 @@ from ...data.images import Middles
 from ...data.menagerie import ACTORS
 from ...data.table import Table, build_table
 from ...errors import UsageError
+from ...media.picture import fitted
 from ...training.events import Note, OnEvent
 from ...training.stage import Player, Stage
 from ..graph import Graph, Range, Value
 from ..system import System, SystemModel
 from .lessons import in_parts
-from .pixels import noter
+from .pixels import noter, to_pixels
 
 if TYPE_CHECKING:
     from ...media.clip import Clip
@@ -67,6 +69,22 @@ class ClassifierSystem(System):
     def fitted(self, config: Any, source: Source) -> dict[str, Any]:
         names = labelled(source).classes
         return {"classes": len(names), "names": names}
+
+    def inspected(self, model: Classifier, clips: Sequence[Clip]) -> dict[str, dict[str, Value]]:
+        """The picture in the middle of each clip."""
+        size = model.config.image_size
+        images = [fitted(clip.frames[len(clip.frames) // 2], (size, size)) for clip in clips]
+        return {"classify": {"images": to_pixels(np.stack(images)).contiguous()}}
+
+    def constants(self, model: Classifier) -> dict[str, Any]:
+        """The classes in the order of the logits, and how a picture goes in."""
+        return {"classes": {"logits": list(model.config.names)}, "pixels": pixels_of("images")}
+
+
+def pixels_of(name: str, *first: str) -> dict[str, Any]:
+    """An input of pictures as constants have it; first: its dimensions after the batch, if any."""
+    axes = ["batch", *first, "channel", "row", "column"]
+    return {"input": name, "range": [0, 1], "axes": axes}
 
 
 class _AsTuple(nn.Module):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+import torch
+
+from ..layers.classification import pixels_of
 from ..system import System
 from .about import ABOUT
-from .config import PRESETS, Config
-from .model import Model
+from .config import HEADS, PRESETS, Config
+from .model import Model, moments
 
 if TYPE_CHECKING:
     from ...data import Source
+    from ...media.clip import Clip
     from ...training.options import TrainOptions
     from ...training.stage import Stage
+    from ..graph import Value
 
 
 class Recognizer(System):
@@ -25,6 +31,17 @@ class Recognizer(System):
         from .training import RecognizerStage
 
         return [RecognizerStage(model, source, options)]
+
+    def inspected(self, model: Model, clips: Sequence[Clip]) -> dict[str, dict[str, Value]]:
+        """The moments of each clip."""
+        frames = torch.stack([moments(clip, model.config) for clip in clips])
+        return {"recognize": {"frames": frames}}
+
+    def constants(self, model: Model) -> dict[str, Any]:
+        """The classes in the order of each head's logits, and how a clip goes in: its frames at
+        even moments, the first and the last among them."""
+        names = {head: list(model.config.classes[head]) for head in HEADS}
+        return {"classes": names, "pixels": pixels_of("frames", "frame")}
 
 
 SYSTEM = Recognizer()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...text.pretrained import Pretrained
 from ...text.vocabulary import Vocabulary
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
+from .exported import constants, proofs
 from .model import Model
 from .sample import sample, seams
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ...training.options import TrainOptions
     from ...training.stage import Stage
     from ..engine import Engine
+    from ..proof import Proof
     from ..request import Request
 
 
@@ -48,6 +50,12 @@ class VideoDiffusion(System):
 
     def seams(self, model: Model, frames: int) -> list[int]:
         return seams(model, frames)
+
+    def proofs(self, model: Model) -> list[Proof]:
+        return proofs(model)
+
+    def constants(self, model: Model) -> dict[str, Any]:
+        return constants(model)
 
 
 SYSTEM = VideoDiffusion()

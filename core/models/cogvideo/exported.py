@@ -1,0 +1,54 @@
+"""What an export of CogVideo is proven by, and what a program that has nothing but its graphs must
+know: rows of the table, which token sees which, how codes are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ..proof import Proof
+from .about import Sampling
+from .config import SYMBOLS
+from .masks import GIVEN, NEW, interpolating
+
+if TYPE_CHECKING:
+    from .model import Model
+
+KEY_FRAMES = 5
+
+
+def proofs(model: Model) -> list[Proof]:
+    """The whole recursion under guidance, key frames without it, and key frames that go on from a
+    picture."""
+    return [
+        Proof(),
+        Proof("unguided", {"frames": KEY_FRAMES, "guidance": 1.0}),
+        Proof("from a picture", {"frames": KEY_FRAMES}, ("image",)),
+    ]
+
+
+def constants(model: Model) -> dict[str, Any]:
+    """As `System.constants`. A text is a duration's symbol, <n> and the words, padded on the left;
+    without the prompt, <video> stands for the words. Each code takes two numbers of the stream,
+    for its cluster and for itself: all rows' first ones, then all second ones. windows: that of
+    each token of a frame, in even and in odd layers of the interpolation."""
+    config = model.config
+    seconds, frames = config.durations, config.most_frames
+    windows = interpolating(config.grid, config.frames, config.window).regions()
+    return {
+        "noise": "numpy.random.default_rng(seed).random((2, rows), dtype=numpy.float32)",
+        "words": {
+            "length": config.text_length,
+            "first_row": config.word(0),
+            "symbols": {symbol: config.symbol(symbol) for symbol in SYMBOLS},
+            "durations": [f"<{each}s>" for each in seconds],
+        },
+        "frame": {"tokens": config.frame_length, "windows": windows.tolist()},
+        "window_frames": {"count": config.frames, "given": list(GIVEN), "new": list(NEW)},
+        "sampling": asdict(Sampling()),
+        "clusters": model.tokenizer.clusters.tolist(),
+        "pixels": {"graph": "decode", "output": "pixels", "range": [0, 1],
+                   "axes": ["frame", "channel", "row", "column"]},
+        "clip": {"frames": frames, "fps": (frames - 1) / config.clip_seconds,
+                 "size": [config.image_size] * 2},
+    }  # fmt: skip
