@@ -9,8 +9,20 @@ HEAD_CHANNELS = (16, 256)
 _APART = "export with opset 20, where attention is MatMul and Softmax"
 
 
+def _unfused(site: Site) -> bool:
+    """Whether the builder writes it with other layers and needs no kernel: for one query, and for
+    plain heads side by side in one dimension."""
+    shape = site.shape(0)
+    if not shape or len(shape) not in (3, 4):
+        return False
+    if shape[-2] == 1:
+        return True
+    plain = site.number("q_num_heads", 0) == site.number("kv_num_heads", 0)
+    return len(shape) == 3 and plain and not site.given(3) and not site.number("is_causal", 0)
+
+
 def _attention_type(site: Site) -> Complaint | None:
-    if site.dtype(0) not in ("FLOAT", "DOUBLE"):
+    if site.dtype(0) not in ("FLOAT", "DOUBLE") or _unfused(site):
         return None
     return refusal(
         "the fused kernels of Attention are for float16 and bfloat16",
@@ -20,18 +32,18 @@ def _attention_type(site: Site) -> Complaint | None:
 
 def _attention_heads(site: Site) -> Complaint | None:
     channels = _head_channels(site)
-    if channels is None or HEAD_CHANNELS[0] <= channels <= HEAD_CHANNELS[1]:
-        return None
     smallest, largest = HEAD_CHANNELS
+    if channels is None or smallest <= channels <= largest or _unfused(site):
+        return None
     return refusal(
         f"no kernel of Attention takes heads of {channels} channels, only {smallest} to {largest}",
-        "export with opset 20, where attention is MatMul and Softmax",
+        _APART,
     )
 
 
 def _head_channels(site: Site) -> int | None:
     """Queries are (B, heads, Q, channels) or (B, Q, heads * channels)."""
-    shape, heads = site.shape(0), site.attribute("q_num_heads")
+    shape, heads = site.shape(0), site.number("q_num_heads", 0)
     if not shape or shape[-1] is None:
         return None
     if len(shape) == 4:
@@ -40,7 +52,7 @@ def _head_channels(site: Site) -> int | None:
 
 
 def _attention_past(site: Site) -> Complaint | None:
-    if not (site.given(4) or site.given(5) or len(site.node.output) > 1):
+    if not (site.given(4) or site.given(5) or len(site.outputs()) > 1):
         return None
     return refusal(
         "Attention takes no past keys and values, and returns none",

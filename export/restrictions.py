@@ -10,7 +10,7 @@ from typing import Any
 
 from .attention import ATTENTION
 from .branches import equal_ranks
-from .operators import table, type_name
+from .operators import ONNX, table, type_name
 from .sites import Complaint, Origin, Rule, Site, refusal
 
 TOP_K_LIMIT = 3840
@@ -19,8 +19,24 @@ ENDLESS = 2**31 - 1  # trips of a Loop from which on the parser counts none
 
 def complaints(site: Site) -> list[Complaint]:
     """All that TensorRT has against a node whose operator it supports."""
-    rules = (_type, _wants, _bytes, *RULES.get(site.node.op_type, ()))
+    rules = (_old, _type, _wants, _bytes, *RULES.get(site.node.op_type, ()))
     return [found for rule in rules if (found := rule(site))]
+
+
+_BROADCAST = (
+    *("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "And", "Or", "Xor"),
+    *("Greater", "Less", "Equal", "LpNormalization"),
+)
+
+
+def _old(site: Site) -> Complaint | None:
+    """Operators that broadcast by an attribute before opset 7."""
+    opset = max((v for domain, v in site.scope.opsets if domain in ONNX), default=7)
+    name, ranks = site.node.op_type, [len(site.shape(i) or []) for i in (0, 1)]
+    broadcast = site.number("broadcast", 0) or (name == "PRelu" and ranks[0] != ranks[1])
+    if opset >= 7 or not (broadcast or name in _BROADCAST):
+        return None
+    return refusal(f"{name} of opset {opset} is not read", "convert it to opset 7 or more")
 
 
 def _type(site: Site) -> Complaint | None:
@@ -78,7 +94,7 @@ _REDUCTIONS = (
 )
 # {operator: {input: what it is wanted to be}}, with the names that ONNX gives the inputs.
 _INPUTS: dict[str, dict[int, tuple[str, str]]] = {
-    **dict.fromkeys(_REDUCTIONS, {1: ("axes", "constant")}),
+    **{name: {1: ("axes", "constant")} for name in _REDUCTIONS},
     "Dropout": {2: ("training_mode", "stored")},
     "STFT": {1: ("frame_step", "stored"), 2: ("window", "stored"), 3: ("frame_length", "stored")},
     "Squeeze": {1: ("axes", "fixed")},
@@ -97,7 +113,7 @@ _INPUTS: dict[str, dict[int, tuple[str, str]]] = {
     "CumSum": {1: ("axis", "whole")},
     "Range": {0: ("start", "whole"), 1: ("limit", "whole"), 2: ("delta", "whole")},
     "OneHot": {1: ("depth", "whole")},
-    **dict.fromkeys(("HannWindow", "HammingWindow", "BlackmanWindow"), {0: ("size", "whole")}),
+    **{name: {0: ("size", "whole")} for name in ("HannWindow", "HammingWindow", "BlackmanWindow")},
 }  # fmt: skip
 
 
@@ -160,6 +176,13 @@ def _row_by_stack(site: Site) -> Complaint | None:
         "MatMul takes no vector before a stack of matrices",
         "Unsqueeze the vector to a row before, and Squeeze the product",
     )
+
+
+def _same_type(site: Site) -> Complaint | None:
+    kinds = {kind for kind in (site.dtype(0), site.dtype(1)) if kind}
+    if len(kinds) < 2:
+        return None
+    return refusal(f"{site.node.op_type} mixes {' and '.join(sorted(kinds))}", "Cast one of them")
 
 
 def _modulo(site: Site) -> Complaint | None:
@@ -298,6 +321,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "Loop": (_scan_output, _loop_counter),
     "Constant": (_constant,),
     "Cast": (_cast,),
+    "GridSample": (_same_type,),
     "MatMul": (_row_by_stack,),
     "Mod": (_modulo,),
     "TopK": (_top_k,),
