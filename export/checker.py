@@ -32,6 +32,29 @@ def checked(model: Any) -> tuple[Literal["error", "warning"], str] | None:
     return "warning", said
 
 
+def misfit(model: Any) -> tuple[Literal["error", "warning"], str, str, str] | None:
+    """(severity, operator, node, reason) of the first node whose tensors' types or shapes do not
+    fit together, None where all do. A warning where only what the file says of them is wrong."""
+    from onnx import shape_inference
+
+    try:
+        shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    except shape_inference.InferenceError as error:
+        found = re.findall(r"\(op_type:([^,)]*)(?:, node name: ([^)]*))?\)", str(error))
+        if len(found) != 1:  # inside what ONNX itself puts in place of an operator
+            return None
+        (operator, node), reason = (
+            found[0],
+            str(error).rpartition("]" if "]" in str(error) else ":")[2],
+        )
+        reason = re.sub(r"^ ?\(op_type:[^)]*\): ", "", reason)
+        severity = "warning" if "existing" in reason else "error"
+        return severity, operator, node, textwrap.shorten(reason, 200, placeholder=" ...")
+    except Exception:  # a model that the checker refuses
+        return None
+    return None
+
+
 def _said(model: Any) -> str | None:
     from onnx import checker
 

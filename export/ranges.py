@@ -76,7 +76,10 @@ def profile_of_inputs(
         given = known.shapes.get(name) if known else None
         columns = []
         for d, size in enumerate(sizes):
-            found = (size,) * 3 if isinstance(size, int) else _given(name, d, size, ranges)
+            if isinstance(size, int):
+                columns.append((size,) * 3)
+                continue
+            found = _given(name, d, size, ranges)
             if found is None and given and d < len(given[0]):
                 found = (given[0][d], given[1][d], given[2][d])
             if found is None:

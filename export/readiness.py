@@ -14,7 +14,7 @@ from dln.core.door import read_bytes
 from dln.core.errors import UsageError
 
 from .builder import Backend, BuildError, Fault
-from .checker import checked
+from .checker import checked, misfit
 from .operators import ONNX, released, table, type_name
 from .ranges import Sizes, inputs_of, profile_of_inputs
 from .restrictions import complaints
@@ -96,6 +96,7 @@ def _check_model(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -
     found = [
         *_check_opsets(model, path.stem),
         *_check_form(model, path.stem),
+        *_check_fit(model, path.stem),
         *_check_weights(model, path),
         *_check_inputs(model, path.stem, dynamic),
     ]
@@ -140,7 +141,8 @@ def _check_build(path: Path, profile: Profile, backend: Backend, timeout_s: floa
 def _from_fault(level: int, stem: str, fault: Fault) -> Finding:
     hint = table()["unsupported"].get(fault.operator) or _HINTS.get(fault.stage, _HINTS["build"])
     graph = f"{stem}/{fault.graph}" if fault.graph else stem
-    return Finding(level, "error", graph, fault.node, fault.operator, fault.message, hint)
+    message = " ".join(fault.message.split())
+    return Finding(level, "error", graph, fault.node, fault.operator, message, hint)
 
 
 def _whole(level: int, graph: str, severity: Severity, message: str, hint: str) -> Finding:
@@ -186,6 +188,13 @@ def _check_form(model: Any, stem: str) -> Iterator[Finding]:
         severity, message = said
         hint = "export it again" if severity == "error" else "TensorRT reads it all the same"
         yield _whole(1, stem, severity, f"ONNX's checker: {message}", hint)
+
+
+def _check_fit(model: Any, stem: str) -> Iterator[Finding]:
+    if found := misfit(model):
+        severity, operator, node, message = found
+        hint = "make them fit" if severity == "error" else "TensorRT reads it all the same"
+        yield Finding(1, severity, stem, node, operator, message, hint)
 
 
 def _check_weights(model: Any, path: Path) -> Iterator[Finding]:

@@ -207,10 +207,10 @@ def _made(site: Site) -> Origin:
     if operator in _SIZES:
         shape = site.shape(0)
         return "computed" if shape is not None and None not in shape else "sizes"
-    found = [site.origin(i) or "made" for i in count if site.given(i)]
+    found: list[Origin] = [site.origin(i) or "made" for i in count if site.given(i)]
     if not found:  # drawn, or all of it lies in subgraphs
         return "made"
-    worst = max(found, key=_ORDER.index)
+    worst: Origin = max(found, key=_ORDER.index)
     if operator in _FOLDED and worst in ("weights", "folded"):
         return "folded"
     if operator in _OPEN:

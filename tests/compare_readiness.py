@@ -16,8 +16,10 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -47,8 +49,7 @@ class Case:
 def worker() -> None:
     """Parse the files named on stdin, and answer each with a line of its path before and one of
     what the parser has against it after. It may crash between the two."""
-    import tensorrt_rtx as trt
-
+    trt: Any = import_module("tensorrt_rtx")
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     log = trt.Logger(trt.Logger.INTERNAL_ERROR)
@@ -92,8 +93,10 @@ def backend_cases(folder: Path) -> Iterator[tuple[str, Path]]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cases = [case for case in collect_testcases(None) if case.model is not None]
+        cases = collect_testcases(None)
     for case in cases:
+        if case.model is None:
+            continue
         path = folder / f"{case.name}.onnx"
         onnx.save(case.model, path)
         yield ("expanded functions" if "_expanded" in case.name else "single operators"), path
