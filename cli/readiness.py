@@ -54,7 +54,7 @@ def refuse_options(model: str, options: Mapping[str, bool], of_models: Mapping[s
     names = [name for name, given in of_models.items() if given]
     if names and holds_graphs(model):
         raise UsageError(
-            f"{model} holds graphs already: --readiness of them has no use for {' and '.join(names)}."
+            f"{model} holds graphs already: --readiness has no use for {' and '.join(names)} there."
         )
 
 

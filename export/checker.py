@@ -60,7 +60,7 @@ def _said(model: Any) -> str | None:
 
     try:
         checker.check_model(model)
-    except checker.ValidationError as error:
+    except (checker.ValidationError, ValueError) as error:  # the latter of what it cannot parse
         return textwrap.shorten(str(error), 300, placeholder=" ...")
     return None
 

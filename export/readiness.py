@@ -93,17 +93,23 @@ def check_table(path: Path, dynamic: Mapping[str, Iterable[int]] | None = None) 
 
 
 def _check_model(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -> list[Finding]:
-    found = [
+    try:
+        return list(_findings(model, path, dynamic))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} holds names that are no text", "dln export --onnx") from error
+
+
+def _findings(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -> Iterator[Finding]:
+    yield from (
         *_check_opsets(model, path.stem),
         *_check_form(model, path.stem),
         *_check_fit(model, path.stem),
         *_check_weights(model, path),
         *_check_inputs(model, path.stem, dynamic),
-    ]
+    )
     own = {(f.domain, f.name) for f in model.functions}
-    for graph, site in sites(model, path):
-        found += _check_node(graph, site, own)
-    return found
+    for graph, site in sites(_inferred(model), path):
+        yield from _check_node(graph, site, own)
 
 
 def _assumption(stem: str, assumed: list[str]) -> Iterator[Finding]:
@@ -150,8 +156,8 @@ def _whole(level: int, graph: str, severity: Severity, message: str, hint: str) 
 
 
 def read_model(path: Path) -> Any:
-    """The model, an onnx ModelProto, with the types of its tensors and without the weights beside
-    it. UsageError for what is no ONNX file."""
+    """The model, an onnx ModelProto, without the weights beside it. UsageError for what is no ONNX
+    file."""
     import onnx
 
     try:
@@ -164,9 +170,16 @@ def read_model(path: Path) -> Any:
         raise _no_onnx(path) from error
     if not (model.opset_import and model.graph.output):  # what protobuf makes of other files
         raise _no_onnx(path)
+    return model
+
+
+def _inferred(model: Any) -> Any:
+    """The model with the types and shapes of its tensors, as far as they follow."""
+    from onnx import shape_inference
+
     try:
-        return onnx.shape_inference.infer_shapes(model)
-    except Exception:  # of shapes that do not fit, which the checker or the parser names
+        return shape_inference.infer_shapes(model)
+    except Exception:  # of shapes that do not fit, which have findings of their own
         return model
 
 
