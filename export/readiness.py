@@ -25,6 +25,7 @@ from .weights import damage, tensors
 Severity = Literal["error", "warning"]
 
 MOST_BYTES = 2**31 - 1  # of a protobuf message
+_READ = "TensorRT reads it all the same"
 _USUAL_OPSET = 20  # which dln writes
 _FREEZES = "export with an example size above 1 there: sizes 0 and 1 become constants"
 
@@ -103,7 +104,6 @@ def _findings(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -> I
     yield from (
         *_check_opsets(model, path.stem),
         *_check_form(model, path.stem),
-        *_check_fit(model, path.stem),
         *_check_weights(model, path),
         *_check_inputs(model, path.stem, dynamic),
     )
@@ -197,16 +197,16 @@ def _check_opsets(model: Any, stem: str) -> Iterator[Finding]:
 
 
 def _check_form(model: Any, stem: str) -> Iterator[Finding]:
+    """What ONNX itself has against the model: of its form, or else of shapes that do not fit."""
     if said := checked(model):
         severity, message = said
-        hint = "export it again" if severity == "error" else "TensorRT reads it all the same"
+        hint = "export it again" if severity == "error" else _READ
         yield _whole(1, stem, severity, f"ONNX's checker: {message}", hint)
-
-
-def _check_fit(model: Any, stem: str) -> Iterator[Finding]:
+        if "is required" not in message:  # shapes follow only where all else is in order
+            return
     if found := misfit(model):
         severity, operator, node, message = found
-        hint = "make them fit" if severity == "error" else "TensorRT reads it all the same"
+        hint = "make them fit" if severity == "error" else _READ
         yield Finding(1, severity, stem, node, operator, message, hint)
 
 
