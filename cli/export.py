@@ -1,6 +1,6 @@
 """`dln export`: a model's graphs as ONNX files and TensorRT engines, proven equal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,6 @@ from .show import Result, screen, table
 if TYPE_CHECKING:
     from dln.core.models.package import Loaded
     from dln.export.bundle import ExportOptions
-    from dln.export.readiness import Finding
 
 
 def export(
@@ -40,9 +39,13 @@ def export(
         bool, typer.Option("--readiness", help="Only say what TensorRT would not take.")
     ] = False,
     level: Annotated[
-        int,
-        typer.Option(min=1, max=3, help="Of --readiness: a table, the parser, a real build."),
-    ] = 1,
+        int | None,
+        typer.Option(min=1, max=3, help="Of --readiness: 1 a table, 2 the parser, 3 a real build."),
+    ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option("--range", metavar="NAME=MIN,TYPICAL,MAX", help="Of --level 3: sizes."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Default: exports/MODEL-PRECISION."),
@@ -66,12 +69,31 @@ def export(
       dln export --trt --compute-capability 89,120
       dln export runs/mine --precision fp16 --out exports/mine
       dln export --readiness --level 2
+      dln export model.onnx --readiness --level 3 --range batch=1,8,64
     """
     if onnx and trt:
         raise UsageError("--trt writes the ONNX files too: give one of --onnx and --trt.")
-    if readiness and Path(model).suffix == ".onnx":
-        return findings_of([Path(model)], level, {})
-    anew = force or dry_run or readiness or not check
+    if readiness:
+        from .readiness import readiness as readiness_of
+        from .readiness import refuse_options
+
+        idle = {
+            "--onnx": onnx, "--trt": trt, "--compute-capability": compute_capability is not None,
+            "--no-check": not check, "--device": device != "auto", "--force": force,
+            "--dry-run": dry_run,
+        }  # fmt: skip
+        written = {"--precision": precision != Precision.fp32, "--batch": batch is not None,
+                   "--out": out is not None}  # fmt: skip
+        refuse_options(model, idle, written)
+        return readiness_of(model, level or 1, ranges or [], precision.value, batch, out)
+    from .readiness import refuse_graphs
+
+    if level is not None or ranges:
+        raise UsageError(
+            "--level and --range are of --readiness.", "dln export --readiness --level 3"
+        )
+    refuse_graphs(model)
+    anew = force or dry_run or not check
     asked = model, trt, precision, batch, compute_capability, device, out
     if not anew and (there := nothing_to_do(*asked)):
         return there
@@ -82,8 +104,6 @@ def export(
                                 force, out)  # fmt: skip
     if dry_run:
         return intention(loaded, options, place)
-    if readiness:
-        return readiness_of(loaded, options, place, level)
     return carry_out(loaded, options, place)
 
 
@@ -211,52 +231,3 @@ def engine_proof(entry: dict[str, Any]) -> str:
     targets = ", ".join(entry["compute_capabilities"]) or "the GPU here"
     ran = f"verified on {entry['executed']}" if entry["executed"] else "built, not executed here"
     return f"{ran} ({entry['backend']} {entry['version']}, for {targets})"
-
-
-def readiness_of(loaded: "Loaded", options: "ExportOptions", place: Path, level: int) -> Result:
-    """Write the graphs where they are not there yet, unproven, and check them."""
-    import tempfile
-
-    from dln.export.onnx import write_onnx
-    from dln.export.precision import HALF, half
-    from dln.export.tensorrt import profile_of
-
-    graphs = loaded.model.graphs()  # pyright: ignore
-    profiles = {name: profile_of(graph) for name, graph in graphs.items()}
-    if (place / "onnx").is_dir():
-        return findings_of(sorted((place / "onnx").glob("*.onnx")), level, profiles)
-    if options.precision == "int8":
-        raise UsageError(
-            f"int8 graphs are made from calls of the model, and {place} has none yet.",
-            "dln export --precision int8",
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        for name, graph in graphs.items():
-            teller()(f"graph '{name}'")
-            made = half(graph, options.precision) if options.precision in HALF else graph
-            write_onnx(made, Path(folder) / f"{name}.onnx")
-        return findings_of(sorted(Path(folder).glob("*.onnx")), level, profiles)
-
-
-def findings_of(paths: Sequence[Path], level: int, profiles: dict[str, Any]) -> Result:
-    """Every finding of every file; exit code 1 where one of them stops an engine."""
-    from dln.export.readiness import check
-
-    found = [finding for path in paths for finding in check(path, level, profiles)]
-    errors = [finding for finding in found if finding.severity == "error"]
-    verdict = f"{len(errors)} errors, {len(found) - len(errors)} warnings in {len(paths)} graphs"
-    data = {
-        "level": level,
-        "ready": not errors,
-        "graphs": [path.stem for path in paths],
-        "findings": [vars(finding) for finding in found],
-    }
-    rows = [finding_row(finding) for finding in found]
-    columns = ("graph", "node", "", "finding", "try")
-    human = table(columns, rows, title=verdict) if rows else verdict
-    return Result(data, human, [verdict], exit_code=1 if errors else 0)
-
-
-def finding_row(finding: "Finding") -> tuple[str, ...]:
-    node = f"{finding.operator} {finding.node}".strip()
-    return finding.graph, node, finding.severity, finding.message, finding.hint

@@ -4,26 +4,29 @@ Level 1 holds each node against a table of operators and needs no NVIDIA package
 TensorRT-RTX's own parser; level 3 builds an engine and throws it away.
 """
 
-import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from dln.core.door import read_bytes
 from dln.core.errors import UsageError
 
 from .builder import Backend, BuildError, Fault
-from .restrictions import RULES, Site
+from .checker import checked, misfit
+from .operators import ONNX, released, table, type_name
+from .ranges import Sizes, inputs_of, profile_of_inputs
+from .restrictions import complaints
+from .sites import Site, sites
 from .tensorrt import BuildRequest, Profile, build, parse
+from .weights import damage, tensors
 
 Severity = Literal["error", "warning"]
 
-_ONNX = ("", "ai.onnx")
-_FLOATS = ("FLOAT", "FLOAT16", "BFLOAT16", "FLOAT8E4M3FN")
-_TYPES = (*_FLOATS, "INT8", "UINT8", "INT32", "INT64", "BOOL")
+MOST_BYTES = 2**31 - 1  # of a protobuf message
+_READ = "TensorRT reads it all the same"
+_USUAL_OPSET = 20  # which dln writes
 _FREEZES = "export with an example size above 1 there: sizes 0 and 1 become constants"
 
 _HINTS = {
@@ -54,34 +57,66 @@ def check(
     path: Path,
     level: int,
     profiles: Mapping[str, Profile] | None = None,
+    ranges: Mapping[str, Sizes] | None = None,
     *,
     backend: Backend = "tensorrt_rtx",
     timeout_s: float = 600.0,
 ) -> list[Finding]:
-    """All findings up to a level, 1 to 3. `profiles`, by file stem, say what must vary.
+    """All findings up to a level, 1 to 3.
+
+    profiles: by file stem, what must vary and over what. ranges: of level 3, by a dimension's
+    name, an input's or its place in one ("x:0"), before those of the profile. What neither tells
+    is assumed, and a finding says so.
 
     Raises UsageError for a file that is no ONNX graph, MissingCapability where levels 2 and 3 find
     no TensorRT.
     """
     profile = (profiles or {}).get(path.stem, Profile())
-    found = check_table(path, profile.axes())
+    model = read_model(path)
+    found = _check_model(model, path, profile.axes())
     parsed = check_parser(path, backend=backend, timeout_s=timeout_s) if level >= 2 else []
-    if level >= 3 and not parsed:
-        return found + _check_build(path, profile, backend, timeout_s)
-    return found + parsed
+    if level < 3 or parsed:
+        return found + parsed
+    profile, assumed = profile_of_inputs(inputs_of(model), ranges or {}, profile)
+    return [
+        *found,
+        *_assumption(path.stem, assumed),
+        *_check_build(path, profile, backend, timeout_s),
+    ]
 
 
 def check_table(path: Path, dynamic: Mapping[str, Iterable[int]] | None = None) -> list[Finding]:
-    """Level 1: every node, also those of subgraphs and local functions, against the table.
+    """Level 1: the file, and every node, also those of subgraphs and local functions.
 
     dynamic: {input: dimensions that must vary}. Raises UsageError for a file that is no ONNX.
     """
-    model = _read(path)
-    found = [*_check_opsets(model, path.stem), *_check_inputs(model, path.stem, dynamic or {})]
+    return _check_model(read_model(path), path, dynamic or {})
+
+
+def _check_model(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -> list[Finding]:
+    try:
+        return list(_findings(model, path, dynamic))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} holds names that are no text", "dln export --onnx") from error
+
+
+def _findings(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -> Iterator[Finding]:
+    yield from (
+        *_check_opsets(model, path.stem),
+        *_check_form(model, path.stem),
+        *_check_weights(model, path),
+        *_check_inputs(model, path.stem, dynamic),
+    )
     own = {(f.domain, f.name) for f in model.functions}
-    for graph, site in _sites(model, path):
-        found += _check_node(graph, site, own)
-    return found
+    for graph, site in sites(_inferred(model), path):
+        yield from _check_node(graph, site, own)
+
+
+def _assumption(stem: str, assumed: list[str]) -> Iterator[Finding]:
+    if assumed:
+        message = f"no range was given, so these sizes were assumed: {', '.join(assumed)}"
+        hint = f"--range {assumed[0].split('=')[0]}=SMALLEST,TYPICAL,LARGEST"
+        yield _whole(3, stem, "warning", message, hint)
 
 
 def check_parser(
@@ -110,35 +145,41 @@ def _check_build(path: Path, profile: Profile, backend: Backend, timeout_s: floa
 
 
 def _from_fault(level: int, stem: str, fault: Fault) -> Finding:
-    hint = _table()["unsupported"].get(fault.operator) or _HINTS.get(fault.stage, _HINTS["build"])
+    hint = table()["unsupported"].get(fault.operator) or _HINTS.get(fault.stage, _HINTS["build"])
     graph = f"{stem}/{fault.graph}" if fault.graph else stem
-    return Finding(level, "error", graph, fault.node, fault.operator, fault.message, hint)
-
-
-@cache
-def _table() -> dict[str, Any]:
-    return json.loads(files("dln.export").joinpath("operators.json").read_text("utf-8"))
+    message = " ".join(fault.message.split())
+    return Finding(level, "error", graph, fault.node, fault.operator, message, hint)
 
 
 def _whole(level: int, graph: str, severity: Severity, message: str, hint: str) -> Finding:
     return Finding(level, severity, graph, "", "", message, hint)
 
 
-def _read(path: Path) -> Any:
-    """The model with the types of its tensors, without the weights beside it."""
+def read_model(path: Path) -> Any:
+    """The model, an onnx ModelProto, without the weights beside it. UsageError for what is no ONNX
+    file."""
     import onnx
 
     try:
-        model = onnx.load(path, load_external_data=False)
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no file {path}", hint="dln export --onnx") from error
+        content = read_bytes(path, MOST_BYTES)
+    except UsageError as error:
+        raise UsageError(error.message, hint="dln export --onnx") from error
+    try:
+        model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf has its own, of no common kind
         raise _no_onnx(path) from error
-    if not model.opset_import:  # what protobuf makes of an empty file
+    if not (model.opset_import and model.graph.output):  # what protobuf makes of other files
         raise _no_onnx(path)
+    return model
+
+
+def _inferred(model: Any) -> Any:
+    """The model with the types and shapes of its tensors, as far as they follow."""
+    from onnx import shape_inference
+
     try:
-        return onnx.shape_inference.infer_shapes(model)
-    except onnx.shape_inference.InferenceError:
+        return shape_inference.infer_shapes(model)
+    except Exception:  # of shapes that do not fit, which have findings of their own
         return model
 
 
@@ -147,26 +188,55 @@ def _no_onnx(path: Path) -> UsageError:
 
 
 def _check_opsets(model: Any, stem: str) -> Iterator[Finding]:
-    first, last = _table()["opsets"]
+    first, last = table()["opsets"]
     for opset in model.opset_import:
-        if opset.domain in _ONNX and not first <= opset.version <= last:
-            # Parsers read older operators as they were, but promise nothing for newer ones.
-            severity = "error" if opset.version > last else "warning"
-            message = f"opset {opset.version} is outside {first} to {last}"
-            yield _whole(1, stem, severity, message, f"export with opset {first}")
+        if opset.domain in ONNX and not first <= opset.version <= last:
+            # The parser asks for no opset: it reads all operators as those of these.
+            message = f"opset {opset.version} is outside {first} to {last}, as which it is read"
+            yield _whole(1, stem, "warning", message, f"export with opset {_USUAL_OPSET}")
+
+
+def _check_form(model: Any, stem: str) -> Iterator[Finding]:
+    """What ONNX itself has against the model: of its form, or else of shapes that do not fit."""
+    if said := checked(model):
+        severity, message = said
+        hint = "export it again" if severity == "error" else _READ
+        yield _whole(1, stem, severity, f"ONNX's checker: {message}", hint)
+        if "is required" not in message:  # shapes follow only where all else is in order
+            return
+    if found := misfit(model):
+        severity, operator, node, message = found
+        hint = "make them fit" if severity == "error" else _READ
+        yield Finding(1, severity, stem, node, operator, message, hint)
+
+
+def _check_weights(model: Any, path: Path) -> Iterator[Finding]:
+    """Data that is not there, and forms of it that TensorRT does not read."""
+    used = {name for node in model.graph.node for name in node.input}
+    for tensor in tensors(model.graph):
+        if said := damage(tensor, path.parent):
+            message = f"weights {tensor.name!r} {said}"
+            yield _whole(1, path.stem, "error", message, "copy the model with all of its files")
+    for tensor in model.graph.initializer:
+        if (kind := type_name(tensor.data_type)) not in table()["types"]:
+            message = f"weights {tensor.name!r} are {kind}, which TensorRT does not compute with"
+            yield _whole(1, path.stem, "error", message, "store float32, int32 or int64")
+    for sparse in model.graph.sparse_initializer:
+        if (name := sparse.values.name) in used:
+            message = f"weights {name!r} are sparse, which TensorRT does not read"
+            yield _whole(1, path.stem, "error", message, "store them as a dense tensor")
 
 
 def _check_inputs(model: Any, stem: str, dynamic: Mapping[str, Iterable[int]]) -> Iterator[Finding]:
-    from onnx import TensorProto
-
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = {i.name: i.type.tensor_type for i in model.graph.input if i.name not in constants}
     wide = []
     for name, found in inputs.items():
-        kind = TensorProto.DataType.Name(found.elem_type)
-        if kind not in _TYPES:
+        kind = type_name(found.elem_type)
+        if kind not in table()["types"] or kind in ("DOUBLE", "UNDEFINED"):
             severity = "warning" if kind == "DOUBLE" else "error"
-            message = f"input {name!r} is {kind}, which TensorRT does not compute with"
+            said = "no tensor" if kind == "UNDEFINED" else kind
+            message = f"input {name!r} is {said}, which TensorRT does not compute with"
             yield _whole(1, stem, severity, message, "pass float32, int32 or int64 in")
         if kind == "INT64":
             wide.append(name)
@@ -193,60 +263,24 @@ def _check_varies(stem: str, name: str, found: Any, dimensions: Iterable[int]) -
 
 
 def _check_node(graph: str, site: Site, own: set[tuple[str, str]]) -> Iterator[Finding]:
-    node, table = site.node, _table()
+    node = site.node
+    name, unsupported = node.op_type, table()["unsupported"]
 
     def finding(severity: Severity, message: str, hint: str) -> Finding:
-        return Finding(1, severity, graph, node.name, node.op_type, message, hint)
+        return Finding(1, severity, graph, node.name, name, message, hint)
 
-    if (node.domain, node.op_type) in own or node.op_type in table["plugins"]:
+    if (node.domain, name) in own or name in table()["plugins"]:
         return
-    if node.domain not in _ONNX:
-        message = f"{node.op_type} of {node.domain} is no operator of ONNX"
+    if node.domain not in ONNX:
+        message = f"{name} of {node.domain} is no operator of ONNX"
         yield finding("error", message, "write it with operators of ONNX")
-    elif node.op_type in table["unsupported"]:
-        message = f"TensorRT does not support {node.op_type}"
-        yield finding("error", message, table["unsupported"][node.op_type])
-    elif node.op_type not in table["supported"]:
-        message = f"{node.op_type} is newer than the table of operators"
+    elif name in unsupported:
+        yield finding("error", f"TensorRT does not support {name}", unsupported[name])
+    elif name in table()["supported"]:
+        yield from (finding(*complaint) for complaint in complaints(site))
+    elif name in released():
+        message = f"{name} is newer than the table of operators"
         yield finding("warning", message, "level 2 asks the parser")
     else:
-        complaints = (rule(site) for rule in RULES.get(node.op_type, ()))
-        yield from (finding(*complaint) for complaint in complaints if complaint)
-
-
-def _sites(model: Any, path: Path) -> Iterator[tuple[str, Site]]:
-    yield from _graph_sites(path.stem, model.graph, {}, {}, path.parent)
-    for function in model.functions:
-        name = f"{path.stem}/{function.domain}::{function.name}"
-        types = {v.name: v.type.tensor_type for v in function.value_info}
-        yield from _node_sites(name, function.node, types, {}, path.parent)
-
-
-def _graph_sites(
-    name: str, graph: Any, types: dict[str, Any], constants: dict[str, Any], folder: Path
-) -> Iterator[tuple[str, Site]]:
-    """The nodes of a graph, which also sees the tensors of the graph around it."""
-    from onnx import TypeProto
-
-    types, constants = dict(types), dict(constants)
-    for tensor in graph.initializer:
-        constants[tensor.name] = tensor
-        types[tensor.name] = TypeProto.Tensor(elem_type=tensor.data_type)
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        if value.type.HasField("tensor_type"):
-            types[value.name] = value.type.tensor_type
-    yield from _node_sites(name, graph.node, types, constants, folder)
-
-
-def _node_sites(
-    name: str, nodes: Any, types: dict[str, Any], constants: dict[str, Any], folder: Path
-) -> Iterator[tuple[str, Site]]:
-    for node in nodes:
-        site = Site(node, types, constants, folder)
-        if node.op_type == "Constant" and (value := site.attribute("value")) is not None:
-            constants[node.output[0]] = value
-        yield name, site
-        for attribute in node.attribute:
-            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                inner = f"{name}/{node.name or node.op_type}.{attribute.name}"
-                yield from _graph_sites(inner, graph, types, constants, folder)
+        message = f"{name} is an operator of no release of ONNX"
+        yield finding("error", message, "write it with operators of ONNX")

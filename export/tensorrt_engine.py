@@ -148,7 +148,7 @@ class LoadedGraph:
                 size = " x ".join(map(str, tensor.shape))
                 raise DlnError(
                     f"the engine of {self.name} does not take {size} for {name}",
-                    hint="build it for these sizes: dln export --trt --frames --batch",
+                    hint="build it for larger batches: dln export --trt --batch N",
                 )
         made = {name: self._output(name, dtype) for name, dtype in self.outputs.items()}
         for name, tensor in {**bound, **made}.items():

@@ -207,12 +207,10 @@ def test_a_failed_proof_is_exit_code_1(dln, there, monkeypatch):
     assert read_manifest(there)["sampling"] is None
 
 
-@pytest.mark.parametrize("engine", ["onnx", "trt"])
-def test_readiness_without_nvidia_s_parser(engine, dln, there):
+def test_readiness_without_nvidia_s_parser(dln, there):
     """Level 1 reads the files that are there, and leaves them alone."""
     before = sha256_file(there / "manifest.json")
-    options = ["--trt"] if engine == "trt" else []
-    outcome = dln("export", str(weights()), "--readiness", "--level", "1", "--json", *options)
+    outcome = dln("export", str(weights()), "--readiness", "--level", "1", "--json")
     found = outcome.json
     assert (outcome.code, found["ready"], found["level"]) == (0, True, 1)
     assert sorted(found["graphs"]) == sorted(NAMES)
