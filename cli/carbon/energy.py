@@ -56,13 +56,11 @@ class Asked:
         return _of_run(self.from_run) if self.from_run else self._given()
 
     def _given(self) -> Used:
-        from dln.core.carbon.values import Spread
+        from dln.core.carbon.values import MOST_KWH, Spread, within
 
-        if self.kwh is not None and not self.kwh > 0:
-            raise UsageError(f"--kwh is above 0, not {self.kwh:g}.")
         if self.kwh is None:
             return Used(Spread.exact(1.0), "of one kWh, as none are given")
-        return Used(Spread.exact(self.kwh), "as given")
+        return Used(Spread.exact(within(self.kwh, "--kwh", MOST_KWH)), "as given")
 
     @property
     def _load(self) -> "Spread":
@@ -86,7 +84,15 @@ class Asked:
 
     def _of_model(self, model: str) -> Used:
         """The floating-point operations of a training over those that a device reaches."""
-        from dln.core.carbon.energy import REACHED, UNNAMED, hours_of, of_work
+        from dln.core.carbon.energy import (
+            MOST_DEVICES,
+            MOST_FLOP,
+            REACHED,
+            UNNAMED,
+            hours_of,
+            of_work,
+        )
+        from dln.core.carbon.values import within
         from dln.core.runs.work import work
         from dln.core.training.options import TrainOptions
 
@@ -94,7 +100,8 @@ class Asked:
 
         steps = parse_steps(self.steps)
         found = work(model, TrainOptions(preset=self.preset, steps=steps, batch=self.batch))
-        flop = sum(stage.flop for stage in found)
+        flop = within(sum(stage.flop for stage in found), "a training's FLOP", MOST_FLOP)
+        within(self.gpus, "--gpus", MOST_DEVICES, least=1)
         stages = [{"stage": w.stage, "steps": w.steps, "batch": w.batch, "flop": w.flop}
                   for w in found]  # fmt: skip
         more: dict[str, Any] = {"flop": flop, "stages": stages}
