@@ -92,13 +92,14 @@ def chosen(text: str) -> list:
     """The regions of "a,b,aws:*"; one that is named twice counts once."""
     from dln.core.carbon.regions import find
     from dln.core.carbon.regions import regions as every
+    from dln.core.carbon.values import short
 
     found = {}
     for word in filter(None, (part.strip() for part in text.split(","))):
         if word.endswith(":*"):
             alike = [r for r in every() if r.code.startswith(word[:-1])]
             if not alike:
-                raise UsageError(f"no cloud {word!r}.", "aws:*, azure:* or gcp:*")
+                raise UsageError(f"no cloud {short(word)!r}.", "aws:*, azure:* or gcp:*")
         else:
             alike = [find(word)]
         found |= {region.code: region for region in alike}

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from ..errors import UsageError, closest
-from .values import Spread, within
+from .values import Spread, short, within
 
 # Share of the rated power: the paper's 8 V100s drew 43 % of theirs, its 256 A100s 70 %
 # (Dodge et al. 2022, table 2: 0.13 and 0.28 kWh per GPU-hour of 0.3 and 0.4 kW).
@@ -18,7 +18,7 @@ UNNAMED = ("H100", "A100", "V100")  # where nobody said on what: least, expected
 GPU_SHARE = 0.74  # of a machine's power (Dodge et al. 2022, table 1)
 
 MOST_DEVICES, MOST_HOURS = 1e9, 1e7  # a thousand years
-MOST_FLOP = 1e40
+MOST_STEPS = 1e12
 
 # Tonnes of CO2 of each, as EPA gives them (quoted by Dodge et al. 2022).
 EQUIVALENTS = {
@@ -84,7 +84,8 @@ def device(name: str) -> Device:
     found = hardware().get(wanted)
     if found is None:
         raise UsageError(
-            f"no device {name!r}.{closest(wanted, hardware())}", "give --kwh where it is known"
+            f"no device {short(name)!r}.{closest(short(wanted), hardware())}",
+            "give --kwh where it is known",
         )
     return found
 

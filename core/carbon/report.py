@@ -175,6 +175,7 @@ def latex(runs: Sequence[dict[str, Any]]) -> str:
 
 def escaped(text: str) -> str:
     """The characters that LaTeX takes for itself, taken literally."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+               "<": r"\textless{}", ">": r"\textgreater{}"}  # fmt: skip
     line = (c if c.isprintable() else " " for c in text)
     return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in line)

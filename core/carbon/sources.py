@@ -14,7 +14,7 @@ from .annual import annual
 from .embedded import typical
 from .profiles import HOUR, Profile, floor, recent
 from .series import read_csv
-from .values import Label, Series, iso
+from .values import Label, Series, iso, short
 
 if TYPE_CHECKING:
     from .live import Live
@@ -129,7 +129,9 @@ def open_source(spec: str, region: Region | None) -> IntensitySource:
         return _typical(region)
     if region and kind in LIVE:
         return _service(kind, region)
-    raise UsageError(f"no source {spec!r}.{closest(kind, SPECS)}", f"one of {', '.join(SPECS)}")
+    raise UsageError(
+        f"no source {short(spec)!r}.{closest(short(kind), SPECS)}", f"one of {', '.join(SPECS)}"
+    )
 
 
 def usual(region: Region) -> str:

@@ -154,9 +154,11 @@ def parse_time(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{short(text)!r} is not a time") from None
-    if found.year not in YEARS:
-        raise ValueError(f"{short(text)!r} is not within the years {YEARS[0]} to {YEARS[-1]}")
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    if found.year in YEARS:
+        moment = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        if moment.year in YEARS:
+            return moment
+    raise ValueError(f"{short(text)!r} is not within the years {YEARS[0]} to {YEARS[-1]}")
 
 
 def short(text: str, most: int = 60) -> str:
