@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dln.core.errors import UsageError
+from dln.core.errors import UsageError, short
 
 from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
@@ -92,7 +92,6 @@ def chosen(text: str) -> list:
     """The regions of "a,b,aws:*"; one that is named twice counts once."""
     from dln.core.carbon.regions import find
     from dln.core.carbon.regions import regions as every
-    from dln.core.carbon.values import short
 
     found = {}
     for word in filter(None, (part.strip() for part in text.split(","))):

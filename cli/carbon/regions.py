@@ -23,8 +23,7 @@ def regions(
       dln carbon regions --json
     """
     from dln.core.carbon.regions import search
-    from dln.core.carbon.values import short
-    from dln.core.errors import UsageError
+    from dln.core.errors import UsageError, short
 
     rows = sorted((entry(region) for region in search(text)), key=lambda row: row["g_per_kwh"])
     if not rows:

@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, short
 from .embedded import Skill
 from .profiles import HOUR, Profile, recent
 from .schedule import Array, Blocks, Mode, flexible_start, mean_of, pause_and_resume, savings
-from .values import YEARS, Series, iso, short
+from .values import YEARS, Series, iso
 
 Planner = Literal["typical", "recent28"]
 Guess = Callable[[datetime, datetime], Series]

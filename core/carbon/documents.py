@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from ..door import read_bytes, typed
-from ..errors import UsageError
+from ..errors import UsageError, short
 from .schedule import Mode
-from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Series, parse_time, short
+from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Series, parse_time
 
 T = TypeVar("T")
 

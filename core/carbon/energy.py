@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ..errors import UsageError, closest
-from .values import Spread, short, within
+from ..errors import UsageError, closest, short
+from .values import Spread, within
 
 # Share of the rated power: the paper's 8 V100s drew 43 % of theirs, its 256 A100s 70 %
 # (Dodge et al. 2022, table 2: 0.13 and 0.28 kWh per GPU-hour of 0.3 and 0.4 kW).

@@ -7,8 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from ..errors import UsageError, closest
-from .values import short
+from ..errors import UsageError, closest, short
 
 Kind = Literal["country", "zone", "state", "cloud"]
 

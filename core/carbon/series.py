@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from ..door import read_bytes
-from ..errors import UsageError, closest
-from .values import Factors, Label, Series, Signal, iso, parse_time, short
+from ..errors import UsageError, closest, short
+from .values import Factors, Label, Series, Signal, iso, parse_time
 
 TIME, VALUE = "timestamp_utc", "gco2_per_kwh"
 MOST_BYTES = 128 << 20  # of a file, unpacked

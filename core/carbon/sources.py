@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ..errors import UsageError, closest
+from ..errors import UsageError, closest, short
 from .annual import annual
 from .embedded import typical
 from .profiles import HOUR, Profile, floor, recent
 from .series import read_csv
-from .values import Label, Series, iso, short
+from .values import Label, Series, iso
 
 if TYPE_CHECKING:
     from .live import Live

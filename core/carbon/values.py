@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import UsageError
+from ..errors import UsageError, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,11 +159,6 @@ def parse_time(text: str) -> datetime:
         if moment.year in YEARS:
             return moment
     raise ValueError(f"{short(text)!r} is not within the years {YEARS[0]} to {YEARS[-1]}")
-
-
-def short(text: str, most: int = 60) -> str:
-    """As much of a stranger's text as a sentence can quote."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def within(value: float, name: str, most: float, least: float = 0.0) -> float:

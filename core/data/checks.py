@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -44,19 +45,29 @@ class Passing(str):
 
 def look(path: Readable, fps: float | None = None) -> Finding:
     """Examine one video; fps: the frame rate of a folder of images."""
-    try:
-        return examine(path, fps)
-    except UsageError as error:
-        return _reason(path, error)
+    return _found(path, lambda: examine(path, fps))
 
 
 def look_at_picture(path: Readable) -> Finding:
     """A picture as a clip that stands still, read to its end: it may be cut off."""
-    try:
+
+    def found() -> Probe:
         height, width = read_picture(path).shape[:2]
+        return Probe(STILL_SECONDS, width, height, MIN_FRAMES / STILL_SECONDS)
+
+    return _found(path, found)
+
+
+def _found(path: Readable, examined: Callable[[], Probe]) -> Finding:
+    """What it finds. One file does not end the look at the others: a damaged one makes decoders
+    raise anything."""
+    try:
+        return examined()
     except UsageError as error:
         return _reason(path, error)
-    return Probe(STILL_SECONDS, width, height, MIN_FRAMES / STILL_SECONDS)
+    except Exception as error:
+        logging.getLogger(__name__).debug("%s", path, exc_info=True)
+        return f"it is damaged, or of an unknown kind ({type(error).__name__})"
 
 
 def _reason(path: Readable, error: UsageError) -> str:
