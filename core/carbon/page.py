@@ -113,21 +113,25 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def plain(text: str) -> str:
     """A stranger's text in Markdown, on one line: no markup and no HTML in it."""
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", escape(line, quote=False))
+    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", escape(printable(text), quote=False))
+
+
+def printable(text: str) -> str:
+    """On one line, without what a terminal or a browser would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def html(table: dict[str, Any], pictures: Sequence[bytes]) -> str:
     parts = [f"<h1>Carbon report</h1><p>Counted: {escape(table['counted'])}.</p>"]
     parts.append(html_grid(("all runs", ""), total_rows(table)))
     for run, data in zip(table["runs"], pictures, strict=True):
-        image = b64encode(data).decode()
+        image, told = b64encode(data).decode(), paragraph(run, table["made_with"])
         parts += [
-            f"<h2>{escape(run['name'])}</h2>",
+            f"<h2>{escape(printable(run['name']))}</h2>",
             html_grid(("", ""), facts(run)),
             f'<img alt="power, intensity and CO2e" src="data:image/png;base64,{image}">',
             html_grid(PLACES, list(places(run))),
-            f"<h3>For a model card</h3><p>{escape(paragraph(run, table['made_with']))}</p>",
+            f"<h3>For a model card</h3><p>{escape(printable(told))}</p>",
         ]
     parts.append(f"<h3>For a paper</h3><pre>{escape(latex(table['runs']))}</pre>")
     head = f'<meta charset="utf-8"><title>Carbon report</title><style>{_STYLE}</style>'
@@ -138,7 +142,7 @@ def html(table: dict[str, Any], pictures: Sequence[bytes]) -> str:
 def html_grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in row)}</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 

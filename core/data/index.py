@@ -18,7 +18,7 @@ from ..door import json_value
 from ..errors import DlnError
 from ..files import atomic_write, cache_folder, make_folder
 
-RULES = 2  # goes up when files are judged otherwise
+RULES = 3  # goes up when files are judged otherwise
 
 Stamp = Sequence[float | None]  # what changes when a file does
 
