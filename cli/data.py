@@ -1,12 +1,14 @@
 """`dln data`: the built-in world, and your own videos and images."""
 
+import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dln.core.errors import UsageError, closest
+from dln.core.errors import UsageError, closest, short
 
 from .options import ConfigFile, FixedSeed, Force, Json, Quiet, Verbose, size_of
 from .places import check_writable
@@ -165,9 +167,11 @@ def check(
     from dln.core.data import check_source, names_shards
 
     folder = Path(place)
-    if not names_shards(place) and not folder.is_dir():
-        near = closest(folder.name, [path.name for path in siblings(folder)])
-        raise UsageError(f"There is no folder {folder}.{near}", "dln data render DIR makes one")
+    if not names_shards(place) and not os.path.isdir(folder):
+        near = closest(short(folder.name), [path.name for path in siblings(folder)])
+        raise UsageError(
+            f"There is no folder {short(place)}.{near}", "dln data render DIR makes one"
+        )
     report = check_source(place)
     problems = [asdict(problem) for problem in report.problems]
     data = {"path": place, "usable": report.sound, "total_s": report.seconds,
@@ -186,5 +190,8 @@ def findings(report: "Report"):
 
 
 def siblings(folder: Path) -> list[Path]:
-    parent = folder.absolute().parent
-    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    """The folders beside it, where they may be seen."""
+    with suppress(OSError):
+        parent = folder.absolute().parent
+        return [path for path in parent.iterdir() if path.is_dir()]
+    return []

@@ -43,3 +43,8 @@ def closest(name: str, names: Iterable[str]) -> str:
     """ " Did you mean 'x' or 'y'?" for a misspelt name, or "" where nothing is near."""
     near = get_close_matches(name.lower(), list(names), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def short(text: str, most: int = 60) -> str:
+    """As much of a stranger's text as a sentence can quote."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

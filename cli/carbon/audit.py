@@ -1,5 +1,6 @@
 """`dln carbon audit`: run any command, and know what it used and emitted."""
 
+import os
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dln.core.errors import UsageError
+from dln.core.files import make_folder
 
 from ..options import Force, Json, Quiet, Verbose
-from ..places import check_writable
+from ..places import check_places
 from ..progress import clock
 from ..show import Result, errors, screen, table
 from .pace import Carbon
@@ -73,7 +74,7 @@ def audit(
     made: list[Recorder] = []
 
     def recorder(submitted: datetime) -> Recorder:
-        made.append(Recorder(path, shlex.join(command), place, submitted=submitted))
+        made.append(Recorder(path, spelt(command), place, submitted=submitted))
         return made[0]
 
     code = run(command, recorder, schedule, tell, sys.stderr if screen.json else None)
@@ -90,12 +91,16 @@ def audit(
     return code
 
 
+def spelt(command: list[str]) -> str:
+    """The command line for a record, which is UTF-8: other bytes of an argument as \\xNN."""
+    return os.fsencode(shlex.join(command)).decode("utf-8", "backslashreplace")
+
+
 def target(out: Path | None, force: bool) -> Path:
-    """Where the record goes; UsageError where something is there already."""
+    """Where the record goes; UsageError where something is there already, or nothing can be."""
     path = out or Path(f"emissions-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists.", "--force overwrites it, --out chooses another")
-    check_writable(path.parent)
+    check_places([path], force)
+    make_folder(path.parent)
     return path
 
 

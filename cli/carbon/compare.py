@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from dln.core.errors import UsageError
+from dln.core.errors import UsageError, short
 
-from ..options import Json, Quiet, Verbose
-from ..places import check_writable
+from ..options import Force, Json, Quiet, Verbose
+from ..places import check_places
 from ..show import Result, table
 
 # Where the paper's 16 Azure regions lie, as far as their grids are told apart.
@@ -28,6 +28,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE.png", help="Draw the bars.")
     ] = None,
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -43,9 +44,11 @@ def compare(
       dln carbon compare --kwh 100 --regions 'aws:*' --out regions.png
     """
     from dln.core.carbon.annual import annual
+    from dln.core.carbon.values import MOST_KWH, within
 
-    if not kwh > 0:
-        raise UsageError(f"--kwh is above 0, not {kwh:g}.")
+    within(kwh, "--kwh", MOST_KWH)
+    if out:
+        check_picture(out, force)
     found = [(region, annual(region)) for region in chosen(regions)]
     found.sort(key=lambda pair: pair[1].g_per_kwh.expected)
     most = max(intensity.g_per_kwh.expected for _, intensity in found)
@@ -67,14 +70,22 @@ def compare(
     return Result(shown, table(columns, rows), brief)
 
 
+def check_picture(path: Path, force: bool) -> None:
+    """UsageError where none can be made at `path`, or something is there already."""
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"{path} is no picture.", "--out regions.png")
+    check_places([path], force)
+
+
 def draw(path: Path, rows: list[dict]) -> None:
     """The ranking as a picture, in the format that the name says."""
     from dln.core.carbon.page import bars
+    from dln.core.files import atomic_write, make_folder
 
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"{path} is no picture.", "--out regions.png")
-    check_writable(path.parent)
-    path.write_bytes(bars(rows, path.suffix[1:]))
+    picture = bars(rows, path.suffix[1:])
+    make_folder(path.parent)
+    with atomic_write(path) as file:
+        file.write(picture)
 
 
 def chosen(text: str) -> list:
@@ -87,7 +98,7 @@ def chosen(text: str) -> list:
         if word.endswith(":*"):
             alike = [r for r in every() if r.code.startswith(word[:-1])]
             if not alike:
-                raise UsageError(f"no cloud {word!r}.", "aws:*, azure:* or gcp:*")
+                raise UsageError(f"no cloud {short(word)!r}.", "aws:*, azure:* or gcp:*")
         else:
             alike = [find(word)]
         found |= {region.code: region for region in alike}

@@ -9,6 +9,7 @@ from dln.core.errors import UsageError
 
 if TYPE_CHECKING:
     from dln.core.carbon.values import Spread
+    from dln.core.runs.work import Work
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,11 @@ class Asked:
         return _of_run(self.from_run) if self.from_run else self._given()
 
     def _given(self) -> Used:
-        from dln.core.carbon.values import Spread
+        from dln.core.carbon.values import MOST_KWH, Spread, within
 
-        if self.kwh is not None and not self.kwh > 0:
-            raise UsageError(f"--kwh is above 0, not {self.kwh:g}.")
         if self.kwh is None:
             return Used(Spread.exact(1.0), "of one kWh, as none are given")
-        return Used(Spread.exact(self.kwh), "as given")
+        return Used(Spread.exact(within(self.kwh, "--kwh", MOST_KWH)), "as given")
 
     @property
     def _load(self) -> "Spread":
@@ -87,13 +86,8 @@ class Asked:
     def _of_model(self, model: str) -> Used:
         """The floating-point operations of a training over those that a device reaches."""
         from dln.core.carbon.energy import REACHED, UNNAMED, hours_of, of_work
-        from dln.core.runs.work import work
-        from dln.core.training.options import TrainOptions
 
-        from ..train import parse_steps
-
-        steps = parse_steps(self.steps)
-        found = work(model, TrainOptions(preset=self.preset, steps=steps, batch=self.batch))
+        found = self._work(model)
         flop = sum(stage.flop for stage in found)
         stages = [{"stage": w.stage, "steps": w.steps, "batch": w.batch, "flop": w.flop}
                   for w in found]  # fmt: skip
@@ -104,6 +98,22 @@ class Asked:
         reached = f"{REACHED.low:.0%} to {REACHED.high:.0%}".replace("%", " %")
         how = f"estimated ({flop:.3g} FLOP at {reached} of the rate and {self._share}: {devices})"
         return Used(of_work(flop, self.gpu, self.machine, self._load), how, more)
+
+    def _work(self, model: str) -> "list[Work]":
+        """The stages of the training, whose sizes can be counted with."""
+        from dln.core.carbon.energy import MOST_DEVICES, MOST_STEPS
+        from dln.core.carbon.values import within
+        from dln.core.runs.work import work
+        from dln.core.training.options import TrainOptions
+
+        from ..train import parse_steps
+
+        within(self.gpus, "--gpus", MOST_DEVICES, least=1)
+        steps = parse_steps(self.steps)
+        counts = list(steps.values()) if isinstance(steps, dict) else [steps]
+        for count in (*counts, self.batch):
+            within(1 if count is None else count, "--steps and --batch each", MOST_STEPS, least=1)
+        return work(model, TrainOptions(preset=self.preset, steps=steps, batch=self.batch))
 
 
 def _of_run(path: Path) -> Used:

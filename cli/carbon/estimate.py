@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from dln.core.carbon.values import Intensity
 
 
+MOST_TIMES = 1e9
+
+
 def estimate(
     region: RegionOption = None,
     kwh: Annotated[float | None, typer.Option(help="Energy, where it is known.")] = None,
@@ -77,6 +80,7 @@ def estimate(
     """
     from dln.core.carbon.annual import annual, usual
     from dln.core.carbon.regions import find
+    from dln.core.carbon.values import MOST_PUE, within
 
     if paper:
         from .paper import published
@@ -86,10 +90,8 @@ def estimate(
         return regions()
     if region is None:
         raise UsageError("there is no region by default.", "dln carbon estimate --region")
-    if not pue >= 1:
-        raise UsageError(f"PUE is at least 1, not {pue:g}.")
-    if not times > 0:
-        raise UsageError(f"--times is above 0, not {times:g}.")
+    within(pue, "PUE", MOST_PUE, least=1)
+    within(times, "--times", MOST_TIMES)
     place = find(region)
     yearly = month is None and hour is None
     intensity = annual(place) if yearly else usual(place, month, hour)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from dln.core.errors import UsageError
 
+from ..show import screen
+
 if TYPE_CHECKING:
     from dln.core.carbon.recorder import Place
     from dln.core.carbon.threshold import Schedule
@@ -59,7 +61,7 @@ class Carbon:
         from dln.core.carbon.threshold import Threshold
 
         assert self.pause_above is not None
-        return Threshold(self.pause_above, now_at(place), moment_of(self.deadline))
+        return Threshold(self.pause_above, now_at(place), moment_of(self.deadline), screen.note)
 
 
 def place_of(region: str, source: str | None, pue: float | None) -> "Place":
@@ -81,11 +83,13 @@ def now_at(place: "Place") -> Callable[[datetime], float]:
 
 
 def moment_of(text: str | None) -> datetime | None:
-    """An ISO 8601 time, in UTC where it names no zone."""
+    """An ISO 8601 time in UTC, which it is where it names no zone. UsageError for none, or one of
+    another century."""
+    from dln.core.carbon.values import parse_time
+
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return parse_time(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a time.", "write it as 2024-06-01T18:00Z") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        raise UsageError(f"{error}.", "write it as 2024-06-01T18:00Z") from error

@@ -23,11 +23,11 @@ def regions(
       dln carbon regions --json
     """
     from dln.core.carbon.regions import search
-    from dln.core.errors import UsageError
+    from dln.core.errors import UsageError, short
 
     rows = sorted((entry(region) for region in search(text)), key=lambda row: row["g_per_kwh"])
     if not rows:
-        raise UsageError(f"no region has {text!r} in its name.", "dln carbon regions")
+        raise UsageError(f"no region has {short(text)!r} in its name.", "dln carbon regions")
     columns = ("code", "name", "kind", "g/kWh", "hours", "year")
     lines = [
         (r["code"], r["name"], r["kind"], f"{r['g_per_kwh']:.0f}", r["zone"], r["label"]["year"])

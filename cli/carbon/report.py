@@ -1,14 +1,15 @@
 """`dln carbon report`: what runs used and emitted, for people, papers and model cards."""
 
-import json as json_module
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dln.core.errors import DlnError, UsageError
 
-from ..options import Json, Quiet, Verbose
+from ..options import Force, Json, Quiet, Verbose
+from ..places import check_places
 from ..show import Result, number, table
 from .compare import DEFAULT, chosen
 
@@ -37,6 +38,7 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="Recompute the figures of the report.json given.")
     ] = False,
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -50,16 +52,17 @@ def report(
       dln carbon report emissions-20300101T000000Z.json --region gb --source csv:measured.csv
       dln carbon report --verify carbon-report/report.json
     """
-    from dln.core.carbon.page import write
+    from dln.core.carbon.page import names, write
     from dln.core.carbon.report import report as figures
 
     if verify:
         return verified(runs)
     if source and not region:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
-    found = [(str(path), emissions(path, region, source)) for path in runs]
+    check_places([out / name for name in names(len(runs))], force)
+    found = [(spelt(path), emissions(path, region, source)) for path in runs]
     data = figures(found, chosen(regions))
-    paths = [str(path) for path in write(out, data)]
+    paths = [str(path) for path in write(out, data, [run for _, run in found])]
     rows = [
         (run["name"], run["energy_kwh"], run["region"], run["emissions_kg"], run["saving_percent"])
         for run in data["runs"]
@@ -85,24 +88,24 @@ def emissions(path: Path, region: str | None, source: str | None) -> "Emissions"
     return found.placed(place, open_source(source or usual(place), place))
 
 
+def spelt(path: Path) -> str:
+    """A path as a report names it, which is UTF-8: other bytes as \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def verified(paths: list[Path]) -> Result:
-    """DlnError where a figure is not what its report says."""
+    """UsageError for what is no report, DlnError where a figure is not what its report says."""
+    from dln.core.carbon.documents import ReportForm, read_document
     from dln.core.carbon.report import verify
 
     wrong: list[str] = []
     for path in paths:
         try:
-            wrong += [f"{path}: {line}" for line in verify(read(path))]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"{path} is not a report.json that dln wrote.") from error
+            wrong += [f"{path}: {line}" for line in verify(read_document(ReportForm, path))]
+        except UsageError as error:
+            told = f"{path} is not a report.json that dln wrote: {error.message}"
+            raise UsageError(told) from error
     if wrong:
         raise DlnError("; ".join(wrong[:5]), f"{number(len(wrong))} figures differ")
     what = f"every figure of {', '.join(map(str, paths))} follows from its intervals"
     return Result({"verified": [str(path) for path in paths]}, what, ["verified"])
-
-
-def read(path: Path) -> dict[str, Any]:
-    try:
-        return json_module.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"there is no {path}.") from error

@@ -1,6 +1,8 @@
 """`dln carbon schedule`: when to run, and whether waiting is worth it."""
 
 import shlex
+from collections import deque
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +12,8 @@ import typer
 
 from dln.core.errors import UsageError
 
-from ..options import Json, Quiet, Verbose
-from ..places import check_writable
+from ..options import Force, Json, Quiet, Verbose
+from ..places import check_places
 from ..show import Result, table
 from .pace import moment_of
 from .region import RegionOption
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 LEVELS = "▁▂▃▄▅▆▇█"
 WIDTH = 96  # steps drawn in a line
+SHOWN = 200  # blocks
 
 
 class Mode(StrEnum):
@@ -62,6 +65,7 @@ def schedule(
         str | None,
         typer.Option(help="What the lines for cron, at and Slurm start; default: dln train."),
     ] = None,
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -78,13 +82,14 @@ def schedule(
     from dln.core.carbon.regions import find
     from dln.core.carbon.series import parse_duration
     from dln.core.carbon.sources import open_source
+    from dln.core.files import make_folder
 
     if region == "":
         return regions()
     if region is None:
         raise UsageError("there is no region by default.", "dln carbon regions")
     if out:
-        check_writable(out.parent)
+        check_places([out], force)
     place = find(region)
     job = Job(
         parse_duration(duration),
@@ -97,6 +102,7 @@ def schedule(
     tested = skill_of(opened, place, begin, job)
     plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
     if out:
+        make_folder(out.parent)
         plan.save(out)
     lines = plan.lines(command or training(out))
     data = {**plan.to_json(), "path": out and str(out), "lines": lines, **figures(tested)}
@@ -155,10 +161,12 @@ def drawn(
 
     rows = [
         (f"{start:%a %d %b %H:%M}", f"{end:%a %d %b %H:%M}", f"{start.astimezone():%d %b %H:%M}")
-        for start, end in plan.blocks
+        for start, end in plan.blocks[:SHOWN]
     ]
+    more = len(plan.blocks) - len(rows)
     parts = [
         table(("from (UTC)", "to (UTC)", "from (here)"), rows),
+        *([f"and {more:,} more: --out plan.json holds them all"] if more else []),
         *hours(plan, series),
         *verdict(plan, tested),
         str(series.label),
@@ -176,13 +184,21 @@ def hours(plan: "Plan", series: "Series") -> list[str]:
     scaled = (values - low) / max(high - low, 1e-9) * (len(LEVELS) - 1)
     top = "".join(LEVELS[round(level)] for level in scaled.tolist())
     half = series.step / 2
-    middles = [series.time(i) + half for i in range(len(values))]
-    runs = [any(a < time < b for a, b in plan.blocks) for time in middles]
+    runs = going(plan, [series.time(i) + half for i in range(len(values))])
     below = "".join("━" if run else " " for run in runs)
     lines = [f"{low:.0f} to {high:.0f} g/kWh from {series.start:%d %b %H:%M} UTC"]
     for first in range(0, len(values), WIDTH):
         lines += [top[first : first + WIDTH], below[first : first + WIDTH]]
     return lines
+
+
+def going(plan: "Plan", moments: list[datetime]) -> Iterator[bool]:
+    """Whether the run goes at each of the moments, which ascend as the blocks do."""
+    blocks = deque(plan.blocks)
+    for moment in moments:
+        while blocks and blocks[0][1] <= moment:
+            blocks.popleft()
+        yield bool(blocks) and blocks[0][0] < moment
 
 
 def verdict(plan: "Plan", tested: "Skill | None") -> list[str]:

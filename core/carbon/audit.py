@@ -16,13 +16,17 @@ _SAVE_S = 60.0
 
 
 class Signals:
-    """SIGINT and SIGTERM are kept for the loop to see; afterwards all is as it was."""
+    """SIGINT, SIGTERM and SIGHUP are kept for the loop to see; afterwards all is as it was. A
+    SIGHUP that is ignored (nohup) stays so."""
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def __enter__(self) -> "Signals":
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+        if hang_up and signal.getsignal(hang_up) != signal.SIG_IGN:
+            numbers.append(hang_up)
         self._old = {number: signal.signal(number, self._keep) for number in numbers}
         return self
 
@@ -45,8 +49,8 @@ def audit(
     for a signal. It starts once the schedule lets it; at that moment `recorder` is made, from the
     time of submission.
 
-    UsageError where the command cannot be started. A SIGINT or SIGTERM to this process ends the
-    command too; whatever happens, nothing of it stays stopped.
+    UsageError where the command cannot be started. A SIGINT, SIGTERM or SIGHUP to this process
+    ends the command too; whatever happens, nothing of it stays stopped.
     """
     submitted = datetime.now(UTC)
     with Signals() as signals:
@@ -111,4 +115,5 @@ def _leave(tree: Tree, signals: Signals) -> int:
         tree.interrupt(pass_on=not sys.stdin.isatty())
         if (code := tree.wait(10.0)) is not None:
             return code
-    return tree.end()
+        return tree.end()
+    return tree.end(signals.received or signal.SIGTERM)

@@ -8,16 +8,17 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, short
 from .embedded import Skill
 from .profiles import HOUR, Profile, recent
 from .schedule import Array, Blocks, Mode, flexible_start, mean_of, pause_and_resume, savings
-from .values import Series, iso
+from .values import YEARS, Series, iso
 
 Planner = Literal["typical", "recent28"]
 Guess = Callable[[datetime, datetime], Series]
 EVERY = 7  # steps between two starts: all hours of the day and days of the week come up
 _RECENT, _SEASON = timedelta(days=28), timedelta(days=91)
+_MOST_WORK = 200_000_000  # steps of all windows: some seconds
 _FEW = 10  # runs; the mean of fewer says nothing
 MOVED = 5.0  # percentage points between expected and realised that deserve a warning
 
@@ -70,6 +71,7 @@ def backtest(
         raise UsageError("what to expect is found by fitting one year and scoring another",
                          "--fit takes two years or more")  # fmt: skip
     length, room = round(duration / series.step), round(slack / series.step)
+    best = _oracle(_year(series, score), length, room, mode)
 
     def scored(year: int, known: Sequence[int]) -> Array:
         told = _year(series, year).between(series.start + _RECENT, series.end)
@@ -78,7 +80,6 @@ def backtest(
     seen = [scored(year, [y for y in fit if y != year]) for year in fit]
     unseen = scored(score, fit)
     fitted = float(np.concatenate(seen).mean())
-    best = savings(_year(series, score).g_per_kwh, length, room, mode)
     return Backtest(
         planner,
         mode,
@@ -90,7 +91,24 @@ def backtest(
     )
 
 
+def _oracle(truth: Series, length: int, room: int, mode: Mode) -> Array:
+    """The savings of a year with the future known. UsageError where they would take too long."""
+    if _work(truth, length, room) > _MOST_WORK:
+        raise UsageError(
+            f"{len(truth.g_per_kwh):,} steps, and {length + room:,} for each start, are too many",
+            "a shorter --duration and --slack, or data in whole hours",
+        )
+    return savings(truth.g_per_kwh, length, room, mode)
+
+
+def _work(truth: Series, length: int, room: int) -> int:
+    """The steps of the windows of all starts."""
+    return max(0, len(truth.g_per_kwh) - length - room) * (length + room)
+
+
 def _year(series: Series, year: int) -> Series:
+    if year not in YEARS:
+        raise UsageError(f"{short(str(year))} is no year from {YEARS[0]} to {YEARS[-1]}")
     start, end = (datetime(y, 1, 1, tzinfo=UTC) for y in (year, year + 1))
     if start < series.start or end > series.end:
         raise UsageError(
@@ -138,7 +156,7 @@ def skill_so_far(
     None where there are not ten."""
     truth = data.between(max(data.start + _RECENT, before - _SEASON), before)
     length, room = ceil(duration / data.step), slack // data.step
-    if len(truth.g_per_kwh) < length + room:
+    if len(truth.g_per_kwh) < length + room or _work(truth, length, room) > _MOST_WORK:
         return None
     every = max(1, round(EVERY * HOUR / data.step))
     promised, paid = _scored(

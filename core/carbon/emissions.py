@@ -6,17 +6,20 @@ interval's energy times the intensity while it lasted (Dodge et al. 2022, sectio
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..files import write_json
 from .regions import Region
 from .sources import IntensitySource
 from .values import Series
+
+if TYPE_CHECKING:
+    from .documents import RecordForm
 
 SCHEMA = 1
 NAME = "emissions.json"
@@ -58,10 +61,6 @@ class Interval:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"start": self.start.isoformat()}
-
-    @classmethod
-    def from_json(cls, table: dict[str, Any]) -> Interval:
-        return cls(**{**table, "start": datetime.fromisoformat(table["start"])})
 
 
 @dataclass(frozen=True)
@@ -165,32 +164,36 @@ class Emissions:
             "intervals": [interval.to_json() for interval in self.intervals],
         }
 
-    @classmethod
-    def from_json(cls, table: dict[str, Any]) -> Emissions:
-        """The record in `table`; its totals are computed again. KeyError, TypeError or ValueError
-        where something is missing."""
-        return cls(
-            what=table["what"],
-            submitted=datetime.fromisoformat(table["submitted"]),
-            intervals=tuple(Interval.from_json(row) for row in table["intervals"]),
-            power=table["power"],
-            pue=table["pue"],
-            region=table["region"],
-            source=table["source"],
-            intensity=Series.from_json(table["intensity"]) if table["intensity"] else None,
-        )
-
     def save(self, path: Path) -> None:
         write_json(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> Emissions:
-        """From emissions.json, or from the folder that holds it."""
-        file = path / NAME if path.is_dir() else path
-        try:
-            return cls.from_json(json.loads(file.read_text(encoding="utf-8")))
-        except OSError as error:
+        """From emissions.json, or from the folder that holds it. UsageError where there is none,
+        or the file is not what a run wrote."""
+        from .documents import RecordForm, read_document
+
+        file = path / NAME if os.path.isdir(path) else path
+        if not os.path.exists(file):
             hint = "dln train writes one into its run, dln carbon audit -- COMMAND another"
-            raise UsageError(f"there is no {file}", hint) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"{file} is not a record that dln wrote") from error
+            raise UsageError(f"there is no {file}", hint)
+        try:
+            return cls.from_form(read_document(RecordForm, file))
+        except UsageError as error:
+            raise UsageError(f"{file} is not a record that dln wrote: {error.message}") from error
+
+    @classmethod
+    def from_form(cls, form: RecordForm) -> Emissions:
+        """The record that the door let in; its totals are computed again. UsageError where it
+        tells of more than a hundred years."""
+        form.check_span()
+        return cls(
+            what=form.what,
+            submitted=form.submitted,
+            intervals=tuple(Interval(**vars(interval)) for interval in form.intervals),
+            power=form.power,
+            pue=form.pue,
+            region=form.region,
+            source=form.source,
+            intensity=form.intensity.series() if form.intensity else None,
+        )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ..errors import UsageError, closest
-from .values import Spread
+from ..errors import UsageError, closest, short
+from .values import Spread, within
 
 # Share of the rated power: the paper's 8 V100s drew 43 % of theirs, its 256 A100s 70 %
 # (Dodge et al. 2022, table 2: 0.13 and 0.28 kWh per GPU-hour of 0.3 and 0.4 kW).
@@ -16,6 +16,9 @@ UTILISATION = Spread(0.4, 0.7, 1.0)
 REACHED = Spread(0.21, 0.33, 0.46)
 UNNAMED = ("H100", "A100", "V100")  # where nobody said on what: least, expected, most kWh a FLOP
 GPU_SHARE = 0.74  # of a machine's power (Dodge et al. 2022, table 1)
+
+MOST_DEVICES, MOST_HOURS = 1e9, 1e7  # a thousand years
+MOST_STEPS = 1e12
 
 # Tonnes of CO2 of each, as EPA gives them (quoted by Dodge et al. 2022).
 EQUIVALENTS = {
@@ -81,7 +84,8 @@ def device(name: str) -> Device:
     found = hardware().get(wanted)
     if found is None:
         raise UsageError(
-            f"no device {name!r}.{closest(wanted, hardware())}", "give --kwh where it is known"
+            f"no device {short(name)!r}.{closest(short(wanted), hardware())}",
+            "give --kwh where it is known",
         )
     return found
 
@@ -98,8 +102,8 @@ def of_devices(
     whole_machine: with what goes to CPUs and memory beside them. utilisation: the power drawn as
     a share of the rated one.
     """
-    if count < 1 or hours <= 0:
-        raise UsageError("--gpus is at least 1 and --hours above 0")
+    within(count, "--gpus", MOST_DEVICES, least=1)
+    within(hours, "--hours", MOST_HOURS)
     if not 0 < utilisation.low <= utilisation.high <= 1:
         raise UsageError("--utilisation is above 0 and at most 1")
     share = GPU_SHARE if whole_machine else 1.0

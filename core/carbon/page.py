@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -23,10 +24,11 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto }
 """
 
 
-def write(folder: Path, table: dict[str, Any]) -> list[Path]:
-    """report.html, report.md with its pictures beside it, and report.json."""
+def write(folder: Path, table: dict[str, Any], runs: Sequence[Emissions]) -> list[Path]:
+    """report.html, report.md with its pictures beside it, and report.json. runs: those that the
+    table is about."""
     make_folder(folder)
-    pictures = [picture(run) for run in table["runs"]]
+    pictures = [picture(*pair) for pair in zip(runs, table["runs"], strict=True)]
     for number, data in enumerate(pictures, 1):
         with atomic_write(folder / name_of(number)) as file:
             file.write(data)
@@ -36,6 +38,11 @@ def write(folder: Path, table: dict[str, Any]) -> list[Path]:
         file.write(markdown(table))
     write_json(folder / NUMBERS, table)
     return [folder / name for name in (HTML, MARKDOWN, NUMBERS)]
+
+
+def names(runs: int) -> list[str]:
+    """All that `write` makes for so many runs."""
+    return [HTML, MARKDOWN, NUMBERS, *map(name_of, range(1, runs + 1))]
 
 
 def name_of(number: int) -> str:
@@ -90,30 +97,41 @@ def markdown(table: dict[str, Any]) -> str:
     parts = ["# Carbon report", "", f"Counted: {table['counted']}.", ""]
     parts += [*grid(("all runs", ""), total_rows(table)), ""]
     for number, run in enumerate(table["runs"], 1):
-        parts += [f"## {run['name']}", "", *grid(("", ""), facts(run)), ""]
-        parts += [f"![power, intensity and CO2e of {run['name']}]({name_of(number)})", ""]
+        name, told = plain(run["name"]), plain(paragraph(run, table["made_with"]))
+        parts += [f"## {name}", "", *grid(("", ""), facts(run)), ""]
+        parts += [f"![power, intensity and CO2e of {name}]({name_of(number)})", ""]
         parts += [*grid(PLACES, list(places(run))), ""]
-        parts += ["For a model card:", "", f"> {paragraph(run, table['made_with'])}", ""]
+        parts += ["For a model card:", "", f"> {told}", ""]
     return "\n".join([*parts, "For a paper:", "", "```latex", latex(table["runs"]), "```", ""])
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    cells = [[plain(cell) for cell in row] for row in rows]
     table = [list(columns), [":--"] * len(columns), *cells]
     return [f"| {' | '.join(row)} |" for row in table]
+
+
+def plain(text: str) -> str:
+    """A stranger's text in Markdown, on one line: no markup and no HTML in it."""
+    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", escape(printable(text), quote=False))
+
+
+def printable(text: str) -> str:
+    """On one line, without what a terminal or a browser would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def html(table: dict[str, Any], pictures: Sequence[bytes]) -> str:
     parts = [f"<h1>Carbon report</h1><p>Counted: {escape(table['counted'])}.</p>"]
     parts.append(html_grid(("all runs", ""), total_rows(table)))
     for run, data in zip(table["runs"], pictures, strict=True):
-        image = b64encode(data).decode()
+        image, told = b64encode(data).decode(), paragraph(run, table["made_with"])
         parts += [
-            f"<h2>{escape(run['name'])}</h2>",
+            f"<h2>{escape(printable(run['name']))}</h2>",
             html_grid(("", ""), facts(run)),
             f'<img alt="power, intensity and CO2e" src="data:image/png;base64,{image}">',
             html_grid(PLACES, list(places(run))),
-            f"<h3>For a model card</h3><p>{escape(paragraph(run, table['made_with']))}</p>",
+            f"<h3>For a model card</h3><p>{escape(printable(told))}</p>",
         ]
     parts.append(f"<h3>For a paper</h3><pre>{escape(latex(table['runs']))}</pre>")
     head = f'<meta charset="utf-8"><title>Carbon report</title><style>{_STYLE}</style>'
@@ -124,14 +142,13 @@ def html(table: dict[str, Any], pictures: Sequence[bytes]) -> str:
 def html_grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in row)}</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def picture(run: dict[str, Any]) -> bytes:
+def picture(emissions: Emissions, run: dict[str, Any]) -> bytes:
     """A PNG: power, the grid's intensity with the run's blocks, cumulative kg, and other places."""
-    emissions = Emissions.from_json(run)
     placed = emissions.intensity is not None
     drawing, axes = panels(4 if placed else 2, height=2.6)
     draw_power(next(axes), emissions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from .values import Label, Series, iso
 
 SCHEMA = 1
 WORTH = 3.0  # percent; below it a plan's gain drowns in what the source does not know
+MOST_STEPS = 110_000  # of a plan; a year of five minutes has 105,120
 STEP = timedelta(minutes=5)  # between two starts of Flexible Start (Dodge et al. 2022)
 Span = tuple[datetime, datetime]
 
@@ -100,35 +100,31 @@ class Plan:
     @classmethod
     def load(cls, path: Path) -> Plan:
         """UsageError where the file is not a plan."""
+        from .documents import PlanForm, read_document
+
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
-            blocks = tuple((_time(b["start"]), _time(b["end"])) for b in table["blocks"])
+            form = read_document(PlanForm, path)
+            blocks = tuple((block.start, block.end) for block in form.blocks)
             edges = [edge for block in blocks for edge in block]
-            if not edges or edges != sorted(edges):
-                raise ValueError("its blocks are not in order")
-            return cls(
-                region=table["region"],
-                source=table["source"],
-                mode=table["mode"],
-                submitted=_time(table["submitted"]),
-                blocks=blocks,
-                g_per_kwh=table["intensity_g_per_kwh"],
-                at_once=table["at_once_g_per_kwh"],
-                foresight=table["foresight"],
-                label=Label.from_json(table["label"]),
-                kept=table.get("kept", 1.0),
-            )
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            if edges != sorted(edges):
+                raise UsageError("its blocks are not in order.")
+        except UsageError as error:
             raise UsageError(
-                f"{path} is not a plan: {error}", "dln carbon schedule ... -o plan.json makes one"
+                f"{path} is not a plan: {error.message}",
+                "dln carbon schedule ... -o plan.json makes one",
             ) from error
-
-
-def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text} has no time zone")
-    return moment
+        return cls(
+            region=form.region,
+            source=form.source,
+            mode=form.mode,
+            submitted=form.submitted,
+            blocks=blocks,
+            g_per_kwh=form.intensity_g_per_kwh,
+            at_once=form.at_once_g_per_kwh,
+            foresight=form.foresight,
+            label=form.label,
+            kept=form.kept,
+        )
 
 
 @dataclass(frozen=True)
@@ -177,9 +173,16 @@ def in_steps(known: Series, submitted: datetime, job: Job) -> Series:
     and slack fall on them, else of at most five minutes, as the paper's."""
     end = submitted + job.duration + job.slack
     edges = (submitted - known.start, job.duration, job.slack)
-    if not any(edge % known.step for edge in edges):
+    whole = not any(edge % known.step for edge in edges)
+    step = known.step if whole else min(STEP, known.step)
+    if (end - submitted) / step > MOST_STEPS:
+        raise UsageError(
+            f"{(end - submitted) // step:,} steps of {step.total_seconds():g} s are more than a "
+            f"plan can have, {MOST_STEPS:,}",
+            "a shorter --duration or --slack, or a --start and times in whole hours",
+        )
+    if whole:
         return known.between(submitted, end)
-    step = min(STEP, known.step)
     count = ceil(job.duration / step) + job.slack // step
     times = [submitted + i * step for i in range(count + 1)]
     values = [known.mean(*pair) for pair in pairwise(times)]

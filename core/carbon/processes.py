@@ -30,8 +30,8 @@ class Tree:
         self._stopped: dict[int, psutil.Process] = {}
         try:
             self.root = subprocess.Popen(command, stdout=stdout)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise UsageError(f"cannot start {command[0]!r}: {reason}") from error
 
     @property
@@ -92,13 +92,17 @@ class Tree:
                     process.send_signal(signal.SIGINT)
         self.resume()
 
-    def end(self) -> int:
-        """Ask all to end, resume them so that they can, and after a while end what is left."""
-        for process in (members := self.members()):
-            with suppress(psutil.Error):
-                process.terminate()
-        self.resume()
-        self.wait(_GRACE_S)
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send all of them the signal, resume them so that they can end, ask what ignores it to
+        end, and after a while end what is left. The command's exit code."""
+        members = self.members()
+        for each in dict.fromkeys((number, signal.SIGTERM)):
+            for process in members:
+                with suppress(psutil.Error):
+                    process.send_signal(each)
+            self.resume()
+            if self.wait(_GRACE_S) is not None:
+                break
         for process in psutil.wait_procs(members, timeout=0)[1]:
             with suppress(psutil.Error):
                 process.kill()

@@ -32,7 +32,7 @@ class Profile:
     @classmethod
     def fit(cls, series: Series, zone: str) -> Profile:
         """The means of a series. UsageError where it misses a month or an hour."""
-        cells = _cells(series)
+        cells = _cells(series.start, series.step, len(series.g_per_kwh))
         counts = np.bincount(cells, minlength=MONTHS * HOURS)
         if not counts.all():
             raise UsageError(f"a profile of {zone} needs data of every month and hour of a year")
@@ -46,16 +46,14 @@ class Profile:
     def series(self, start: datetime, end: datetime, step: timedelta = HOUR) -> Series:
         """What is typical for the steps of [start, end)."""
         first = floor(start, step)
-        times = [first + i * step for i in range(max(1, ceil((end - first) / step)))]
-        values = np.array([self.mean[t.month - 1, t.hour] for t in times])
-        return Series(first, step, values, self.label)
+        cells = _cells(first, step, max(1, ceil((end - first) / step)))
+        return Series(first, step, self.mean.reshape(-1)[cells], self.label)
 
 
-def _cells(series: Series) -> NDArray[np.int64]:
+def _cells(start: datetime, step: timedelta, count: int) -> NDArray[np.int64]:
     """month * 24 + hour of every interval."""
-    step, count = int(series.step.total_seconds()), len(series.g_per_kwh)
-    begin = np.datetime64(series.start.astimezone(UTC).replace(tzinfo=None), "s")
-    times = begin + np.arange(count) * np.timedelta64(step, "s")
+    begin = np.datetime64(start.astimezone(UTC).replace(tzinfo=None), "us")
+    times = begin + np.arange(count) * np.timedelta64(step)
     months = times.astype("datetime64[M]").astype(np.int64) % MONTHS
     hours = times.astype("datetime64[h]").astype(np.int64) % HOURS
     return months * HOURS + hours
@@ -71,14 +69,16 @@ def floor(moment: datetime, step: timedelta) -> datetime:
 def recent(series: Series, start: datetime, end: datetime, days: int = _RECENT) -> Series:
     """The mean day of the `days` before `start`, laid over [start, end).
 
-    UsageError where the series does not hold those days.
+    UsageError where the series does not hold those days, or its steps do not divide a day.
     """
     if series.start > start - timedelta(days=days) or series.end < start:
         raise UsageError(
             f"the mean of {days} days needs data from {iso(start - timedelta(days=days))} "
             f"to {iso(start)}; there is {iso(series.start)} to {iso(series.end)}"
         )
-    a_day = round(timedelta(days=1) / series.step)
+    if timedelta(days=1) % series.step:
+        raise UsageError(f"steps of {series.step} do not divide a day: there is no mean day")
+    a_day = timedelta(days=1) // series.step
     last = series.index(start)
     day = series.g_per_kwh[last - days * a_day : last].reshape(days, a_day).mean(axis=0)
     first = series.time(last)

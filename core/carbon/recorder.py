@@ -12,6 +12,7 @@ from .emissions import Emissions, Interval
 from .meter import Energy, Meter
 from .regions import Region
 from .sources import IntensitySource
+from .values import MOST_PUE, within
 
 LONGEST = timedelta(minutes=5)  # of an interval; shorter ones are joined
 
@@ -25,8 +26,7 @@ class Place:
     pue: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.pue >= 1:
-            raise UsageError(f"PUE is at least 1, not {self.pue:g}.")
+        within(self.pue, "PUE", MOST_PUE, least=1)
 
     def check(self, moment: datetime) -> None:
         """UsageError now, not after hours, where the source does not know the time."""

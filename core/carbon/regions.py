@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from ..errors import UsageError, closest
+from ..errors import UsageError, closest, short
 
 Kind = Literal["country", "zone", "state", "cloud"]
 
@@ -92,9 +92,10 @@ def find(text: str) -> Region:
             return alike[0]
         if alike:
             codes = " or ".join(region.code for region in alike)
-            raise UsageError(f"{text!r} is more than one region: {codes}.")
+            raise UsageError(f"{short(text)!r} is more than one region: {codes}.")
     raise UsageError(
-        f"no region {text!r}.{closest(fold(text), _called())}", "dln carbon regions TEXT searches"
+        f"no region {short(text)!r}.{closest(short(fold(text)), _called())}",
+        "dln carbon regions TEXT searches",
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .annual import annual
 from .emissions import KG, Emissions
 from .energy import equivalents
 from .regions import Region, find
+
+if TYPE_CHECKING:
+    from .documents import ReportForm
 
 SCHEMA = 1
 TOTALS = ("energy_kwh", "emissions_kg", "at_once_emissions_kg", "running_seconds", "paused_seconds")
@@ -71,26 +74,27 @@ def totals(runs: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     return found | {"saving_percent": saving}
 
 
-def verify(table: dict[str, Any]) -> list[str]:
+def verify(form: ReportForm) -> list[str]:
     """Recompute every figure of a report from its intervals and intensities; a line for each that
-    is not what it says. KeyError, TypeError or ValueError where it is no report."""
+    is not what it says."""
     wrong: list[str] = []
-    for run in table["runs"]:
-        again = Emissions.from_json(run)
+    for run in form.runs:
+        again = Emissions.from_form(run)
         expected: dict[str, Any] = again.totals()
         expected["equivalents"] = equivalents(again.kg) if again.kg is not None else None
-        wrong += [f"{run['name']}: {line}" for line in differences(run, expected)]
-        for row in run["comparison"]:
+        wrong += [f"{run.name}: {line}" for line in differences(vars(run), expected)]
+        for row in map(vars, run.comparison):
             for end in ("", "_low", "_high"):
                 there = {f"emissions_kg{end}": again.kwh * row[f"intensity_g_per_kwh{end}"] * KG}
                 lines = differences(row, there)
-                wrong += [f"{run['name']} in {row['region']}: {line}" for line in lines]
-    return wrong + [f"totals: {x}" for x in differences(table["totals"], totals(table["runs"]))]
+                wrong += [f"{run.name} in {row['region']}: {line}" for line in lines]
+    sums = totals([vars(run) for run in form.runs])
+    return wrong + [f"totals: {line}" for line in differences(vars(form.totals), sums)]
 
 
 def differences(stated: dict[str, Any], expected: dict[str, Any]) -> Iterator[str]:
     for name, value in expected.items():
-        said = stated[name]
+        said = stated.get(name)
         if isinstance(value, dict) and isinstance(said, dict):
             yield from differences(said, value)
         elif not same(said, value):
@@ -171,5 +175,7 @@ def latex(runs: Sequence[dict[str, Any]]) -> str:
 
 def escaped(text: str) -> str:
     """The characters that LaTeX takes for itself, taken literally."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+               "<": r"\textless{}", ">": r"\textgreater{}"}  # fmt: skip
+    line = (c if c.isprintable() else " " for c in text)
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in line)

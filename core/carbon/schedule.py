@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 Blocks = tuple[tuple[int, int], ...]  # first step and the one after the last
 Mode = Literal["start", "pause"]
 _CHUNK = 4_000_000  # values that are sorted at a time
+_MOST_CELLS = 200_000_000  # of a table of (step, steps run): two of them take 400 MB
 
 
 def _window(values: Array, duration: int, slack: int) -> Array:
@@ -67,6 +68,11 @@ def best_plan(
     """
     window = _window(values, duration, slack)
     least, steps = min(max(min_block, 1), duration), len(window)
+    if steps * duration > _MOST_CELLS:
+        raise UsageError(
+            f"{duration:,} of {steps:,} steps are too many for --pause-cost and --min-block",
+            hint="a shorter --duration or --slack, or data in whole hours",
+        )
     sums = np.concatenate([[0.0], np.cumsum(window)])
     # idle[-1][d]: least cost with d steps run before t and the machine at rest, idle[0] the same
     # `least` steps ago; busy[d]: running.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ..errors import UsageError, closest
+from ..errors import UsageError, closest, short
 from .annual import annual
 from .embedded import typical
 from .profiles import HOUR, Profile, floor, recent
@@ -129,7 +129,9 @@ def open_source(spec: str, region: Region | None) -> IntensitySource:
         return _typical(region)
     if region and kind in LIVE:
         return _service(kind, region)
-    raise UsageError(f"no source {spec!r}.{closest(kind, SPECS)}", f"one of {', '.join(SPECS)}")
+    raise UsageError(
+        f"no source {short(spec)!r}.{closest(short(kind), SPECS)}", f"one of {', '.join(SPECS)}"
+    )
 
 
 def usual(region: Region) -> str:

@@ -13,12 +13,19 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..errors import UsageError, short
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Signal = Literal["average", "marginal"]
 Factors = Literal["life-cycle", "direct", "unknown"]
+# What no figure that is meant reaches: sums and products of them stay numbers, times stay dates.
+MOST_G = 1e6  # g/kWh
+MOST_KWH = 1e15  # the world makes 3e13 a year
+MOST_PUE = 100.0
+YEARS = range(1970, 2200)
 Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]
 
 
@@ -43,10 +50,6 @@ class Label:
 
     def to_json(self) -> dict[str, str]:
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, table: dict[str, Any]) -> Label:
-        return cls(**table)
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,13 @@ class Series:
         if end <= self.time(within + 1):
             return float(self.g_per_kwh[min(max(within, 0), top)])
         first, last = (start - self.start) / self.step, (end - self.start) / self.step
-        places = np.arange(within, ceil(last))
-        shares = np.minimum(places + 1, last) - np.maximum(places, first)
-        return float(self.g_per_kwh[places.clip(0, top)] @ shares / shares.sum())
+        low = min(max(within, 0), top)
+        places = np.arange(low, min(max(ceil(last), low + 1), top + 1))
+        # What lies beyond the series belongs to its first and its last interval.
+        begins, ends = places.astype(np.float64), places + 1.0
+        begins[0], ends[-1] = first, last
+        shares = ends - begins
+        return float(self.g_per_kwh[places] @ shares / shares.sum())
 
     def between(self, start: datetime, end: datetime) -> Series:
         """The intervals that touch [start, end), as far as there are any."""
@@ -139,16 +146,28 @@ class Series:
             "g_per_kwh": self.g_per_kwh.tolist(),
         }
 
-    @classmethod
-    def from_json(cls, table: dict[str, Any]) -> Series:
-        import numpy as np
 
-        values = np.array(table["g_per_kwh"], dtype=np.float64)
-        start, step = (
-            datetime.fromisoformat(table["start"]),
-            timedelta(seconds=table["step_seconds"]),
-        )
-        return cls(start, step, values, Label.from_json(table["label"]))
+def parse_time(text: str) -> datetime:
+    """An ISO 8601 time in UTC, which it is where it names no zone. ValueError for anything else,
+    and for a year that is none of YEARS."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{short(text)!r} is not a time") from None
+    if found.year in YEARS:
+        moment = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        if moment.year in YEARS:
+            return moment
+    raise ValueError(f"{short(text)!r} is not within the years {YEARS[0]} to {YEARS[-1]}")
+
+
+def within(value: float, name: str, most: float, least: float = 0.0) -> float:
+    """The value. UsageError where it is not above 0, at least `least` and at most `most`."""
+    if not max(least, 0.0) <= value <= most or value <= 0:
+        floor = f"at least {least:g}" if least else "above 0"
+        given = f", not {value:g}" if isinstance(value, float) or abs(value) < most else ""
+        raise UsageError(f"{name} is {floor} and at most {most:g}{given}.")
+    return value
 
 
 def iso(moment: datetime) -> str:

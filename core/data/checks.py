@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from os import cpu_count
+from threading import Lock
 from typing import Any
+
+from PIL import Image
 
 from ..errors import UsageError
 from ..media.decode import Probe, examine
@@ -17,6 +22,11 @@ from .report import Problem
 MIN_FRAMES = 5
 MIN_SECONDS = 0.5
 STILL_SECONDS = 1.0  # how long a picture is shown
+MOST_PIXELS = 89_000_000  # of a picture; beyond, Pillow too takes it for a bomb
+HUGE = 16_000_000  # pixels; such pictures are read one after the other: each may take a gigabyte
+_huge = Lock()
+# Once for all: threads share the filters of warnings.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Finding = Probe | str  # what a video is, or why it cannot be read
 
@@ -44,19 +54,41 @@ class Passing(str):
 
 def look(path: Readable, fps: float | None = None) -> Finding:
     """Examine one video; fps: the frame rate of a folder of images."""
-    try:
-        return examine(path, fps)
-    except UsageError as error:
-        return _reason(path, error)
+    return _found(path, lambda: examine(path, fps))
 
 
 def look_at_picture(path: Readable) -> Finding:
     """A picture as a clip that stands still, read to its end: it may be cut off."""
+
+    def found() -> Probe:
+        pixels = _pixels(path)
+        if pixels > MOST_PIXELS:
+            raise UsageError(f"it has {pixels / 1e6:.0f} million pixels, {MOST_PIXELS / 1e6:.0f} "
+                             "at most are read")  # fmt: skip
+        with _huge if pixels > HUGE else nullcontext():
+            height, width = read_picture(path).shape[:2]
+        return Probe(STILL_SECONDS, width, height, MIN_FRAMES / STILL_SECONDS)
+
+    return _found(path, found)
+
+
+def _pixels(path: Readable) -> int:
+    """By the header of a picture; 0 where it has none, which is for read_picture to refuse."""
+    with suppress(Exception), path.open("rb") as file, Image.open(file) as found:
+        return found.width * found.height
+    return 0
+
+
+def _found(path: Readable, examined: Callable[[], Probe]) -> Finding:
+    """What it finds. One file does not end the look at the others: a damaged one makes decoders
+    raise anything."""
     try:
-        height, width = read_picture(path).shape[:2]
+        return examined()
     except UsageError as error:
         return _reason(path, error)
-    return Probe(STILL_SECONDS, width, height, MIN_FRAMES / STILL_SECONDS)
+    except Exception as error:
+        logging.getLogger(__name__).debug("%s", path, exc_info=True)
+        return f"it is damaged, or of an unknown kind ({type(error).__name__})"
 
 
 def _reason(path: Readable, error: UsageError) -> str:

@@ -8,16 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from os.path import isabs, normpath
+from os.path import normpath
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import UsageError, short
 from ..files import stamp_of
 from ..media.decode import VIDEO_SUFFIXES, Probe, images_of, read_frames
 from .checks import Finding, Passing, finding_of, judged, kept, look, look_all
 from .index import Index, Stamp
 from .listing import Entry, read_listing
+from .places import leads_out, regular
 from .report import Problem, Report, parted
 from .source import Source
 
@@ -111,13 +113,19 @@ def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
 
 def _look_at(folder: Path, entry: Entry) -> _File | Problem:
     """What can be said without opening the file."""
-    name, path = entry.file_name, folder / entry.file_name
-    if isabs(name) or normpath(name).startswith(".."):
+    # Absolute: FFmpeg takes what comes before a colon ("http:/a.mp4") for a protocol.
+    name, path = entry.file_name, folder.absolute() / entry.file_name
+    if leads_out(name):
         return Problem(name, "malformed", f"line {entry.line} names a place outside the folder")
     try:
         size, *changes = _measure(path)
+    except UsageError as error:
+        return Problem(name, "unreadable", error.message)
     except (OSError, ValueError):
         return Problem(name, "missing", f"line {entry.line} lists it, and it is not there")
+    if entry.fps is None and entry.extra.get("fps") and os.path.isdir(path):
+        rate = short(entry.extra["fps"])
+        return Problem(name, "malformed", f"the fps on line {entry.line} are {rate!r}")
     if not entry.text:
         return Problem(name, "uncaptioned", f"its text on line {entry.line} is empty")
     return _File(path, entry, size, (size, *changes, entry.fps))
@@ -125,11 +133,12 @@ def _look_at(folder: Path, entry: Entry) -> _File | Problem:
 
 def _measure(path: Path) -> list[int]:
     """A file's bytes and the rest of its stamp; of a folder of images, their bytes, their number
-    and the latest of their stamps. OSError where it is not there."""
+    and the latest of their stamps. OSError where it is not there, UsageError where reading it
+    might never end."""
     own = path.stat()
     if not stat.S_ISDIR(own.st_mode):
-        return stamp_of(own)
-    inside = [stamp_of(image.stat()) for image in images_of(path)]
+        return stamp_of(regular(own, "it"))
+    inside = [stamp_of(regular(image.stat(), image.name)) for image in images_of(path)]
     sizes, *rest = zip(*inside, strict=True) if inside else ((0,),)
     return [sum(sizes), len(inside), *(max(each) for each in rest)]
 

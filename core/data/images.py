@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MissingCapability, UsageError
-from ..media.decode import images_of, is_image
+from ..media.decode import is_image
 from ..media.picture import fitted, read_picture
 from .source import Source
 
@@ -200,12 +202,19 @@ def _classes(path: Path) -> list[str]:
 def _class_folders(path: Path) -> Iterator[Path]:
     """Each is known by its first image: there may be a million."""
     for folder in (path / TRAIN if (path / TRAIN).is_dir() else path).iterdir():
-        if (
-            folder.is_dir()
-            and not folder.name.startswith(".")
-            and any(map(is_image, folder.iterdir()))
-        ):
-            yield folder
+        with suppress(OSError):  # what may not be looked into is no class
+            if (
+                folder.is_dir()
+                and not folder.name.startswith(".")
+                and any(map(is_image, folder.iterdir()))
+            ):
+                yield folder
+
+
+def _images(folder: Path) -> list[Path]:
+    """The images in a folder, by name: files, no pipe, which might never end."""
+    with os.scandir(folder) as entries:
+        return sorted(Path(each) for each in entries if is_image(Path(each)) and each.is_file())
 
 
 def _folders(path: Path, name: str) -> list[Path]:
@@ -221,7 +230,7 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
         found = [(path / place / name, label) for place in places
                  for label, name in enumerate(classes)]  # fmt: skip
         return [(file, label) for folder, label in found if folder.is_dir()
-                for file in images_of(folder)]  # fmt: skip
+                for file in _images(folder)]  # fmt: skip
     return [
         (file, label)
         for label, name in enumerate(classes)
@@ -230,5 +239,5 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
 
 
 def _folder_split(path: Path, name: str, held_out: bool | None) -> list[Path]:
-    files = [file for folder in _folders(path, name) for file in images_of(folder)]
+    files = [file for folder in _folders(path, name) for file in _images(folder)]
     return [files[row] for row in split_rows(np.arange(len(files)), held_out)]

@@ -14,10 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..door import json_value
 from ..errors import DlnError
 from ..files import atomic_write, cache_folder, make_folder
 
-RULES = 2  # goes up when files are judged otherwise
+RULES = 3  # goes up when files are judged otherwise
 
 Stamp = Sequence[float | None]  # what changes when a file does
 
@@ -65,8 +66,8 @@ def _file_for(place: str) -> Path | None:
 
 def _read(path: Path | None, head: dict[str, Any]) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path else {}
+        found = json_value(path.read_bytes()) if path else {}
         files = found.pop("files")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return files if found == head and isinstance(files, dict) else {}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
-import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..door import json_value, read_bytes
 from ..errors import UsageError
 
 NAMES = ("metadata.csv", "metadata.jsonl")
 COLUMNS = ("file_name", "text")
+RATES = (1e-3, 1e3)  # frames a second
+MOST_BYTES = 256 << 20  # of a listing; a million lines have 100 MB
 CSV_EXAMPLE = "metadata.csv begins like this:\nfile_name,text\nlion.mp4,a lion is drinking"
 JSONL_EXAMPLE = 'metadata.jsonl has lines like {"file_name": "lion.mp4", "text": "a lion drinks"}'
 
@@ -30,12 +33,12 @@ class Entry:
 
     @property
     def fps(self) -> float | None:
-        """The column `fps`, the rate of a folder of images; None where it is no positive number."""
+        """The column `fps`, the rate of a folder of images; None where it is no number of RATES."""
         try:
             rate = float(self.extra.get("fps", ""))
         except ValueError:
             return None
-        return rate if rate > 0 else None
+        return rate if RATES[0] <= rate <= RATES[1] else None
 
 
 def read_listing(folder: Path) -> tuple[list[Entry], list[Malformed]]:
@@ -44,15 +47,17 @@ def read_listing(folder: Path) -> tuple[list[Entry], list[Malformed]]:
     Raises UsageError for a missing folder or metadata, another encoding than UTF-8, or metadata
     without the columns `file_name` and `text`.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"There is no folder {folder}.")
-    path = next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    path = next((folder / name for name in NAMES if os.path.isfile(folder / name)), None)
     if path is None:
         raise UsageError(f"{folder} has no metadata.csv or metadata.jsonl.", CSV_EXAMPLE)
     try:
-        lines = path.read_text(encoding="utf-8-sig").replace("\0", "\ufffd").splitlines(True)
+        text = read_bytes(path, MOST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8: byte {error.start} is wrong.") from error
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    lines = text.splitlines(True)
     read = _read_csv if path.suffix == ".csv" else _read_jsonl
     entries, malformed = [], []
     for item in read(path, lines):
@@ -98,9 +103,9 @@ def _read_jsonl(path: Path, lines: list[str]) -> Iterator[Entry | str]:
         if not text.strip():
             continue
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            yield f"line {line}: not JSON ({getattr(error, 'msg', 'too deep')})"
+            value = json_value(text)
+        except ValueError as error:
+            yield f"line {line}: not JSON ({getattr(error, 'msg', error)})"
             continue
         missing = [name for name in COLUMNS if not isinstance(value, dict) or name not in value]
         if missing:
@@ -118,4 +123,8 @@ def _entry(line: int, values: dict[str, Any]) -> Entry | str:
     file_name, text = words.pop("file_name").strip(), words.pop("text").strip()
     if not file_name:
         return f"line {line}: file_name is empty"
+    try:
+        "".join([file_name, text, *words, *words.values()]).encode()
+    except UnicodeEncodeError:
+        return f"line {line}: it holds half a character"
     return Entry(line, file_name, text, words)

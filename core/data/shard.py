@@ -3,7 +3,6 @@ writes and groups them (cat.mp4 beside cat.txt)."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field, replace
@@ -12,11 +11,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ..door import json_value
+from ..errors import UsageError
 from ..files import stamp_of
 from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
 from .checks import Passing, judged, look, look_all, look_at_picture
 from .index import Index
+from .places import regular
 from .report import Problem, parted
 from .tar import members
 
@@ -54,15 +56,17 @@ def open_shard(path: Path, split: Split) -> Shard:
     """What the tar at `path` holds, read or remembered from an earlier start. A tar that cannot be
     read is one problem. split: webdataset's, from a member's name to its key."""
     try:
-        stamp = stamp_of(path.stat())
+        stamp = stamp_of(regular(path.stat(), "it"))
         index = Index(path)
         shard = _remembered(path, index.get("shard", stamp)) or read_shard(path, split)
         if not any(isinstance(problem.reason, Passing) for problem in shard.problems):
             index.put("shard", stamp, _as_json(shard))
             index.save()
         return shard
-    except OSError as error:
-        reason = (error.strerror or "it cannot be read").lower()
+    except UsageError as error:
+        return Shard(problems=[Problem(str(path), "unreadable", error.message)])
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or "it cannot be read").lower()
         return Shard(problems=[Problem(str(path), "missing", reason)])
 
 
@@ -109,15 +113,20 @@ def _draft(key: str, parts: dict[str, Part]) -> Sample | Problem:
 def _described(parts: dict[str, Part]) -> tuple[str, str]:
     """The caption and the class, "" where there is none. ValueError where they cannot be read."""
     try:
-        values = json.loads(_text(parts["json"])) if "json" in parts else {}
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError("its .json is no JSON") from error
+        values = json_value(_text(parts["json"])) if "json" in parts else {}
+    except ValueError as error:
+        raise ValueError(f"its .json is no JSON: {error}") from error
     if not isinstance(values, dict):
         raise ValueError("its .json is no object")
     text = _text(parts["txt"]) if "txt" in parts else values.get("text") or values.get("caption")
     label = _text(parts["cls"]) if "cls" in parts else values.get("class")
     plain = isinstance(label, str | int) and not isinstance(label, bool)
-    return text.strip() if isinstance(text, str) else "", str(label).strip() if plain else ""
+    told = text.strip() if isinstance(text, str) else "", str(label).strip() if plain else ""
+    try:
+        "".join(told).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("its .json holds half a character") from error
+    return told
 
 
 def _text(part: Part) -> str:
@@ -148,10 +157,23 @@ def _as_json(shard: Shard) -> dict[str, list]:
 def _remembered(path: Path, value: Any) -> Shard | None:
     """The shard that _as_json gave; None where it did not."""
     try:
-        samples = [
-            Sample(key, Part(path, name, offset, size), text, label, float(seconds))
-            for key, name, offset, size, text, label, seconds in value["samples"]
-        ]
-        return Shard(samples, [Problem(*each) for each in value["problems"]])
-    except (TypeError, ValueError, KeyError):
+        samples, problems = value["samples"], value["problems"]
+        fits = all(map(_is_sample, samples)) and all(map(_is_problem, problems))
+    except (TypeError, KeyError):
         return None
+    if not fits:
+        return None
+    found = [
+        Sample(key, Part(path, name, offset, size), text, label, float(seconds))
+        for key, name, offset, size, text, label, seconds in samples
+    ]
+    return Shard(found, [Problem(*each) for each in problems])
+
+
+def _is_sample(row: Any) -> bool:
+    kinds = (str, str, int, int, str, str, int | float)
+    return len(row) == len(kinds) and all(map(isinstance, row, kinds)) and min(row[2:4]) >= 0
+
+
+def _is_problem(row: Any) -> bool:
+    return len(row) == 3 and all(isinstance(word, str) for word in row)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import MissingCapability, UsageError
+from ..errors import MissingCapability, UsageError, short
 from ..media.decode import read_frames
 from ..media.picture import fitted, read_picture
 from .images import noisy, split_rows
 from .report import Problem, Report
 from .shard import Sample, open_shard
 from .source import Source
+
+MOST_SHARDS = 100_000
+LONGEST_NUMBER = 18  # digits of a class that is a number
 
 
 class Shards(Source):
@@ -99,13 +104,26 @@ def check(spec: str) -> Report:
 def shard_paths(spec: str) -> list[Path]:
     """The files that `spec` names, by webdataset's rules. UsageError where it is malformed, or
     names what is not on the disk."""
+    shardlists = _webdataset().shardlists
     try:
-        names = _webdataset().shardlists.expand_urls(spec)
-    except (ValueError, KeyError, AssertionError) as error:
-        raise UsageError(f"{spec} names no shards: {error}", "shards-{000..099}.tar") from error
+        if _too_many(spec, shardlists.braceexpand.braceexpand):
+            raise ValueError(f"its braces stand for more than {MOST_SHARDS:,} files")
+        names = shardlists.expand_urls(spec)
+    except (ValueError, LookupError, AssertionError) as error:
+        told = f"{short(spec)} names no shards: {error}"
+        raise UsageError(told, "shards-{000..099}.tar") from error
     if far := [name for name in names if "://" in name or name.startswith("pipe:")]:
         raise UsageError(f"shards are read from the disk, and {far[0]} is not on it", "fetch it")
     return [Path(name) for name in names]
+
+
+def _too_many(spec: str, expand: Callable[[str], Iterator[str]]) -> bool:
+    """Whether braces stand for more files than MOST_SHARDS."""
+    ends = re.findall(r"\{(-?\d+)\.\.(-?\d+)", spec)
+    if any(abs(int(last) - int(first)) > MOST_SHARDS for first, last in ends):
+        return True
+    names = chain.from_iterable(map(expand, spec.split("::")))
+    return next(islice(names, MOST_SHARDS, None), None) is not None
 
 
 def _webdataset() -> Any:
@@ -144,7 +162,7 @@ def _unlabelled(sample: Sample) -> Problem:
 def _classes(samples: Sequence[Sample]) -> tuple[str, ...]:
     """The classes by name; where all of them are numbers, by number."""
     names = {sample.label for sample in samples} - {""}
-    numbers = all(name.isdecimal() for name in names)
+    numbers = all(name.isdecimal() and len(name) <= LONGEST_NUMBER for name in names)
     return tuple(sorted(names, key=(lambda name: (int(name), name)) if numbers else None))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from os.path import isabs, normpath
 from pathlib import Path
 
 from ..media.part import Part
+from .places import leads_out
 from .report import Problem
 
 PACKERS = {b"\x1f\x8b\x08": "gunzip", b"BZh": "bunzip2", b"\xfd7z": "unxz", b"(\xb5/": "unzstd"}
@@ -41,7 +41,7 @@ def members(path: Path) -> Iterator[Part | Problem]:
 def _member(path: Path, info: tarfile.TarInfo, size: int) -> Part | Problem:
     name = info.name.encode("utf-8", "backslashreplace").decode()
     shown = f"{path.name}:{name}"
-    if isabs(name) or normpath(name).startswith(".."):
+    if leads_out(name):
         return Problem(shown, "malformed", "its name leads out of the tar")
     if info.issparse():
         return Problem(shown, "malformed", "it is kept in pieces (a sparse file)")

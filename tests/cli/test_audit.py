@@ -15,6 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dln.core.carbon.audit import Signals
+from dln.core.carbon.emissions import Emissions
+from dln.core.carbon.processes import Tree
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
 
 # Three processes in a pipeline, and one that outlives its parent.
@@ -132,6 +136,42 @@ def test_a_stopped_pipeline_ends_with_dln(audits, tmp_path, patience, number):
     (record,) = tmp_path.glob("emissions-*.json")
     assert json.loads(record.read_text())["paused_seconds"] > 0
     end(left)
+
+
+def test_a_closed_terminal_ends_the_command_and_keeps_its_record(audits, tmp_path, patience):
+    audit = start(audits, tmp_path, "--", "sh", "-c", "touch began; sleep 99")
+    until((tmp_path / "began").exists, 2 * patience)
+    members = tree(audit)
+    os.kill(audit.pid, signal.SIGHUP)
+    assert audit.wait(2.5 * patience) == 128 + signal.SIGHUP
+    assert not psutil.wait_procs(members, timeout=patience)[1]
+    (record,) = tmp_path.glob("emissions-*.json")
+    assert json.loads(record.read_text())["running_seconds"] > 0
+
+
+def test_what_ignores_a_closed_terminal_is_asked_to_end(monkeypatch):
+    monkeypatch.setattr("dln.core.carbon.processes._GRACE_S", 0.3)
+    command = Tree(["sh", "-c", "trap '' HUP; while :; do sleep 0.05; done"])
+    time.sleep(0.3)
+    assert command.end(signal.SIGHUP) == -signal.SIGTERM
+
+
+def test_nohup_is_respected():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_an_argument_of_any_bytes_keeps_its_record(tmp_path):
+    command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--out", "x.json", "--"]
+    found = subprocess.run([*command, "echo", b"\xff\x1b"], cwd=tmp_path, capture_output=True,
+                           timeout=60, check=False)  # fmt: skip
+    assert (found.returncode, found.stdout) == (0, b"\xff\x1b\n")
+    assert Emissions.load(tmp_path / "x.json").what == "echo '\\xff\x1b'"
 
 
 def test_a_killed_dln_leaves_nothing_stopped(audits, tmp_path, patience):

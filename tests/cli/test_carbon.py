@@ -128,6 +128,66 @@ def test_bars_as_a_picture(dln, tmp_path: Path):
     assert (outcome.code, "no picture" in outcome.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "made"),
+    [
+        (["compare", "--kwh", "1", "--regions", "de,pl", "--out", "new/bars.svg"], "new/bars.svg"),
+        (["schedule", "--region", "de", "--out", "new/plan.json"], "new/plan.json"),
+        (["report", "run.json", "--out", "new"], "new/report.md"),
+        (["audit", "--out", "new/x.json", "--", "true"], "new/x.json"),
+    ],
+)
+def test_what_is_there_is_overwritten_by_force_alone(dln, tmp_path: Path, words, made):
+    RUN.save(tmp_path / "run.json")
+    assert dln("carbon", *words).code == 0
+    (tmp_path / made).write_text("mine")
+    refused = dln("carbon", *words)
+    assert (refused.code, (tmp_path / made).read_text()) == (2, "mine")
+    assert "there already" in refused.err
+    assert "--force" in refused.err
+    assert dln("carbon", words[0], "--force", *words[1:]).code == 0
+    assert (tmp_path / made).read_text() != "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["estimate", "--region", "de", "--kwh", "inf"],
+        ["estimate", "--region", "de", "--kwh", "nan"],
+        ["estimate", "--region", "de", "--kwh", "1", "--times", "1e308"],
+        ["estimate", "--region", "de", "--kwh", "1", "--pue", "inf"],
+        ["estimate", "--region", "de", "--gpu", "H100", "--hours", "1e308"],
+        ["estimate", "--region", "de", "--gpu", "H100", "--hours", "nan"],
+        ["estimate", "--region", "de", "--gpu", "H100", "--hours", "1", "--gpus", "9" * 400],
+        ["estimate", "--region", "de", "--gpu", "H100", "--hours", "1", "--utilisation", "nan"],
+        ["estimate", "--region", "de", "--model", "recognizer", "--steps", "9" * 400],
+        ["estimate", "--region", "de", "--model", "recognizer", "--batch", "9" * 400],
+        ["estimate", "--region", "x" * 1_000_000],
+        ["compare", "--kwh", "1e308"],
+        ["schedule", "--region", "de", "--start", "0001-01-01T00:00+23:59"],
+        ["schedule", "--region", "de", "--start", "9999-12-31T23:59Z"],
+        ["schedule", "--region", "de", "--duration", "9" * 400 + "h"],
+        ["schedule", "--region", "de", "--slack", "100000d"],
+        ["audit", "--region", "de", "--pause-above", "inf", "--", "true"],
+        ["audit", "--region", "de", "--pause-above", "9", "--deadline", "9999-12-31", "--", "true"],
+        ["audit", "--region", "de", "--pue", "nan", "--", "true"],
+        ["audit", "--", "\0"],
+    ],
+)
+def test_figures_and_times_beyond_all_use(dln, words: list[str]):
+    outcome = dln("carbon", *words)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert len(outcome.err) < 2000
+
+
+def test_the_starts_of_a_plan_are_told_in_utc(dln, tmp_path: Path):
+    asked = ("carbon", "schedule", "--region", "fr", "--source", f"csv:{year_file(tmp_path)}")
+    here = dln(*asked, "--start", "2022-06-02T02:00+02:00", "--duration", "3h", "--json").json
+    there = dln(*asked, "--start", "2022-06-02T00:00Z", "--duration", "3h", "--json").json
+    assert here == there
+    assert here["lines"]["cron"].startswith("CRON_TZ=UTC\n00 03 02 06 *")
+
+
 def test_a_plan_says_what_a_back_test_found(dln):
     asked = ("carbon", "schedule", "--mode", "start", "--json", "--region")
     found = dln(*asked, "us-cal-ciso").json

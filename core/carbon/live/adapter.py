@@ -144,7 +144,7 @@ class Live(ABC):
     def _checked(self, fetch: Callable[[], Points]) -> Points:
         try:
             return fetch()
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
             # Without its cause, which may quote the answer.
             title = self.service.title
             raise ServerFailed(f"{title} sent an answer of an unknown form") from None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from ...errors import DlnError
+from ...errors import DlnError, UsageError
 from ...files import cache_folder, make_folder, write_json
 from ..values import iso
-from .points import Points, parse_time
+from .points import Points
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,13 @@ def answers_folder() -> Path:
 
 def load(folder: Path, key: str) -> Answer | None:
     """The answer kept for `key`; None where there is none, or none that can be read."""
+    from ..documents import AnswerForm, read_document
+
     try:
-        table = json.loads(_path(folder, key).read_text(encoding="utf-8"))
-        values = {parse_time(time): float(value) for time, value in table["points"]}
-        points = Points(timedelta(seconds=table["step_seconds"]), values)
-        return Answer(points, parse_time(table["fetched"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        form = read_document(AnswerForm, _path(folder, key))
+    except UsageError:
         return None
+    return Answer(Points(timedelta(seconds=form.step_seconds), dict(form.points)), form.fetched)
 
 
 def save(folder: Path, key: str, answer: Answer) -> None:

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...errors import DlnError, UsageError
+from ..values import MOST_KWH, parse_time
 from .adapter import Live, secret
 from .http import Service
-from .points import Points, collect, parse_time
+from .points import Points, collect
 
 KEY = "EIA_API_KEY"
 # g CO2e/kWh: IPCC AR5 WG3 annex III, table A.III.2, medians; oil and the rest as IPCC has none.
@@ -82,12 +83,12 @@ class Eia(Live):
     def _points(self, response: Any) -> Points:
         rows = response["data"]
         if int(response["total"]) > len(rows):
-            raise DlnError(f"EIA sent {len(rows)} of {response['total']} rows only")
+            raise DlnError(f"EIA sent {len(rows)} rows, and not all of them")
         hours: dict[datetime, dict[str, float]] = defaultdict(dict)
         for row in rows:
             if row["fueltype"] not in STORAGE and row["value"] is not None:
                 begin = parse_time(f"{row['period']}:00") - self.step
-                hours[begin][row["fueltype"]] = float(row["value"])
+                hours[begin][row["fueltype"]] = _mwh(row["value"])
         fuels = {fuel for mix in hours.values() for fuel in mix}
         # An hour without one of the area's fuels has no known mix: it is left out, so a gap.
         known = ((t, intensity(mix)) for t, mix in hours.items() if mix.keys() == fuels)
@@ -104,6 +105,14 @@ def intensity(mix: dict[str, float]) -> float | None:
     if total == 0:
         return None
     return sum(FACTORS.get(fuel, OTHER) * mwh for fuel, mwh in generated.items()) / total
+
+
+def _mwh(value: Any) -> float:
+    """ValueError for what is no number of MWh that an area could generate in an hour."""
+    found = float(value)
+    if not abs(found) <= MOST_KWH:
+        raise ValueError(value)
+    return found
 
 
 def _hour(moment: datetime) -> str:

@@ -10,10 +10,10 @@ from math import ceil
 from typing import Any
 
 from ...errors import DlnError, UsageError
-from ..values import iso
+from ..values import iso, parse_time
 from .adapter import Live, secret
 from .http import Service
-from .points import Points, collect, parse_time
+from .points import Points, collect
 
 TOKEN = "ELECTRICITYMAPS_TOKEN"
 HORIZONS = (24, 48, 72)  # hours that the forecast can be asked for

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import time
 from dataclasses import dataclass, field
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -12,9 +12,11 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from ...door import json_value
 from ...errors import DlnError, MissingCapability
 
 TIMEOUT = 2.0  # seconds for a whole answer
+MOST_BYTES = 16 << 20  # of one; a month of five minutes has two million
 
 
 class ServerFailed(DlnError):
@@ -44,8 +46,8 @@ def get_json(service: Service, query: Query, timeout: float = TIMEOUT) -> Any:
     """The answer's JSON; a failing server is asked once more, a silent one is not.
 
     Proxies come from the environment. Raises ServerFailed for a time-out, a lost connection,
-    HTTP 429 and 5xx, and JSON that is broken; MissingCapability where the key is refused;
-    DlnError for any other HTTP status.
+    HTTP 429 and 5xx, an answer without end, and JSON that is broken; MissingCapability where the
+    key is refused; DlnError for any other HTTP status.
     """
     try:
         return _get_once(service, query, timeout)
@@ -68,8 +70,10 @@ def _get_once(service: Service, query: Query, timeout: float) -> Any:
     if isinstance(answer, Exception):
         # The cause is dropped: its text or its attributes may hold the address with the key.
         raise _explain(service, answer, timeout) from None
+    if len(answer) > MOST_BYTES:
+        raise ServerFailed(f"{service.title} sent an answer of more than {MOST_BYTES:,} bytes")
     try:
-        return json.loads(answer)
+        return json_value(answer)
     except ValueError:
         raise ServerFailed(f"{service.title} sent an answer that is not JSON") from None
 
@@ -83,9 +87,22 @@ def _read(query: Query, timeout: float, answers: SimpleQueue[bytes | Exception])
         for name, value in query.secret_headers.items():
             request.add_unredirected_header(name, value)  # not to where a redirect leads
         with urlopen(request, timeout=timeout) as response:
-            answers.put(response.read())
+            answers.put(_body(response, time.monotonic() + timeout))
     except (OSError, ValueError, HTTPException) as error:
         answers.put(error)
+
+
+def _body(response: HTTPResponse, deadline: float) -> bytes:
+    """At most a byte more than MOST_BYTES. TimeoutError for what goes on after the deadline: a
+    thread that nobody waits for any longer must end."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= MOST_BYTES and (part := response.read1(MOST_BYTES + 1 - size)):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
 
 
 def _explain(service: Service, error: Exception, timeout: float) -> DlnError:

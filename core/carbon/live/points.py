@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DlnError, UsageError
-from ..values import iso
+from ..values import MOST_G, iso
 from .http import ServerFailed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,12 +65,6 @@ def ceil(moment: datetime, step: timedelta) -> datetime:
     return down if down == moment else down + step
 
 
-def parse_time(text: str) -> datetime:
-    """An ISO time as aware UTC; one without an offset is UTC already, as all four servers use."""
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
 def collect(title: str, rows: Iterable[tuple[datetime, Any]]) -> dict[datetime, float]:
     """The rows by their time, without those that have no value.
 
@@ -82,7 +75,7 @@ def collect(title: str, rows: Iterable[tuple[datetime, Any]]) -> dict[datetime, 
         if raw is None:
             continue
         value = float(raw)
-        if not isfinite(value) or value < 0:
+        if not 0 <= value <= MOST_G:
             raise ServerFailed(f"{title} sent an impossible value for {iso(time)}: {value:g}")
         if values.setdefault(time, value) != value:
             raise ServerFailed(f"{title} sent two values for {iso(time)}")

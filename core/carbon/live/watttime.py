@@ -13,10 +13,10 @@ from math import ceil
 from typing import Any
 
 from ...errors import DlnError, UsageError
-from ..values import iso
+from ..values import iso, parse_time
 from .adapter import Live, secret
 from .http import Service
-from .points import Points, collect, parse_time
+from .points import Points, collect
 
 USERNAME, PASSWORD, REGION = "WATTTIME_USERNAME", "WATTTIME_PASSWORD", "WATTTIME_REGION"
 G_PER_KWH_OF_LB_PER_MWH = 0.45359237  # the international pound is 453.59237 g

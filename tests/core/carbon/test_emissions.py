@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dln.core.carbon import recorder
+from dln.core.carbon.documents import ReportForm
 from dln.core.carbon.emissions import NAME, Emissions, Interval
 from dln.core.carbon.meter import Energy
 from dln.core.carbon.recorder import Place, Recorder
@@ -16,6 +17,7 @@ from dln.core.carbon.regions import find
 from dln.core.carbon.report import escaped, paragraph, report, verify
 from dln.core.carbon.sources import Annual, Recorded
 from dln.core.carbon.values import Label, Series
+from dln.core.door import typed
 from dln.core.errors import UsageError
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -173,10 +175,14 @@ def test_energy_stays_where_the_source_fails(tmp_path: Path, clock: Clock):
     assert later.kg == pytest.approx(0.0001)
 
 
+def checked(table: dict) -> list[str]:
+    """What is wrong with a report, as a file has it."""
+    return verify(typed(ReportForm, json.dumps(table), "the report"))
+
+
 def test_a_report_follows_from_its_numbers():
     table = report([("a", RUN), ("b", replace(RUN, pue=1.0))], [find("norway"), find("poland")])
-    table = json.loads(json.dumps(table))
-    assert verify(table) == []
+    assert checked(table) == []
     first = table["runs"][0]
     assert [row["region"] for row in first["comparison"]] == ["NO", "DE", "PL"]
     assert table["totals"]["energy_kwh"] == pytest.approx(2.5 * 7.2)
@@ -206,7 +212,7 @@ def test_a_run_that_never_paused_is_compared_with_nothing():
 def test_a_changed_figure_is_found(change):
     table = json.loads(json.dumps(report([("a", RUN)], [find("norway")])))
     change(table)
-    assert verify(table)
+    assert checked(table)
 
 
 def test_runs_without_a_region_have_energy_alone():
@@ -214,7 +220,7 @@ def test_runs_without_a_region_have_energy_alone():
     table = report([("a", nowhere), ("b", RUN)], [])
     assert table["totals"]["emissions_kg"] is None
     assert table["totals"]["energy_kwh"] == pytest.approx(2 * 1.5 * 7.2)
-    assert verify(table) == []
+    assert checked(table) == []
 
 
 def test_latex_takes_nothing_for_itself():

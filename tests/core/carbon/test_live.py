@@ -2,14 +2,16 @@
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Thread, active_count
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -256,6 +258,16 @@ def test_refused_key(server: Server, adapter: Callable[..., Live], status: int) 
         ({"data": []}, "has no data for", 1),
         (gb_answer(START, "actual", [100, None, 120]), "gap: 1 of 2 values", 1),
         (gb_answer(START, "actual", [100, -5]), "impossible value", 1),
+        (gb_answer(START, "actual", [100, 10**12]), "impossible value", 1),
+        (b"[" * 200_000, "not JSON", 1),
+        (b'{"data": Infinity}', "not JSON", 1),
+        (b'{"data": ' + b"9" * 5000 + b"}", "not JSON", 1),
+        (b'{"data": "\xff"}', "not JSON", 1),
+        ({"data": [{"from": "9999-12-31T23:59-23:59", "intensity": {"actual": 1}}]}, "unknown", 1),
+        ({"data": [{"from": "0001-01-01T00:00+23:59", "intensity": {"actual": 1}}]}, "unknown", 1),
+        ({"data": [{"from": 5, "intensity": {"actual": 1}}]}, "unknown", 1),
+        (gb_answer(START, "actual", cast(Any, [1, 10**400])), "unknown form", 1),
+        (b" " * (16 << 20) + b"{} ", "more than 16,777,216 bytes", 1),
     ],
 )
 def test_failures(
@@ -265,6 +277,55 @@ def test_failures(
     with pytest.raises(DlnError, match=message):
         adapter("gb").history(START, START + HOUR)
     assert len(server.seen) == requests
+
+
+def test_an_answer_without_end_ends_its_thread(
+    server: Server, adapter: Callable[..., Live], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then keeps every read of the socket within its time-out."""
+    before = active_count()
+    with socket.create_server(("127.0.0.1", 0)) as drip:
+
+        def serve() -> None:
+            client, _ = drip.accept()
+            with client, suppress(OSError):
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                for _ in range(60):
+                    client.sendall(b" ")
+                    time.sleep(0.05)
+
+        Thread(target=serve, daemon=True).start()
+        slow = adapter("gb", timeout=0.3)
+        slow.base_url = f"http://127.0.0.1:{drip.getsockname()[1]}"
+        with pytest.raises(DlnError, match="did not answer"):
+            slow.history(START, START + HOUR)
+        until = time.monotonic() + 10
+        while active_count() > before and time.monotonic() < until:
+            time.sleep(0.02)
+    assert active_count() <= before
+
+
+def test_energies_that_are_no_numbers(server: Server, adapter: Callable[..., Live]) -> None:
+    row = {"period": "2026-03-01T01", "fueltype": "NG"}
+    for value in ("nan", "inf", "1e400", "1e300"):
+        answer = {"response": {"total": "1", "data": [row | {"value": value}]}}
+        server.routes["/electricity/rto/fuel-type-data/data/"] = answer
+        with pytest.raises(DlnError, match="unknown form"):
+            adapter("eia").history(START, START + HOUR)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[" * 100_000, b"{}", b'{"points": [["9999-12-31T23:59-23:59", 1]]}', b"\xff"]
+)
+def test_a_damaged_cache_is_asked_again(
+    server: Server, adapter: Callable[..., Live], tmp_path: Path, damage: bytes
+) -> None:
+    server.routes[GB_PATH] = gb_answer(START, "actual", [100, 120])
+    adapter("gb").history(START, START + HOUR)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(damage)
+    assert adapter("gb").history(START, START + HOUR).g_per_kwh.tolist() == [100, 120]
+    assert len(server.seen) == 2
 
 
 def test_a_second_try_after_a_failure(server: Server, adapter: Callable[..., Live]) -> None:
