@@ -6,18 +6,18 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dln.cli.libraries import FOLDERS, keep_in_cache
 from dln.cli.main import tree
 
-TESTS = Path(__file__).parents[1]
+from ..fuzz.commands import every_command
+
 WATCH = Path(__file__).parent / "watch"
 PLACES = {
     "HOME": "home",
@@ -136,21 +136,13 @@ def three_years() -> str:
     return "\n".join(["timestamp_utc,gco2_per_kwh", *rows, ""])
 
 
-def commands(level: Any, words: str = "") -> Iterator[str]:
-    """Every command below, by the words that call it."""
-    children = getattr(level, "commands", {})
-    for name, child in children.items():
-        yield from commands(child, f"{words} {name}".strip())
-    if not children:
-        yield words
-
-
 def test_no_command_is_left_out() -> None:
-    every = list(commands(tree()))
+    every = list(every_command(tree()))
     assert len(every) > 15
-    assert [
+    missing = [
         name for name in every if not any(f"{line} ".startswith(f"{name} ") for line in LINES)
-    ] == []
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("line", LINES)

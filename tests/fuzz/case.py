@@ -10,6 +10,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -242,9 +243,11 @@ def surroundings(
     streams = sys.stdout, sys.stderr
     os.environ |= told
     sys.stdout, sys.stderr = out, err
+    tempfile.tempdir = None  # remembered from the first time that it was asked for
     try:
         yield
     finally:
+        tempfile.tempdir = None
         sys.stdout, sys.stderr = streams
         os.environ.clear()
         os.environ |= before

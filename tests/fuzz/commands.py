@@ -43,6 +43,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "verify": ("c.gif",),
     "models show": ("toy-gan",),
     "models list": (),
+    "doctor": (),
     "data list": (),
     "data show": ("menagerie",),
     "data check": ("clips",),
@@ -101,6 +102,15 @@ def options(pantry: Pantry) -> Cases:
                     environment=environment)  # fmt: skip
 
     return drawn()
+
+
+def every_command(level: Any, words: str = "") -> Iterator[str]:
+    """Every command below, by the words that call it."""
+    children = getattr(level, "commands", {})
+    for name, child in children.items():
+        yield from every_command(child, f"{words} {name}".strip())
+    if not children:
+        yield words
 
 
 def arguments_of(flag: str) -> st.SearchStrategy[str]:
