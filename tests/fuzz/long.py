@@ -5,6 +5,7 @@ the most memory; the smallest case of each failure is kept in --out, for --repla
 """
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing.connection import Connection, wait
@@ -25,18 +27,19 @@ from .calls import CALLS
 from .case import MOST_BYTES, SECONDS, Bench, Case, Failure
 
 JOB = 50  # cases that a process is asked for at once
+TIRED_BYTES = 3 << 29  # held between jobs: another process takes over, as caches are no fault
 SILENT_S = 3 * SECONDS  # after that nothing that Python runs can have it in hand
 CURRENT = "current.json"
 
 
 def main(argv: list[str] | None = None) -> int:
     told = parsed(argv)
-    sys.setrecursionlimit(1000)
     if told.replay:
         return replay(told.replay)
     with TemporaryDirectory(prefix="dln-fuzz-") as folder:
         shift = Shift(Path(folder), told.out, told.seed, told.kind or list(kinds()))
-        shift.work(told.workers, told.minutes * 60, told.cases)
+        with suppress(KeyboardInterrupt):  # what was found until then is told
+            shift.work(told.workers, told.minutes * 60, told.cases)
     print(shift.report())
     return 1 if shift.failures else 0
 
@@ -67,6 +70,7 @@ class Worker:
     pipe: Connection
     folder: Path
     job: tuple[str, int] | None = None
+    held: int = 0  # bytes, after its last job
 
     def silent(self) -> bool:
         """Whether its case runs for longer than any alarm allows."""
@@ -99,9 +103,10 @@ class Shift:
             wait([worker.pipe for worker in crew], 1.0)
             for worker in list(crew):
                 if self.heard(worker) or worker.job is None:
-                    if ended:
+                    if ended or worker.held > TIRED_BYTES:
                         self.dismiss(worker)
                         crew.remove(worker)
+                        crew += [] if ended else [self.hire()]
                     else:
                         worker.job = next(jobs)
                         worker.pipe.send(worker.job)
@@ -130,7 +135,7 @@ class Shift:
         try:
             if not worker.pipe.poll():
                 return False
-            tried, failures, most = worker.pipe.recv()
+            tried, failures, most, worker.held = worker.pipe.recv()
         except (EOFError, OSError):
             return False
         assert worker.job
@@ -186,8 +191,7 @@ def labour(pipe: Connection, folder: Path, pantry: Path, out: Path) -> None:
     silence()
     held = store.ready(pantry)
     # Above what is mapped already, of which libraries take much that they never use.
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    most = mapped + MOST_BYTES
+    most = pages(0) * resource.getpagesize() + MOST_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     bench = Bench(folder / "bench", CALLS)
     strategies = {name: strategy(held) for name, strategy in kinds().items()}
@@ -206,8 +210,9 @@ def silence() -> None:
 
 def attempted(
     bench: Bench, kind: str, strategy: Any, seed: int, folder: Path, out: Path
-) -> tuple[int, dict[str, int], int]:
-    """JOB cases: how many were tried, how often each failure was met, the most memory so far."""
+) -> tuple[int, dict[str, int], int, int]:
+    """JOB cases: how many were tried, how often each failure was met, the most memory of a case so
+    far, the memory now."""
     from hypothesis import given
     from hypothesis import seed as seeded
 
@@ -229,7 +234,13 @@ def attempted(
 
     attempt()
     (folder / CURRENT).unlink()
-    return next(tried) - 1, dict(failures), bench.most
+    gc.collect()
+    return next(tried) - 1, dict(failures), bench.most, pages() * resource.getpagesize()
+
+
+def pages(column: int = 1) -> int:
+    """Of this process's memory: in use (1), or mapped (0)."""
+    return int(Path("/proc/self/statm").read_text().split()[column])
 
 
 def keep(out: Path, kind: str, key: str, case: Case, told: str) -> None:
