@@ -8,6 +8,8 @@ import pytest
 
 # They compute little: a second thread costs them more than it does, most of all on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before any import of ONNX Runtime: some tests hold its own sessions against ours.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # Small systems of their own, each one folder: the contract holds for them as for those that ship.
 places = [str(Path(__file__).parent / "systems"), os.environ.get("DLN_MODELS", "")]
 os.environ["DLN_MODELS"] = os.pathsep.join(filter(None, places))

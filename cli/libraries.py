@@ -1,0 +1,23 @@
+"""What libraries keep on disk, which dln's own cache has a place for."""
+
+import os
+from contextlib import suppress
+
+from dln.core.files import cache_folder
+
+FOLDERS = {
+    "MPLCONFIGDIR": "matplotlib",  # its list of fonts
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",  # what torch.compile made, else left in /tmp
+    "TRITON_CACHE_DIR": "triton",
+}
+
+
+def keep_in_cache() -> None:
+    """Each library is told to keep its files below dln's cache, unless the user has told it where.
+
+    Nothing is made here. A user without a home leaves it to them.
+    """
+    with suppress(RuntimeError):
+        for name, folder in FOLDERS.items():
+            if not os.environ.get(name):
+                os.environ[name] = str(cache_folder() / folder)
