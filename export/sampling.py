@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Asked = list[tuple[Proof, Request]]
 
-ROUNDS = 3  # of all proof requests, whose calls tell int8 its ranges
+ROUNDS = 2  # of all proof requests, whose calls tell int8 its ranges
 CALIBRATION = 1000  # the first seed of those; proofs begin with 0
 CALLS = 48  # of each graph that are kept for that
 INSPECTED = 8  # calls of a model that judges clips, of two each

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parent))
-from toy_export import Pair, graph, loaded, model_of
+from toy_export import Pair, graph, loaded, model_of, weights
 
+from dln.cli.main import run
 from dln.core.errors import DlnError
+from dln.core.files import sha256_file
 from dln.core.models.engine import TorchEngine
 from dln.core.models.graph import Graph, Range, flatten
+from dln.export import onnx as onnx_files
 from dln.export.bundle import Export, ExportOptions
 from dln.export.engines import OnnxEngine
 from dln.export.manifest import read_manifest
@@ -168,6 +171,50 @@ def test_computed_weights_stay_in_float32(tmp_path):
     assert [maker[name] for node in linear for name in node.input[:2]] == ["DequantizeLinear"] * 2
     found = check_calls(made, OnnxEngine({"step": path}, "cpu"), "int8", calls)
     assert 20 < found.snr_db < 70
+
+
+def test_int8_of_large_weights_lies_in_a_file_of_its_own_again(tmp_path, monkeypatch):
+    """As weights above 1 GiB are written: int8 beside the graph, described, and equal to the same
+    graph in one file."""
+    made = graph(Large(), example=lambda rows: {"x": torch.randn(rows, 64)})
+    options = ExportOptions(precision="int8")
+    Export(model_of(made), tmp_path / "one", options, lambda stage: None).run()
+    monkeypatch.setattr(onnx_files, "INLINE_LIMIT", 100)
+    Export(model_of(made), tmp_path / "two", options, lambda stage: None).run()
+    entry = read_manifest(tmp_path / "two")["graphs"]["step"]
+    (data,) = entry["data"]
+    stored = tmp_path / "two" / data["file"]
+    assert (stored.name, stored.stat().st_size) == ("step.onnx.data", data["bytes"])
+    assert sha256_file(stored) == data["sha256"]
+    assert 64 * 64 <= data["bytes"] < 2 * 64 * 64  # int8 now, a quarter of what it was
+    assert {path.name for path in stored.parent.iterdir()} == {"step.onnx", "step.onnx.data"}
+    x = torch.randn(3, 64)
+    one, two = (OnnxEngine({"step": tmp_path / name / "onnx" / "step.onnx"}, "cpu").run("step", x=x)
+                for name in ("one", "two"))  # fmt: skip
+    assert torch.equal(one["y"], two["y"])
+    assert entry["calibrated_on"] == "examples"
+
+
+class Large(torch.nn.Module):
+    """A map of 64 numbers, more than a file without data of its own keeps small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = torch.nn.Linear(64, 64, bias=False)
+
+    def forward(self, x):
+        return (self.linear(x),)
+
+
+@pytest.mark.parametrize("name", ["resnet", "recognizer"])
+def test_int8_of_a_model_that_judges_can_be_verified(name, tmp_path, capsys):
+    out = tmp_path / "export"
+    assert run(["export", str(weights(name)), "--precision", "int8", "--out", str(out), "-q"]) == 0
+    (entry,) = read_manifest(out)["graphs"].values()
+    assert entry["calibrated_on"] == "rendered clips"
+    assert run(["verify", str(out), "--model", str(weights(name))]) == 0
+    capsys.readouterr()
 
 
 def test_int8_ranges_come_from_the_calls(tmp_path):

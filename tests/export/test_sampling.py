@@ -61,7 +61,7 @@ def test_every_loop_goes_through_the_one_door(monkeypatch):
     proven = {prompt for prompt, _, _ in asked}
     asked.clear()
     record_calls(toy)
-    assert [seed for _, seed, _ in asked] == list(range(1000, 1009))
+    assert [seed for _, seed, _ in asked] == list(range(1000, 1006))
     assert not proven & {prompt for prompt, _, _ in asked}
 
 
