@@ -1,5 +1,6 @@
 """`dln data`: the built-in world, and your own videos and images."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,7 +166,7 @@ def check(
     from dln.core.data import check_source, names_shards
 
     folder = Path(place)
-    if not names_shards(place) and not folder.is_dir():
+    if not names_shards(place) and not os.path.isdir(folder):
         near = closest(folder.name, [path.name for path in siblings(folder)])
         raise UsageError(f"There is no folder {folder}.{near}", "dln data render DIR makes one")
     report = check_source(place)
@@ -187,4 +188,6 @@ def findings(report: "Report"):
 
 def siblings(folder: Path) -> list[Path]:
     parent = folder.absolute().parent
-    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    return (
+        [path for path in parent.iterdir() if os.path.isdir(path)] if os.path.isdir(parent) else []
+    )

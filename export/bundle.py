@@ -5,6 +5,7 @@ engine) is written beside its place, checked, moved there and recorded; one that
 the same inputs is not done again.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,8 +73,8 @@ class Export:
         fresh = new_manifest(loaded.about.name, loaded.sha256, options.precision, options.opset)
         if options.force and is_ours(self.out):
             discard(self.out)
-        if not (self.out / FILE).exists():
-            if self.out.is_dir() and any(self.out.iterdir()):
+        if not os.path.exists(self.out / FILE):
+            if os.path.isdir(self.out) and any(self.out.iterdir()):
                 raise UsageError(
                     f"{self.out} holds other files", hint="choose another folder with --out"
                 )
@@ -97,7 +98,7 @@ class Export:
                 discard(self.out)
 
     def _run(self) -> None:
-        if not (self.out / FILE).exists():
+        if not os.path.exists(self.out / FILE):
             make_folder(self.out)
             self._save()  # killed at any moment from here on, the folder is known as an export
         make_folder(self.out / "onnx")
@@ -325,7 +326,7 @@ def place(folder: Path, target: Path) -> None:
 
 def discard(out: Path) -> None:
     """Remove what an export has written, and the folder where nothing else is in it."""
-    if not out.is_dir():
+    if not os.path.isdir(out):
         return
     for name in ("onnx", "engines", ".draft"):
         shutil.rmtree(out / name, ignore_errors=True)

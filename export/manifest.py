@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -78,7 +79,7 @@ def _as_compared_now(sampling: Any) -> bool:
 def is_ours(folder: Path) -> bool:
     """Whether the manifest there, in whatever state, is an export's: only then may it go."""
     path = folder / FILE
-    return path.is_file() and b'"dln-export-' in path.read_bytes()
+    return os.path.isfile(path) and b'"dln-export-' in path.read_bytes()
 
 
 def repair(folder: Path) -> str:
@@ -123,7 +124,7 @@ def check_file(folder: Path, entry: dict[str, Any]) -> Path:
     """The file of a manifest's entry, unchanged. DlnError where it is gone or another one."""
     path = folder / entry["file"]
     hint = "dln export --force writes it again"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DlnError(f"{path} is missing from the export", hint=hint)
     if sha256_file(path) != entry["sha256"]:
         raise DlnError(f"{path} is not the file that was exported: its hash differs", hint=hint)

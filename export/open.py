@@ -1,5 +1,6 @@
 """An engine by its name, for weights that are loaded; what it needs is exported first."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,7 @@ def existing(loaded: "Loaded", precision: str, trt: bool) -> Path | None:
     """An export of these weights in the working folder or in the cache."""
     graphs = loaded.model.graphs().keys()  # pyright: ignore
     for folder in (default_folder(loaded, precision), kept_folder(loaded, precision)):
-        if not (folder / FILE).exists():
+        if not os.path.exists(folder / FILE):
             continue
         manifest = read_manifest(folder)
         same = manifest["weights_sha256"] == loaded.sha256

@@ -1,5 +1,6 @@
 """`dln carbon audit`: run any command, and know what it used and emitted."""
 
+import os
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -93,7 +94,7 @@ def audit(
 def target(out: Path | None, force: bool) -> Path:
     """Where the record goes; UsageError where something is there already."""
     path = out or Path(f"emissions-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json")
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:
         raise UsageError(f"{path} exists.", "--force overwrites it, --out chooses another")
     check_writable(path.parent)
     return path

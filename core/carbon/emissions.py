@@ -7,6 +7,7 @@ interval's energy times the intensity while it lasted (Dodge et al. 2022, sectio
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -186,7 +187,7 @@ class Emissions:
     @classmethod
     def load(cls, path: Path) -> Emissions:
         """From emissions.json, or from the folder that holds it."""
-        file = path / NAME if path.is_dir() else path
+        file = path / NAME if os.path.isdir(path) else path
         try:
             return cls.from_json(json.loads(file.read_text(encoding="utf-8")))
         except OSError as error:

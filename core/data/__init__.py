@@ -1,5 +1,6 @@
 """Data sets: the built-in menagerie, real digits, your own videos or images in a folder or tars."""
 
+import os
 import re
 from pathlib import Path
 
@@ -37,13 +38,13 @@ def open_source(
         from .images import Digits
 
         return Digits(held_out, noise)
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return _folder(name, count, held_out, noise)
     if names_shards(name):
         from .shards import Shards
 
         return Shards(name, count, held_out, noise)
-    if Path(name).is_file():
+    if os.path.isfile(name):
         raise UsageError(
             f"--data takes a folder or a tar, and {spec} is a file.",
             "Give the folder that holds the videos and metadata.csv.",
@@ -67,14 +68,14 @@ def check_source(spec: str) -> Report:
 
 def names_shards(spec: str) -> bool:
     """Whether the name of a data set means tars: "a.tar", "{a,b}.tar", "a.tar::b.tar"."""
-    return re.search(r"\.tar\b", spec) is not None and not Path(spec).is_dir()
+    return re.search(r"\.tar\b", spec) is not None and not os.path.isdir(spec)
 
 
 def _folder(path: str, count: int | None, held_out: bool | None, noise: float) -> Source:
     from .images import ImageFolder, is_image_folder
     from .listing import NAMES
 
-    if not any((Path(path) / name).exists() for name in NAMES) and is_image_folder(Path(path)):
+    if not any(os.path.exists(Path(path) / name) for name in NAMES) and is_image_folder(Path(path)):
         return ImageFolder(path, held_out, noise)
     if noise:
         raise UsageError(f"{path} has no labels that noise could change")
@@ -96,7 +97,7 @@ def _parts(spec: str) -> tuple[str, float]:
 
 def sizes_of(spec: str) -> tuple[int, int | None]:
     """Samples and classes of a data set, which need not be there where `KNOWN` knows it."""
-    if spec in KNOWN and not Path(spec).is_dir():
+    if spec in KNOWN and not os.path.isdir(spec):
         return KNOWN[spec]
     source = open_source(spec)
     return len(source), len(source.classes) or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
@@ -169,7 +170,7 @@ class Middles(Source):
 
 def is_image_folder(path: Path) -> bool:
     """Whether the folder holds folders of images and no listing of videos."""
-    return path.is_dir() and any(_class_folders(path))
+    return os.path.isdir(path) and any(_class_folders(path))
 
 
 def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.ndarray:
@@ -199,9 +200,9 @@ def _classes(path: Path) -> list[str]:
 
 def _class_folders(path: Path) -> Iterator[Path]:
     """Each is known by its first image: there may be a million."""
-    for folder in (path / TRAIN if (path / TRAIN).is_dir() else path).iterdir():
+    for folder in (path / TRAIN if os.path.isdir(path / TRAIN) else path).iterdir():
         if (
-            folder.is_dir()
+            os.path.isdir(folder)
             and not folder.name.startswith(".")
             and any(map(is_image, folder.iterdir()))
         ):
@@ -209,18 +210,18 @@ def _class_folders(path: Path) -> Iterator[Path]:
 
 
 def _folders(path: Path, name: str) -> list[Path]:
-    places = [path / TRAIN, path / TEST] if (path / TRAIN).is_dir() else [path]
-    return [place / name for place in places if (place / name).is_dir()]
+    places = [path / TRAIN, path / TEST] if os.path.isdir(path / TRAIN) else [path]
+    return [place / name for place in places if os.path.isdir(place / name)]
 
 
 def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[tuple[Path, int]]:
     if len(classes) < 2:
         raise UsageError(f"{path} has fewer than two folders of images: one for each class")
-    if (path / TEST).is_dir():
+    if os.path.isdir(path / TEST):
         places = {False: [TRAIN], True: [TEST], None: [TRAIN, TEST]}[held_out]
         found = [(path / place / name, label) for place in places
                  for label, name in enumerate(classes)]  # fmt: skip
-        return [(file, label) for folder, label in found if folder.is_dir()
+        return [(file, label) for folder, label in found if os.path.isdir(folder)
                 for file in images_of(folder)]  # fmt: skip
     return [
         (file, label)

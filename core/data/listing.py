@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +45,9 @@ def read_listing(folder: Path) -> tuple[list[Entry], list[Malformed]]:
     Raises UsageError for a missing folder or metadata, another encoding than UTF-8, or metadata
     without the columns `file_name` and `text`.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"There is no folder {folder}.")
-    path = next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    path = next((folder / name for name in NAMES if os.path.isfile(folder / name)), None)
     if path is None:
         raise UsageError(f"{folder} has no metadata.csv or metadata.jsonl.", CSV_EXAMPLE)
     try:

@@ -8,6 +8,7 @@ of clips and one number of frames can be compared, others cannot.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,7 +207,7 @@ HINT = "give the i3d_torchscript.pt of StyleGAN-V"
 
 def load_detector(path: Path, device: str) -> Any:
     """The detector in a TorchScript file. UsageError where there is none."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"there is no file {path}", hint=HINT)
     try:
         detector = torch.jit.load(str(path), map_location=device).eval()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shlex
 import shutil
 import tomllib
@@ -49,7 +50,7 @@ class Run:
         """A new run. UsageError where `path` holds something, unless `force` and it is a run."""
         path = Path(path)
         with disk_errors(path):
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if os.path.exists(path) and (not os.path.isdir(path) or any(path.iterdir())):
                 _refuse(path, force)
                 with cls(path, {}).locked():
                     _clear(path)
@@ -63,7 +64,7 @@ class Run:
     def open(cls, path: Path | str) -> "Run":
         """The run in `path`, to resume or read it."""
         path = Path(path)
-        if not (path / "config.toml").is_file():
+        if not os.path.isfile(path / "config.toml"):
             raise UsageError(f"{path} is not a run", hint="start one without --resume")
         try:
             config = tomllib.loads((path / "config.toml").read_text(encoding="utf-8"))
@@ -103,7 +104,7 @@ class Run:
 
     def rows(self) -> list[dict[str, Any]]:
         """stats.jsonl, without a last line that a kill has cut."""
-        if not self.stats.exists():
+        if not os.path.exists(self.stats):
             return []
         lines = self.stats.read_bytes().splitlines()
         return [row for row in map(_parse, lines) if row is not None]
@@ -131,14 +132,14 @@ def _refuse(path: Path, force: bool) -> None:
     if not force:
         hint = "--resume goes on with it, --force starts over, --out chooses another folder"
         raise UsageError(f"{path} exists", hint=hint)
-    if not (path / "config.toml").is_file():
+    if not os.path.isfile(path / "config.toml"):
         raise UsageError(f"{path} exists and is not a run", hint="choose another --out")
 
 
 def _clear(path: Path) -> None:
     for name in _CONTENTS:
         entry = path / name
-        if entry.is_dir() and not entry.is_symlink():
+        if os.path.isdir(entry) and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink(missing_ok=True)
