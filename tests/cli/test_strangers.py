@@ -18,6 +18,7 @@ from dln.cli.options import Precision
 from dln.core.media.clip import Clip
 from dln.core.media.receipt import make_receipt, receipt_of
 from dln.core.media.video import write_clip
+from dln.core.models.request import Request
 from dln.export.engines import engine_name
 
 CLIP = Clip(np.zeros((2, 16, 16, 3), np.uint8), 8.0)
@@ -38,6 +39,7 @@ HOSTILE = [
     {"settings": {"frames": "{victim}"}},
     {"settings": {"size": [10**9, 10**9]}},
     {"settings": [["deep"] * 9]},
+    {"settings": {"guidance": 2}},
     {"seed": -1},
     {"seed": 10**400},
     {"versions": {"dln": {"{victim}": []}}},
@@ -95,6 +97,7 @@ def test_each_engine_that_there_is_may_be_named(tmp_path, precision):
 
 def test_a_receipt_of_an_older_dln_is_still_read(tmp_path):
     """Keys that this one does not know, none that it has gained."""
+    assert Request.of("lion", 0, {"top_p": None}) == Request("lion", 0)
     old = {"schema": "dln-receipt-1", "prompt": "lion", "seed": 5, "model": "cogvideo",
            "weights_sha256": "a" * 64, "engine": "torch",
            "settings": {"frames": 9, "top_p": None, "size": [8, 8]}, "machine": "cpu",
