@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from dln.cli.options import Precision
+from dln.core.errors import DlnError
 from dln.core.media.clip import Clip
 from dln.core.media.receipt import make_receipt, receipt_of
 from dln.core.media.video import write_clip
+from dln.core.models.package import load_model
 from dln.core.models.request import Request
 from dln.export.engines import engine_name
 
@@ -76,6 +78,7 @@ def test_a_hostile_clip_changes_no_file(dln, toy_weights, tmp_path, monkeypatch,
         receipt = {**honest, **named(changes, victim)}
         clips.append(tmp_path / f"{number}{suffix}")
         write_clip(CLIP, clips[-1], receipt, scale=1)
+    load_model(weights)  # whose hash is noted in the cache
     before = tree(tmp_path)
     for clip, changes in zip(clips, HOSTILE, strict=True):
         outcome = dln("verify", str(clip))
@@ -167,9 +170,6 @@ def rewritten(weights: Path, out: Path, change: Change) -> Path:
 
 @pytest.mark.parametrize("case", HEADERS)
 def test_weights_whose_header_lies(dln, toy_weights, tmp_path, case):
-    from dln.core.errors import DlnError
-    from dln.core.models.package import load_model
-
     path = rewritten(toy_weights("vit"), tmp_path / "w.safetensors", HEADERS[case])
     with pytest.raises(DlnError) as told:
         load_model(path)
