@@ -1,5 +1,6 @@
 """`dln train`: every stage of a model, in order, into a run folder."""
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -232,7 +233,7 @@ def recorded(run: Path) -> dict[str, Any]:
 
 def last_written(run: Path) -> float:
     return max(path.stat().st_mtime for path in (run / "config.toml", run / "stats.jsonl")
-               if path.exists())  # fmt: skip
+               if os.path.exists(path))  # fmt: skip
 
 
 def carry_out(
@@ -254,10 +255,10 @@ def carry_out(
     if not is_main_process():
         return None
     weights = run / "model.safetensors"
-    path = str(weights if weights.exists() else run)
-    if weights.exists() and spec.generates and not (screen.quiet or screen.json):
+    path = str(weights if os.path.exists(weights) else run)
+    if os.path.exists(weights) and spec.generates and not (screen.quiet or screen.json):
         say("next", generation_line(spec, run), "cyan")
-    data = {"model": spec.name, "run": str(run), "finished": weights.exists(), "path": path,
+    data = {"model": spec.name, "run": str(run), "finished": os.path.exists(weights), "path": path,
             "stages": watch.stages}  # fmt: skip
     return Result(data, path, [path])
 

@@ -1,5 +1,6 @@
 """Whether an export is whole already: told without PyTorch, whose import takes longest of all."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def finished(
     """
     weights = locate(model)
     place = out or folder_named(model, weights, precision)
-    if not (place / FILE).exists():
+    if not os.path.exists(place / FILE):
         return None
     manifest = read_manifest(place)
     engines = None if capabilities is None else Engines("tensorrt_rtx", capabilities)

@@ -193,7 +193,7 @@ def check_file(folder: Path, entry: Any) -> Path:
     """The file of a manifest's entry, unchanged. DlnError where it is gone or another one."""
     path = folder / entry["file"]
     hint = "dln export --force writes it again"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DlnError(f"{path} is missing from the export", hint=hint)
     if sha256_file(path) != entry["sha256"]:
         raise DlnError(f"{path} is not the file that was exported: its hash differs", hint=hint)

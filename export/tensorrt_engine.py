@@ -1,5 +1,6 @@
 """Running TensorRT engines on the GPU, the way every other engine runs graphs."""
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -81,7 +82,7 @@ def _library(backend: Backend) -> ModuleType:
 
 
 def _load(runtime: Any, path: Path, backend: Backend) -> Any:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingCapability(f"there is no engine {path}", hint="dln export --trt")
     engine = runtime.deserialize_cuda_engine(path.read_bytes())
     if engine is None:

@@ -171,7 +171,7 @@ class Middles(Source):
 
 def is_image_folder(path: Path) -> bool:
     """Whether the folder holds folders of images and no listing of videos."""
-    return path.is_dir() and any(_class_folders(path))
+    return os.path.isdir(path) and any(_class_folders(path))
 
 
 def noisy(labels: np.ndarray, classes: int, share: float, seed: int = 0) -> np.ndarray:
@@ -218,14 +218,14 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _folders(path: Path, name: str) -> list[Path]:
-    places = [path / TRAIN, path / TEST] if (path / TRAIN).is_dir() else [path]
-    return [place / name for place in places if (place / name).is_dir()]
+    places = [path / TRAIN, path / TEST] if os.path.isdir(path / TRAIN) else [path]
+    return [place / name for place in places if os.path.isdir(place / name)]
 
 
 def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[tuple[Path, int]]:
     if len(classes) < 2:
         raise UsageError(f"{path} has fewer than two folders of images: one for each class")
-    if (path / TEST).is_dir():
+    if os.path.isdir(path / TEST):
         places = {False: [TRAIN], True: [TEST], None: [TRAIN, TEST]}[held_out]
         found = [(path / place / name, label) for place in places
                  for label, name in enumerate(classes)]  # fmt: skip

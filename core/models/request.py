@@ -71,7 +71,7 @@ class Request:
         shared = {name: value for name, value in asked.items() if name in SHARED}
         if isinstance(shared.get("size"), list):
             shared["size"] = tuple(shared["size"])
-        own = {name: value for name, value in asked.items() if name not in SHARED}
+        own = {n: v for n, v in asked.items() if n not in SHARED and v is not None}
         return cls(prompt, seed, **shared, settings=own)
 
     def asked(self) -> dict[str, Any]:

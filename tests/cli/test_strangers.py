@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 from dln.cli.options import Precision
+from dln.core.errors import DlnError
 from dln.core.media.clip import Clip
 from dln.core.media.receipt import make_receipt, receipt_of
 from dln.core.media.video import write_clip
+from dln.core.models.package import load_model
+from dln.core.models.request import Request
 from dln.export.engines import engine_name
 
 CLIP = Clip(np.zeros((2, 16, 16, 3), np.uint8), 8.0)
@@ -38,6 +41,7 @@ HOSTILE = [
     {"settings": {"frames": "{victim}"}},
     {"settings": {"size": [10**9, 10**9]}},
     {"settings": [["deep"] * 9]},
+    {"settings": {"guidance": 2}},
     {"seed": -1},
     {"seed": 10**400},
     {"versions": {"dln": {"{victim}": []}}},
@@ -74,6 +78,7 @@ def test_a_hostile_clip_changes_no_file(dln, toy_weights, tmp_path, monkeypatch,
         receipt = {**honest, **named(changes, victim)}
         clips.append(tmp_path / f"{number}{suffix}")
         write_clip(CLIP, clips[-1], receipt, scale=1)
+    load_model(weights)  # whose hash is noted in the cache
     before = tree(tmp_path)
     for clip, changes in zip(clips, HOSTILE, strict=True):
         outcome = dln("verify", str(clip))
@@ -95,6 +100,7 @@ def test_each_engine_that_there_is_may_be_named(tmp_path, precision):
 
 def test_a_receipt_of_an_older_dln_is_still_read(tmp_path):
     """Keys that this one does not know, none that it has gained."""
+    assert Request.of("lion", 0, {"top_p": None}) == Request("lion", 0)
     old = {"schema": "dln-receipt-1", "prompt": "lion", "seed": 5, "model": "cogvideo",
            "weights_sha256": "a" * 64, "engine": "torch",
            "settings": {"frames": 9, "top_p": None, "size": [8, 8]}, "machine": "cpu",
@@ -164,9 +170,6 @@ def rewritten(weights: Path, out: Path, change: Change) -> Path:
 
 @pytest.mark.parametrize("case", HEADERS)
 def test_weights_whose_header_lies(dln, toy_weights, tmp_path, case):
-    from dln.core.errors import DlnError
-    from dln.core.models.package import load_model
-
     path = rewritten(toy_weights("vit"), tmp_path / "w.safetensors", HEADERS[case])
     with pytest.raises(DlnError) as told:
         load_model(path)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dln.core.errors import UsageError
 from dln.core.media.stream import Stream
+from dln.core.models.fields import Checked, size
 from dln.core.models.graph import Graph, Range, Value
 from dln.core.models.layers.pixels import to_frames
 from dln.core.models.system import System, SystemModel
@@ -27,14 +27,10 @@ BLOCK, LATENT, FPS = 64, 4, 10.0
 
 
 @dataclass(frozen=True)
-class Config:
-    width: int = 8
-    height_px: int = 36
-    width_px: int = 64
-
-    def __post_init__(self) -> None:
-        if self.width < 1:
-            raise UsageError(f"width must be positive, not {self.width}")
+class Config(Checked):
+    width: int = size(8)
+    height_px: int = size(36, most=2048)
+    width_px: int = size(64, most=2048)
 
 
 class Waves(nn.Module):
