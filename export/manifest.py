@@ -1,5 +1,6 @@
 """The record of an export: what is in the folder, from what, and what was proven of it."""
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path

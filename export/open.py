@@ -1,6 +1,5 @@
 """An engine by its name, for weights that are loaded; what it needs is exported first."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

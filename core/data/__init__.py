@@ -1,6 +1,5 @@
 """Data sets: the built-in menagerie, real digits, your own videos or images in a folder or tars."""
 
-import os
 import re
 from os.path import exists, isdir, isfile, join
 from pathlib import Path

@@ -8,7 +8,6 @@ of clips and one number of frames can be compared, others cannot.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
