@@ -90,7 +90,7 @@ class Shift:
     kinds: list[str]
     tried: Counter[str] = field(default_factory=Counter)
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
-    most: int = 0
+    most: dict[str, int] = field(default_factory=dict)  # bytes, by kind
     begun: float = field(default_factory=time.monotonic)
     hired: Iterator[int] = field(default_factory=count)
 
@@ -139,10 +139,11 @@ class Shift:
         except (EOFError, OSError):
             return False
         assert worker.job
-        self.tried[worker.job[0]] += tried
+        kind, _ = worker.job
+        self.tried[kind] += tried
         for key, times in failures.items():
-            self.failures[worker.job[0], key] += times
-        self.most = max(self.most, most)
+            self.failures[kind, key] += times
+        self.most[kind] = max(self.most.get(kind, 0), most)
         worker.job = None
         self.tell()
         return True
@@ -174,10 +175,11 @@ class Shift:
               end="", file=sys.stderr, flush=True)  # fmt: skip
 
     def report(self) -> str:
-        lines = [f"\n{kind:12} {self.tried[kind]:7,}" for kind in self.kinds]
+        gib = {kind: most / 2**30 for kind, most in self.most.items()}
+        lines = [f"\n{kind:12} {self.tried[kind]:7,}, at most {gib.get(kind, 0):.2f} GiB"
+                 for kind in self.kinds]  # fmt: skip
         spent = time.monotonic() - self.begun
-        lines += [f"\n{'in all':12} {self.tried.total():7,} in {spent:.0f} s, seed {self.seed}; "
-                  f"at most {self.most / 2**30:.2f} GiB"]  # fmt: skip
+        lines += [f"\n{'in all':12} {self.tried.total():7,} in {spent:.0f} s, seed {self.seed}"]
         for (kind, key), times in sorted(self.failures.items()):
             lines.append(f"\n{kind}: {times} x {key}")
         return "".join(lines)
@@ -211,14 +213,14 @@ def silence() -> None:
 def attempted(
     bench: Bench, kind: str, strategy: Any, seed: int, folder: Path, out: Path
 ) -> tuple[int, dict[str, int], int, int]:
-    """JOB cases: how many were tried, how often each failure was met, the most memory of a case so
-    far, the memory now."""
+    """JOB cases: how many were tried, how often each failure was met, the most memory meanwhile,
+    the memory now."""
     from hypothesis import given
     from hypothesis import seed as seeded
 
     from .kinds import drawing
 
-    tried, failures = count(1), Counter[str]()
+    tried, failures, bench.most = count(1), Counter[str](), 0
 
     @seeded(seed)
     @drawing(JOB, always_the_same=False)
