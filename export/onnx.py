@@ -167,7 +167,7 @@ def clean_file(path: Path, target: Path) -> None:
     """The same for a file that another tool has written; into another file."""
     import onnx_ir
 
-    model = onnx_ir.load(path)
+    model = onnx_ir.external_data.load_to_model(onnx_ir.load(path))  # from files that will go
     clean(model)
     save(model, target)
 

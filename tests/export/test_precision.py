@@ -173,21 +173,23 @@ def test_computed_weights_stay_in_float32(tmp_path):
     assert 20 < found.snr_db < 70
 
 
-def test_int8_of_large_weights_lies_in_a_file_of_its_own_again(tmp_path, monkeypatch):
-    """As weights above 1 GiB are written: int8 beside the graph, described, and equal to the same
-    graph in one file."""
+@pytest.mark.parametrize("limit", [100, 10_000])
+def test_int8_of_weights_that_lay_in_a_file_of_their_own(limit, tmp_path, monkeypatch):
+    """As weights above 1 GiB are written: int8 beside the graph again where they are still above
+    the limit, described, and equal to the same graph in one file."""
     made = graph(Large(), example=lambda rows: {"x": torch.randn(rows, 64)})
     options = ExportOptions(precision="int8")
     Export(model_of(made), tmp_path / "one", options, lambda stage: None).run()
-    monkeypatch.setattr(onnx_files, "INLINE_LIMIT", 100)
+    monkeypatch.setattr(onnx_files, "INLINE_LIMIT", limit)
     Export(model_of(made), tmp_path / "two", options, lambda stage: None).run()
     entry = read_manifest(tmp_path / "two")["graphs"]["step"]
-    (data,) = entry["data"]
-    stored = tmp_path / "two" / data["file"]
-    assert (stored.name, stored.stat().st_size) == ("step.onnx.data", data["bytes"])
-    assert sha256_file(stored) == data["sha256"]
-    assert 64 * 64 <= data["bytes"] < 2 * 64 * 64  # int8 now, a quarter of what it was
-    assert {path.name for path in stored.parent.iterdir()} == {"step.onnx", "step.onnx.data"}
+    described = {Path(each["file"]).name: each["sha256"] for each in (entry, *entry["data"])}
+    assert described == {
+        path.name: sha256_file(path) for path in (tmp_path / "two" / "onnx").iterdir()
+    }
+    assert ("step.onnx.data" in described) == (limit == 100)
+    # int8 now, a quarter of what it was
+    assert 64 * 64 < sum(each["bytes"] for each in (entry, *entry["data"])) < 2 * 64 * 64
     x = torch.randn(3, 64)
     one, two = (OnnxEngine({"step": tmp_path / name / "onnx" / "step.onnx"}, "cpu").run("step", x=x)
                 for name in ("one", "two"))  # fmt: skip
