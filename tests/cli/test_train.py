@@ -175,7 +175,7 @@ raise SystemExit(main.run(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("options", [[], ["--json"], ["--quiet"]])
+@pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_terminal_that_is_closed_stops_a_training_as_ctrl_c_does(options):
     pty = pytest.importorskip("pty")
     hear, tell = os.pipe()
