@@ -1,8 +1,10 @@
 """A training as it happens: a live table on a terminal, else plain lines now and then."""
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 from dln.core.training.events import Evaluated, Event, Finished, Note, Saved, Started, Stepped
 
@@ -25,6 +27,11 @@ class Watch:
         self.stages: dict[str, dict[str, Any]] = {}
 
     def __call__(self, event: Event) -> None:
+        """Show it; a training does not end because nobody can see it any more."""
+        with suppress(OSError):
+            self.show(event)
+
+    def show(self, event: Event) -> None:
         match event:
             case Started():
                 self.tell(f"{event.stage}: step {event.step} of {event.steps}, "
@@ -77,11 +84,32 @@ def listed(metrics: dict[str, float]) -> str:
 
 @contextmanager
 def watching() -> Iterator[Watch]:
-    """A watch that draws on stderr for as long as the block lasts."""
+    """A watch that draws on stderr for as long as the block lasts. A terminal that is closed
+    meanwhile takes nothing more: what ends then, ends as if somebody had seen it."""
+    terminals = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+    with live() as drawn:
+        try:
+            yield Watch(drawn)
+        finally:
+            for stream in terminals:
+                if not stream.isatty():
+                    silence(stream)
+
+
+@contextmanager
+def live() -> "Iterator[Live | None]":
+    """A table that changes, where somebody watches."""
     if not screen.watched:
-        yield Watch()
+        yield None
         return
     from rich.live import Live
 
-    with Live(console=errors(), refresh_per_second=4) as live:
-        yield Watch(live)
+    with Live(console=errors(), refresh_per_second=4) as drawn:
+        yield drawn
+
+
+def silence(stream: TextIO) -> None:
+    """What is written there from now on is lost."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -76,6 +76,7 @@ class Sampling(TypedDict):
     prompts: Annotated[list[str], Field(max_length=99)]
     clips: NotRequired[Annotated[list[Clip], Field(max_length=99)]]
     calls: NotRequired[dict[Name, Found]]
+    unproven: NotRequired[list[Name]]
 
 
 class GraphEntry(Part):
@@ -101,7 +102,8 @@ class EngineEntry(Part):
 
 
 class Manifest(TypedDict):
-    """names: of all graphs that the model has. sampling: None where the loop was not compared."""
+    """names: of all graphs that the model has. sampling: None where the loop was not compared.
+    proven_with: the versions that did, where they are not those that made the files."""
 
     __pydantic_config__ = _MORE  # pyright: ignore
     schema: Word
@@ -110,6 +112,7 @@ class Manifest(TypedDict):
     precision: Precision
     opset: Annotated[int, Field(ge=1, le=99)]
     versions: dict[Word, Word]
+    proven_with: NotRequired[dict[Word, Word]]
     names: Annotated[list[Name], Field(max_length=999)]
     graphs: dict[Name, GraphEntry]
     sampling: Sampling | None

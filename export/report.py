@@ -40,7 +40,13 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
         yield ""
         yield from engine_table(manifest["engines"])
     yield ""
-    yield "Made with " + ", ".join(f"{k} {v}" for k, v in manifest["versions"].items()) + "."
+    yield f"Made with {listed(manifest['versions'])}."
+    if earlier := manifest.get("proven_with"):
+        yield f"Proven when the weights were made, with {listed(earlier)}."
+
+
+def listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def graph_table(graphs: dict[str, Any]) -> Iterator[str]:
@@ -70,6 +76,8 @@ def sampling_lines(sampling: dict[str, Any] | None) -> Iterator[str]:
     for name, found in sampling.get("calls", {}).items():
         ratio = "exact" if found["snr_db"] is None else f"{found['snr_db']} dB"
         yield f"- while sampling, '{in_markdown(name)}': {found['runs']} calls, worst SNR {ratio}"
+    for name in sampling.get("unproven", []):
+        yield f"- no request calls '{in_markdown(name)}': unproven while sampling"
 
 
 def loop_words(sampling: dict[str, Any] | None) -> str:
@@ -78,7 +86,8 @@ def loop_words(sampling: dict[str, Any] | None) -> str:
         return "not compared"
     if clips := sampling.get("clips"):
         return f"{len(clips)} clips: {compared(clips)}"
-    ratios = [call["snr_db"] for call in sampling["calls"].values() if call["snr_db"] is not None]
+    calls = sampling.get("calls", {}).values()
+    ratios = [call["snr_db"] for call in calls if call["snr_db"] is not None]
     worst = f", worst SNR {min(ratios)} dB" if ratios else ""
     return f"every call of {len(sampling['prompts'])} clips within the limits{worst}"
 

@@ -46,6 +46,7 @@ class Bench:
         self.cache, self.data = folder / "cache", folder / "data"
         self.environment = os.environ | {"XDG_CACHE_HOME": str(self.cache), "OMP_NUM_THREADS": "1"}
         self.kills = self.resumed = 0
+        self.life, self.idle = 0.0, 0.0  # seconds of a training, and the share before its folder
         self.begin("data", "render", str(self.data), "--count", "12", "--size", "32x32").wait()
 
     def begin(self, *words: str) -> "subprocess.Popen[bytes]":
@@ -61,8 +62,8 @@ class Bench:
             return self.begin(*words, "--resume")
         return self.begin(*words, *numbers, "--steps", str(self.steps), *settings(MICRO[model]))
 
-    def whole(self, model: str) -> tuple[Path, float, float]:
-        """An undisturbed run, the seconds until it had its folder, and those that it took."""
+    def whole(self, model: str) -> Path:
+        """An undisturbed run, whose time says when to kill others."""
         run, start, first = self.folder / f"{model}-whole", time.monotonic(), 0.0
         process = self.train(model, run)
         while process.poll() is None:
@@ -70,27 +71,29 @@ class Bench:
             if not first and (run / "config.toml").exists():
                 first = time.monotonic() - start
         self.ended(process.returncode)
-        return run, first, time.monotonic() - start
+        self.life = time.monotonic() - start
+        self.idle = first / self.life
+        return run
 
-    def disturbed(self, model: str, run: Path, lives: int, first: float, whole: float) -> float:
-        """A run that is killed in each of its `lives` that lasts long enough, then let be. Returns
-        how long one lasts from now on, for the machine may have become quicker."""
-        for _ in range(lives):
+    def disturbed(self, model: str, run: Path, lives: int) -> None:
+        """A run that is killed in each of its `lives` that lasts long enough, then let be."""
+        for life in range(lives + 1):
             process, start = self.train(model, run), time.monotonic()
+            spell = self.life * self.random.uniform(0.8 * self.idle, 1)
             try:
-                process.wait(self.random.uniform(0.8 * first, whole))
+                process.wait(spell if life < lives else None)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
                 self.kills += 1
             else:
+                took = time.monotonic() - start  # the machine may be quicker by now, or slower
+                self.life = max(self.life, took) if life else took
                 self.ended(process.returncode)
-                return min(whole, max(2 * first, time.monotonic() - start))
+                return
             self.resumed += 1
             if self.resumed % 3 == 0:
                 shutil.rmtree(self.cache, ignore_errors=True)
-        self.ended(self.train(model, run).wait())
-        return whole
 
     def ended(self, code: int) -> None:
         if code:
@@ -145,12 +148,11 @@ def carry_out(bench: Bench, kills: int, lives: int) -> int:
     """Kill that often, half of it in each model's trainings. 1 where one came to something else."""
     began, runs, odd = time.monotonic(), 0, list[str]()
     for share, model in enumerate(MODELS, 1):
-        whole, first, took = bench.whole(model)
-        expected = outcome(whole)
-        print(f"{model}: undisturbed in {took:.0f} s, its folder after {first:.1f} s", flush=True)
+        expected = outcome(bench.whole(model))
+        print(f"{model}: undisturbed in {bench.life:.0f} s", flush=True)
         while bench.kills < kills * share // len(MODELS):
             run, before = bench.folder / f"{model}-{runs}", bench.kills
-            took = bench.disturbed(model, run, bench.random.randint(1, lives), first, took)
+            bench.disturbed(model, run, bench.random.randint(1, lives))
             found = outcome(run)
             wrong = [n for n in expected | found if expected.get(n) != found.get(n)]
             said = f"differs in {', '.join(wrong)}" if wrong else "the same bits"

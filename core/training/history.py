@@ -89,6 +89,8 @@ def _check_room(folder: Path, size: int) -> None:
 
 
 def _make(path: Path, size: int) -> None:
-    """A file of zeros that takes no room until it is written."""
-    with disk_errors(path), open(path, "wb") as file:
-        os.truncate(file.fileno(), size)
+    """A new file of zeros that takes no room until it is written, whatever was there before."""
+    with disk_errors(path):
+        path.unlink(missing_ok=True)
+        with open(path, "xb") as file:
+            os.truncate(file.fileno(), size)

@@ -1,6 +1,7 @@
 """`dln train`: what reaches core, what is said while it runs, where the weights are."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,41 @@ def test_dry_run_resolves_without_training(dln, monkeypatch):
     assert outcome.json["configuration"]["width"] == 128
     assert outcome.json["options"]["seed"] == 2
     assert not Path("runs").exists()
+
+
+HANGS_UP = """
+import os, sys, time
+from dln.cli import main
+from dln.core.errors import Interrupted
+from dln.core.runs import train as runs
+from dln.core.training.events import Note
+from dln.core.training.stop import StopSignals
+
+def training(name, options, tell, *rest):
+    with StopSignals() as stop:
+        os.write(int(os.environ["READY"]), b"!")
+        until = time.monotonic() + 20
+        while not stop.requested and time.monotonic() < until:
+            time.sleep(0.02)
+        tell(Note("nobody sees this"))
+        raise Interrupted("stopped, checkpoint saved")
+
+runs.train = training
+raise SystemExit(main.run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_terminal_that_is_closed_stops_a_training_as_ctrl_c_does(options):
+    pty = pytest.importorskip("pty")
+    hear, tell = os.pipe()
+    os.set_inheritable(tell, True)
+    child, terminal = pty.fork()
+    if not child:
+        words = ["-c", HANGS_UP, "train", "resnet", "--data", "digits", *options]
+        os.execve(sys.executable, [sys.executable, *words], os.environ | {"READY": str(tell)})
+    os.close(tell)
+    assert os.read(hear, 1) == b"!"
+    os.close(hear)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
