@@ -1,9 +1,11 @@
 """The `dln` command: the tree of commands, and the one place where an error becomes a sentence."""
 
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from io import TextIOWrapper
@@ -130,7 +132,8 @@ def run(args: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if args is None else args)
     set_up(argv)
     try:
-        outcome = tree().main(argv, prog_name="dln", standalone_mode=False)
+        with tidied():
+            outcome = tree().main(argv, prog_name="dln", standalone_mode=False)
         if isinstance(outcome, Result):
             return show(outcome, command_of(argv))
         return interrupted(argv) if outcome == INTERRUPTED else int(outcome or 0)
@@ -146,6 +149,23 @@ def run(args: Sequence[str] | None = None) -> int:
         if not hasattr(error, "format_message"):
             raise
         return misused(argv, error)
+
+
+@contextmanager
+def tidied() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP end a command as Ctrl-C does: what is half written goes. Commands
+    that have more to do then listen themselves; what is ignored (nohup) stays so."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def is_memory(error: Exception) -> bool:

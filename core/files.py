@@ -4,16 +4,23 @@ import errno
 import hashlib
 import json
 import os
+import re
+import stat
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import DlnError, UsageError
+from .locks import is_at, try_lock
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_WINDOWS = os.name == "nt"
+_MOST_NAME = 240  # bytes of a name that leave room for a prefix
+_PAUSE_S = 0.2  # between two looks at a lock that another process holds
 _MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
@@ -66,26 +73,105 @@ def fsync_path(path: Path) -> None:
 def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """Write beside `path`, then rename over it: temp file, fsync, rename, fsync of the folder.
 
-    The temporary file keeps the suffix of `path` and is removed when the body fails. A full disk
-    is a DlnError, a place that cannot be written a UsageError; both name the path.
+    A full disk is a DlnError, a place that cannot be written a UsageError; both name the path.
     """
-    path = Path(path)
+    with beside(Path(path)) as (handle, _):
+        encoding = None if "b" in mode else "utf-8"
+        with os.fdopen(os.dup(handle), mode, encoding=encoding) as file:
+            yield file
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[tuple[int, Path]]:
+    """A new file next to `path` and with its suffix, open: it becomes `path` when the body
+    succeeds, and is gone when it fails. What killed writers of `path` left goes too. Errors as of
+    `atomic_write`."""
     with disk_errors(path):
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
+        sweep(path)
+        handle, name = _made_beside(path)
         try:
-            with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            yield handle, Path(name)
+            fsync_path(Path(name))
             os.chmod(name, 0o666 & ~_umask())
+            if _WINDOWS:  # which renames no open file
+                os.close(handle)
+                handle = -1
             os.replace(name, path)
         except BaseException:
             with suppress(OSError):
                 os.unlink(name)
             raise
+        finally:
+            with suppress(OSError):
+                os.close(handle)
         fsync_path(path.parent)
+
+
+def _made_beside(path: Path) -> tuple[int, str]:
+    """A file that is locked as long as its writer lives, so that nobody takes it for left over."""
+    ending = path.name if len(os.fsencode(path.name)) <= _MOST_NAME else path.suffix
+    while True:
+        handle, name = tempfile.mkstemp(prefix=".dln-", suffix=f"-{ending}", dir=path.parent)
+        if _WINDOWS or (try_lock(handle) and is_at(handle, name)):
+            return handle, name
+        os.close(handle)  # swept between being made and locked
+
+
+def sweep(path: Path) -> None:
+    """Remove files beside `path` that writers of it left when they were killed."""
+    if _WINDOWS:
+        return
+    left = re.compile(rf"\.dln-\w{{8}}-{re.escape(path.name)}")
+    for name in os.listdir(path.parent):
+        if left.fullmatch(name):
+            with suppress(OSError):
+                _remove_unlocked(os.path.join(path.parent, name))
+
+
+def _remove_unlocked(name: str) -> None:
+    handle = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if stat.S_ISREG(os.fstat(handle).st_mode) and try_lock(handle):
+            os.unlink(name)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock in this file, which is gone afterwards; a killed holder's may stay, unlocked.
+
+    waiting: called once where another process holds it, which is then waited for; without it that
+    is a UsageError at once. A place that cannot be written is one too.
+    """
+    handle = _acquire(path, waiting)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file: the next holder takes it over
+            os.unlink(path)
+        os.close(handle)
+
+
+def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
+    told = False
+    while True:
+        make_folder(path.parent)  # again where its holder has removed it
+        with disk_errors(path):
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(path, flags, 0o666)
+        if try_lock(handle):
+            if is_at(handle, path):
+                return handle
+            os.close(handle)  # its holder removed it while we were getting hold of it
+            continue
+        os.close(handle)
+        if waiting is None:
+            raise UsageError(f"another process is at work in {path.parent}", hint="wait for it")
+        if not told:
+            waiting()
+            told = True
+        time.sleep(_PAUSE_S)
 
 
 def _umask() -> int:

@@ -12,8 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dln.core.errors import UsageError
-from dln.core.files import disk_errors, fsync_path, make_folder
-from dln.core.locks import locked
+from dln.core.files import disk_errors, fsync_path, locked, make_folder
 
 from .manifest import FILE, is_ours
 from .report import REPORT
@@ -21,10 +20,12 @@ from .report import REPORT
 LOCK = ".lock"
 
 # What only a run that was killed leaves; the last two are atomic_write's.
-LEFT = re.compile(r"\.lock|\.draft-\w{8}|\.manifest-\w{8}\.json|\.report-\w{8}\.md")
+LEFT = re.compile(r"\.lock|\.draft-\w{8}|\.dln-\w{8}-(manifest\.json|report\.md)")
 WRITTEN = {
     "onnx": re.compile(r"\w+\.onnx(\.data)?"),
-    "engines": re.compile(r"\w+\.engine(\.log)?|timing\.cache|\.draft-\w{8}|\.timing-\w{8}\.cache"),
+    "engines": re.compile(
+        r"\w+\.engine(\.log)?|timing\.cache|\.draft-\w{8}|\.dln-\w{8}-timing\.cache"
+    ),
 }
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UsageError
-from ..files import disk_errors, fsync_path
+from ..files import beside
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def encode(
         _check_held(path, stream.frames, size, _WHOLE[write])
     text = None if receipt is None else json.dumps(receipt)
     large = Stream((enlarge(block, scale) for block in stream), stream.fps, size, stream.frames)
-    with _beside(path) as temporary:
+    with beside(path) as (_, temporary):
         write(large, temporary, text)
     return path
 
@@ -105,20 +104,6 @@ def _check_place(path: Path, overwrite: bool) -> None:
         )
     if os.path.exists(path) and not overwrite:
         raise UsageError(f"{path} exists already.", "Add --force to replace it.")
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A temporary path with the same suffix, renamed to `path` when the body succeeds."""
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    with disk_errors(path):
-        try:
-            yield temporary
-            fsync_path(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        fsync_path(path.parent)
 
 
 def _write_mp4(stream: Stream, path: Path, text: str | None) -> None:

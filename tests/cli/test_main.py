@@ -240,3 +240,23 @@ def test_a_terminal_of_few_letters_still_gets_json():
     )  # fmt: skip
     assert done.returncode == 2
     assert b'"command": "generate"' in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_is_ended_sweeps_what_it_was_writing(name, tmp_path):
+    """The signal comes while a file is half written: it goes, and the exit code is Ctrl-C's."""
+    code = (
+        "import os, signal, sys, typer; from dln.cli import main; "
+        "from dln.core.files import atomic_write\n"
+        "def write(*_, **__):\n"
+        "    with atomic_write('half.txt', 'w') as file:\n"
+        f"        os.kill(os.getpid(), signal.{name}); file.write('never')\n"
+        "main.tree = lambda: type('Tree', (), {'main': write, 'commands': {}})\n"
+        "sys.exit(main.run(['doctor']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "error: interrupted.\n")
+    assert list(tmp_path.iterdir()) == []

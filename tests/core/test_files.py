@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -115,3 +116,26 @@ def test_killed_while_writing(tmp_path: Path):
         process.stdout.readline()
         process.kill()
     assert len(set(json.loads(path.read_text()))) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs fork")
+def test_what_a_killed_writer_left_goes_and_what_a_live_one_writes_stays(tmp_path: Path):
+    """A writer that is killed half way, one that is at it, and files that only look alike."""
+    path = tmp_path / "clip.mp4"
+    for name in (".clip-abcd1234.mp4", ".dln-abcd1234-clip.gif", ".dln-abc-clip.mp4"):
+        (tmp_path / name).write_bytes(b"mine")
+    if not (pid := os.fork()):
+        with atomic_write(path) as file:
+            file.write(b"half")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    (left,) = (each for each in tmp_path.iterdir() if each.read_bytes() == b"half")
+    with atomic_write(path) as slow:
+        assert not left.exists()
+        write_json(path, "another")
+        slow.write(b"slow")
+    assert path.read_bytes() == b"slow"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        ".clip-abcd1234.mp4", ".dln-abc-clip.mp4", ".dln-abcd1234-clip.gif", "clip.mp4"
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dln.core.errors import DlnError, UsageError
-from dln.core.locks import locked
+from dln.core.files import locked
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork")
 

@@ -76,7 +76,7 @@ def test_two_at_once_both_find_it_whole(whole, by_copying):
 
 
 def test_what_a_killed_first_write_left_is_no_other_file(whole, by_copying, tmp_path):
-    for name in (".manifest-abcd1234.json", ".report-abcd_234.md", ".lock"):
+    for name in (".dln-abcd1234-manifest.json", ".dln-abcd_234-report.md", ".lock"):
         (tmp_path / name).write_text("{")
     (tmp_path / ".draft-abcd1234").mkdir()
     (tmp_path / ".draft-abcd1234" / "first.onnx").write_text("half")
@@ -84,7 +84,7 @@ def test_what_a_killed_first_write_left_is_no_other_file(whole, by_copying, tmp_
     assert content(tmp_path) == content(whole)
 
 
-@pytest.mark.parametrize("name", [".manifest-mine.json", ".draft", ".env", "first.onnx"])
+@pytest.mark.parametrize("name", [".dln-mine-manifest.json", ".draft", ".env", "first.onnx"])
 def test_any_other_file_is_somebody_else_s(name, by_copying, tmp_path):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UsageError, match="holds other files"):
