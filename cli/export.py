@@ -1,6 +1,5 @@
 """`dln export`: a model's graphs as ONNX files and TensorRT engines, proven equal."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 from dln.core.errors import UsageError
 
 from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Verbose
-from .show import Result, screen, table
+from .show import Result, screen, table, teller
 
 if TYPE_CHECKING:
     from dln.core.models.package import Loaded
@@ -181,7 +180,7 @@ def carry_out(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result
     """Export, and say what was done and proven."""
     from dln.export.bundle import Export
 
-    export = Export(loaded, place, options, teller())
+    export = Export(loaded, place, options, teller("exporting"))
     export.run()
     return outcome(place, export.manifest, export.done)
 
@@ -197,17 +196,6 @@ def outcome(place: Path, manifest: dict[str, Any], done: list[str]) -> Result:
         screen.note("nothing to do: all of it is there already.")
     data = {"path": str(place), "done": done, "manifest": manifest}
     return Result(data, with_path(table(("stage", "result"), rows), place), [str(place)])
-
-
-def teller() -> Callable[[str], None]:
-    """Says each stage as it begins, unless nobody wants to hear it."""
-    from .show import say
-
-    def tell(stage: str) -> None:
-        if not (screen.quiet or screen.json):
-            say("exporting", stage, "cyan")
-
-    return tell
 
 
 def with_path(drawn: Any, place: Path) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import UsageError, closest
 
-from .show import Result, table
+from .show import Result, table, teller
 
 if TYPE_CHECKING:
     from dln.core.models.package import Loaded
@@ -158,7 +158,7 @@ def of_model(
     """A model's graphs: those of its export, or else written to be looked at, unproven."""
     import tempfile
 
-    from dln.export.bundle import with_batch
+    from dln.export.graph_files import with_batch
     from dln.export.open import default_folder
     from dln.export.tensorrt import profile_of
 
@@ -182,15 +182,13 @@ def of_model(
 
 def written(graphs: Mapping[str, Any], precision: str, folder: Path) -> list[Path]:
     """The graphs as an export would write them."""
-    from dln.export.bundle import ExportOptions
+    from dln.export.graph_files import opset_of
     from dln.export.onnx import write_onnx
     from dln.export.precision import HALF, half
 
-    from .export import teller
-
-    opset = ExportOptions(precision=precision).opset  # pyright: ignore
+    opset = opset_of(precision)
     for name, graph in graphs.items():
-        teller()(f"graph '{name}'")
+        teller("exporting")(f"graph '{name}'")
         made = half(graph, precision) if precision in HALF else graph
         write_onnx(made, folder / f"{name}.onnx", opset)
     return onnx_in(folder)

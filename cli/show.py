@@ -7,7 +7,7 @@ come from a stranger's file: nothing in it is obeyed by a terminal.
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import isfinite
@@ -114,6 +114,16 @@ def say(label: str, text: str, style: str) -> None:
     if len(text) > MOST_LETTERS:
         text = f"{text[: MOST_LETTERS // 2]} ... {text[-MOST_LETTERS // 2 :]}"
     errors().print(Text.assemble((f"{label}:", style), " ", text), soft_wrap=True)
+
+
+def teller(label: str) -> Callable[[str], None]:
+    """Says each stage as it begins, unless nobody wants to hear it."""
+
+    def tell(stage: str) -> None:
+        if not (screen.quiet or screen.json):
+            say(label, stage, "cyan")
+
+    return tell
 
 
 def print_json(payload: dict[str, Any]) -> None:

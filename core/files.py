@@ -138,11 +138,11 @@ def _remove_unlocked(name: str) -> None:
 
 
 @contextmanager
-def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock in this file, which is gone afterwards; a killed holder's may stay, unlocked.
 
-    waiting: called once where another process holds it, which is then waited for; without it that
-    is a UsageError at once. A place that cannot be written is one too.
+    waiting: called once where another process holds it, which is then waited for, unless this
+    raises. UsageError for a place that cannot be written.
     """
     handle = _acquire(path, waiting)
     try:
@@ -153,7 +153,7 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
         os.close(handle)
 
 
-def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
+def _acquire(path: Path, waiting: Callable[[], None]) -> int:
     told = False
     while True:
         make_folder(path.parent)  # again where its holder has removed it
@@ -166,8 +166,6 @@ def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
             os.close(handle)  # its holder removed it while we were getting hold of it
             continue
         os.close(handle)
-        if waiting is None:
-            raise UsageError(f"another process is at work in {path.parent}", hint="wait for it")
         if not told:
             waiting()
             told = True

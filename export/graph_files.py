@@ -31,9 +31,7 @@ class GraphFiles:
     @property
     def opset(self) -> int:
         """Of the files."""
-        from .onnx import BF16_OPSET, OPSET
-
-        return BF16_OPSET if self.precision == "bf16" else OPSET
+        return opset_of(self.precision)
 
     @property
     def executable(self) -> bool:
@@ -91,6 +89,13 @@ class GraphFiles:
     def _calls(self) -> dict[str, list[dict[str, Any]]]:
         """Calls of proof requests, recorded once."""
         return record_calls(self.loaded)
+
+
+def opset_of(precision: str) -> int:
+    """That graphs of a precision are written in."""
+    from .onnx import BF16_OPSET, OPSET
+
+    return BF16_OPSET if precision == "bf16" else OPSET
 
 
 def recheck(

@@ -24,8 +24,8 @@ _SHEET = re.compile(r"\.?.+-\d{6,}.*\.png")
 _STAGE = re.compile(r"(step|broken)-\d{6,}|\.(draft|old|final)-.+|final\.(safetensors|json)")
 # What a kill leaves of an atomic write, and the file that is locked.
 _LEFT = re.compile(
-    r"\.(config|model|stats|emissions)-[a-z0-9_]{8}\.(toml|safetensors|jsonl|json)"
-    r"|\..+-\d{6,}-[a-z0-9_]{8}\.png|\.lock"
+    r"\.dln-[a-z0-9_]{8}-((config|model|stats|emissions)\.(toml|safetensors|jsonl|json)"
+    r"|.+-\d{6,}\.png)|\.lock"
 )
 
 

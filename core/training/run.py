@@ -11,16 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..door import json_value
 from ..errors import UsageError
-from ..files import append_line, atomic_write, disk_errors, make_folder
+from ..files import append_line, atomic_write, disk_errors, locked, make_folder
 from .contents import CONFIG, SCHEMA, check_free, clear, read_record, sweep
 
 if TYPE_CHECKING:
     from ..media.clip import Clip
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 
 class Run:
@@ -66,14 +61,14 @@ class Run:
     @contextmanager
     def locked(self, main: bool = True) -> Iterator[None]:
         """No second training in the same folder: UsageError while another process holds it."""
-        if not main or fcntl is None:
+
+        def refuse() -> None:
+            raise UsageError(f"{self.path} is being trained by another process")
+
+        if not main:
             yield
             return
-        with disk_errors(self.path), open(self.path / ".lock", "ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(f"{self.path} is being trained by another process") from error
+        with locked(self.path / ".lock", refuse):
             sweep(self.path)
             yield
 

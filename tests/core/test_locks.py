@@ -13,6 +13,10 @@ from dln.core.files import locked
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork")
 
 
+def refuse() -> None:
+    raise UsageError("another process is at it")
+
+
 def child(work) -> int:
     """The process id of a fork that does the work and ends."""
     pid = os.fork()
@@ -33,7 +37,7 @@ def until(condition) -> None:
 
 
 def hold(lock: Path, there: Path) -> None:
-    with locked(lock):
+    with locked(lock, refuse):
         there.touch()
         time.sleep(60)
 
@@ -42,7 +46,7 @@ def test_a_second_process_is_refused_or_waits_until_the_first_is_killed(tmp_path
     lock, there, told = tmp_path / "folder" / ".lock", tmp_path / "there", []
     pid = child(lambda: hold(lock, there))
     until(there.exists)
-    with pytest.raises(UsageError, match="another process"), locked(lock):
+    with pytest.raises(UsageError, match="another process"), locked(lock, refuse):
         pass
     killer = child(lambda: (time.sleep(0.3), os.kill(pid, signal.SIGKILL)))
     with locked(lock, lambda: told.append(1)):
@@ -71,6 +75,6 @@ def test_no_two_at_once(tmp_path: Path):
 
 def test_a_link_is_not_followed(tmp_path: Path):
     (tmp_path / ".lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DlnError), locked(tmp_path / ".lock"):
+    with pytest.raises(DlnError), locked(tmp_path / ".lock", refuse):
         pass
     assert not (tmp_path / "elsewhere").exists()

@@ -97,7 +97,7 @@ def test_a_configuration_of_wrong_types(tmp_path: Path, line: str):
 
 def test_force_removes_what_a_run_writes_and_nothing_else(tmp_path: Path):
     run = Run.create(tmp_path / "x", {"model": "toy"})
-    ours = ["stats.jsonl", "model.safetensors", "emissions.json", ".stats-abcd1234.jsonl",
+    ours = ["stats.jsonl", "model.safetensors", "emissions.json", ".dln-abcd1234-stats.jsonl",
             "samples/toy-000010.png", "samples/.toy-000010-abcd1234.png", "cache/table.bin",
             "state/toy/final.json", "state/toy/final.safetensors", "state/toy/.old-000001/a",
             "state/toy/step-000002/weights.safetensors", "state/toy/broken-000001/info.json",
@@ -129,7 +129,7 @@ def test_force_follows_no_link(tmp_path: Path):
 
 
 def test_a_begin_that_was_killed_leaves_a_free_folder(tmp_path: Path):
-    fill(tmp_path, {".lock": "", ".config-ab_d1234.toml": "model ="})
+    fill(tmp_path, {".lock": "", ".dln-ab_d1234-config.toml": "model ="})
     assert Run.create(tmp_path, {"model": "toy"}).config == {"model": "toy"}
     assert held(tmp_path).keys() == {"config.toml"}
 
