@@ -56,9 +56,9 @@ class Result:
     """final.json, of a stage that is finished. sha256: of final.safetensors."""
 
     sha256: str
-    steps: int = 0
-    seconds: float = 0.0
-    metrics: dict[str, float | None] = field(default_factory=dict)
+    steps: int
+    seconds: float
+    metrics: dict[str, float | None]
     settings: dict[str, Any] = field(default_factory=dict)
 
 

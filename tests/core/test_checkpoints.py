@@ -131,7 +131,9 @@ def test_metrics_that_are_not_finite(new_run: Callable[..., Run], accelerator: A
     assert Started("toy", 13, 20, 40, 102) in events
     assert not [event for event in events if isinstance(event, Note)]
     checkpoints = Checkpoints(run.state / "other")
-    checkpoints.finish({"x": torch.ones(1)}, {"steps": 1, "metrics": {"psnr": math.nan}})
+    checkpoints.finish(
+        {"x": torch.ones(1)}, {"steps": 1, "seconds": 1.0, "metrics": {"psnr": math.nan}}
+    )
     assert (checkpoints.finished() or {})["metrics"] == {"psnr": None}
 
 
@@ -140,7 +142,7 @@ def test_metrics_that_are_not_finite(new_run: Callable[..., Run], accelerator: A
 )
 def test_a_final_json_that_is_none(tmp_path: Path, text: str):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.finish({"x": torch.ones(1)}, {"steps": 1})
+    checkpoints.finish({"x": torch.ones(1)}, {"steps": 1, "seconds": 1.0, "metrics": {}})
     (tmp_path / "final.json").write_text(text)
     for read in (checkpoints.finished, checkpoints.load_final):
         with pytest.raises(DlnError, match=r"final\.json is damaged") as caught:
@@ -153,7 +155,7 @@ def test_files_have_the_permissions_of_their_neighbours(tmp_path: Path):
     try:
         step = checkpoints.save(1, {"a": {"x": torch.ones(2)}}, {})
         modes = {path.stat().st_mode & 0o777 for path in step.iterdir()}
-        checkpoints.finish({"x": torch.ones(2)}, {"steps": 1})
+        checkpoints.finish({"x": torch.ones(2)}, {"steps": 1, "seconds": 1.0, "metrics": {}})
     finally:
         os.umask(old)
     modes |= {path.stat().st_mode & 0o777 for path in checkpoints.folder.iterdir()}
@@ -167,7 +169,7 @@ def test_a_draft_that_is_a_link_is_not_written_through(tmp_path: Path):
     for name in (".draft-000002", ".old-000001", "broken-000001", ".draft-final"):
         (checkpoints.folder / name).symlink_to(tmp_path / "elsewhere")
     checkpoints.save(2, {"a": {"x": torch.ones(2)}}, {})
-    checkpoints.finish({"x": torch.ones(2)}, {"steps": 2})
+    checkpoints.finish({"x": torch.ones(2)}, {"steps": 2, "seconds": 1.0, "metrics": {}})
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert torch.equal(checkpoints.load_final()["x"], torch.ones(2))
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -94,7 +95,7 @@ def test_networks_that_no_memory_holds_are_stopped_before_they_are_drawn(
     deep = Deep(1_000_000, 2)
     with pytest.raises(UsageError, match="too many tensors"):
         made(cast(Any, deep), None, [])
-    monkeypatch.setattr(build, "memory", lambda: 4 * 3000)
+    monkeypatch.setattr(build, "virtual_memory", lambda: SimpleNamespace(total=4 * 3000))
     wide = Deep(2, 50)
     with pytest.raises(UsageError, match="too many numbers"):
         made(cast(Any, wide), None, [])
