@@ -1,6 +1,7 @@
-"""What libraries keep on disk, which dln's own cache has a place for."""
+"""What libraries keep on disk, which dln's own cache has a place for, and what they say."""
 
 import os
+import warnings
 from contextlib import suppress
 
 from dln.core.files import cache_folder
@@ -21,3 +22,8 @@ def keep_in_cache() -> None:
         for name, folder in FOLDERS.items():
             if not os.environ.get(name):
                 os.environ[name] = str(cache_folder() / folder)
+
+
+def hush() -> None:
+    """Pillow's remarks on files that it reads all the same are for who programs with it."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -16,7 +16,7 @@ import typer
 from dln.core.errors import DlnError
 
 from .lazy import Commands
-from .libraries import keep_in_cache
+from .libraries import hush, keep_in_cache
 from .show import Result, Screen, screen, show, show_error
 
 CREATE, INSPECT, CARBON = "Create", "Inspect", "Carbon"
@@ -178,6 +178,7 @@ def is_memory(error: Exception) -> bool:
 def set_up(argv: list[str]) -> None:
     """A fresh screen; --json is looked for here, as a wrong option stops the parser first."""
     keep_in_cache()
+    hush()
     vars(screen).update(vars(Screen(json="--json" in before_dashes(argv))))
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

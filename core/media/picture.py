@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,10 +37,8 @@ def read_picture(path: Readable) -> np.ndarray:
 @contextmanager
 def _opened(path: Readable) -> Iterator[Image.Image]:
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as found:
-                yield found
+        with path.open("rb") as file, Image.open(file) as found:
+            yield found
     except Image.DecompressionBombError as error:
         raise UsageError(f"{path} cannot be read as an image: it has too many pixels.") from error
     except (OSError, ValueError, SyntaxError) as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -140,8 +139,7 @@ def _picture_text(path: Path) -> str | None:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(path) as picture:
             picture.load()
             text = picture.info.get("comment")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

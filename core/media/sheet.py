@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -65,8 +64,7 @@ def read_sheet(path: Path) -> tuple[np.ndarray, float]:
     try:
         if reason := truncation(path):
             raise UsageError(f"{path} is cut off: {reason}.")
-        with warnings.catch_warnings(), Image.open(path) as picture:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("RGB"))
             count = int(picture.info.get("frames", 1))
             fps = float(picture.info.get("fps", 1.0))

@@ -1,14 +1,17 @@
 """The energy of a training: its run's emissions.json, kept as it goes."""
 
-from contextlib import suppress
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from ..carbon.emissions import NAME, Emissions
 from ..carbon.recorder import Place, Recorder
 from ..errors import UsageError
+from ..files import disk_errors
 from ..training.events import Event, Note, OnEvent, Saved, Started
 from ..training.pace import Pace
+
+DAMAGED = f"damaged-{NAME}"
 
 
 class Metering:
@@ -28,9 +31,17 @@ class Metering:
         self.tell(event)
 
     def _before(self) -> Emissions | None:
-        """What earlier sessions used; a record that cannot be read is not worth a training."""
-        with suppress(UsageError):
+        """What earlier sessions used. A record that cannot be read is not worth a training: it is
+        put aside."""
+        if not os.path.lexists(self.path):
+            return None
+        try:
             return Emissions.load(self.path)
+        except UsageError as error:
+            aside = self.path.with_name(DAMAGED)
+            with disk_errors(aside):
+                os.replace(self.path, aside)
+            self.tell(Note(f"{error.message} It is kept as {aside.name}, and a new one is begun."))
         return None
 
     def paced(self, pace: Pace | None) -> Pace | None:

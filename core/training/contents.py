@@ -19,7 +19,7 @@ CONFIG = "config.toml"
 # Runs had no mark once: they are known by all tables that ours have.
 _UNMARKED = {"model", "options", "overrides", "config", "data", "start"}
 _MOST_BYTES = 1 << 20  # of config.toml
-_FILES = ("model.safetensors", "stats.jsonl", "emissions.json")
+_FILES = ("model.safetensors", "stats.jsonl", "emissions.json", "damaged-emissions.json")
 _SHEET = re.compile(r"\.?.+-\d{6,}.*\.png")
 _STAGE = re.compile(r"(step|broken)-\d{6,}|\.(draft|old|final)-.+|final\.(safetensors|json)")
 # What a kill leaves of an atomic write, and the file that is locked.

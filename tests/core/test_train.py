@@ -108,6 +108,20 @@ def test_every_session_is_metered(world: World, go: Callable[..., Path], tmp_pat
     assert (path / "emissions.json").read_bytes() == before
 
 
+def test_a_record_that_cannot_be_read_is_put_aside(
+    world: World, go: Callable[..., Path], tmp_path: Path
+):
+    path = tmp_path / "metered"
+    world.events.append("stop first 2")
+    with pytest.raises(Interrupted):
+        go(out=path)
+    world.events.remove("stop first 2")
+    (path / "emissions.json").write_text('{"what": 5')
+    go(out=path, resume=True)
+    assert (path / "damaged-emissions.json").read_text() == '{"what": 5'
+    assert Emissions.load(path).running_seconds > 0
+
+
 def test_a_stage_needs_the_earlier_ones(go: Callable[..., Path]):
     with pytest.raises(UsageError, match="stage 'second' needs 'first'") as caught:
         go(stage="second")
