@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="data", help="The built-in clips, and your own.")
 
+MOST_CLIPS = 1_000_000  # that are rendered at once
 FOLDER = "a folder with metadata.csv or metadata.jsonl (file_name, text)"
 SHARDS = "'shards-{000..099}.tar' as webdataset writes them (key.mp4 beside key.txt or key.cls)"
 
@@ -105,7 +106,9 @@ def listed(value: Any) -> str:
 @app.command("render")
 def render(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the clips go.")],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 16,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=MOST_CLIPS, help="How many.")
+    ] = 16,
     size: Annotated[
         str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Pixels, even, 16 to 2048 a side.")
     ] = "64",

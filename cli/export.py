@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="[NAME|RUN|FILE]", help="A model, a run or its weights.")
+        str,
+        typer.Argument(
+            metavar="[NAME|RUN|FILE]",
+            help="A model, a run or its weights; with --readiness ONNX files.",
+        ),
     ] = "cogvideo",
     onnx: Annotated[bool, typer.Option("--onnx", help="ONNX files alone: the default.")] = False,
     trt: Annotated[
@@ -25,7 +29,8 @@ def export(
     ] = False,
     precision: Annotated[Precision, typer.Option(help="Of weights and products.")] = Precision.fp32,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="The largest batch that engines are built for.")
+        int | None,
+        typer.Option(min=1, help="The largest that graphs are proven and engines built for."),
     ] = None,
     compute_capability: Annotated[
         str | None,

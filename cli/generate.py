@@ -86,13 +86,15 @@ def generate(
     count: Annotated[
         int,
         typer.Option(
-            "--count", "-n", min=1, max=10_000, help="Clips, with seeds one after the other."
+            "--count", "-n", min=1, max=MOST_CLIPS, help="Clips, with seeds one after the other."
         ),
     ] = 1,
     best_of: Annotated[
         int,
         typer.Option(
-            min=1, max=10_000, help="Candidates for each clip; the recognizer keeps the best one."
+            min=1,
+            max=MOST_CLIPS,
+            help="Candidates for each clip; the recognizer keeps the best one.",
         ),
     ] = 1,
     engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,

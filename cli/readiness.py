@@ -34,13 +34,13 @@ def readiness(
             "--range is of a real build: add --level 3.", "dln export --readiness --level 3"
         )
     given = dict(map(read_range, ranges))
+    if not holds_graphs(model):
+        from dln.core.models.package import load_model
+
+        return of_model(load_model(model), level, given, precision, batch, out)
     if (folder := export_at(model)) is not None:
         return of_export(folder, level, given)
-    if (paths := onnx_files(model)) is not None:
-        return of_files(paths, level, given)
-    from dln.core.models.package import load_model
-
-    return of_model(load_model(model), level, given, precision, batch, out)
+    return of_files(onnx_files(model) or [], level, given)
 
 
 def refuse_options(model: str, options: Mapping[str, bool], of_models: Mapping[str, bool]) -> None:
@@ -61,6 +61,8 @@ def refuse_options(model: str, options: Mapping[str, bool], of_models: Mapping[s
 def refuse_graphs(model: str) -> None:
     """UsageError for what is to be exported and is an export, or a part of one."""
     if holds_graphs(model):
+        if not os.path.exists(model):
+            raise UsageError(f"There is no file {model}.", "dln models list")
         what = "a folder of ONNX files" if os.path.isdir(model) else "an ONNX file"
         raise UsageError(
             f"{model} is {what} and no model: there is nothing to export. What TensorRT would not "
@@ -70,6 +72,12 @@ def refuse_graphs(model: str) -> None:
 
 
 def holds_graphs(model: str) -> bool:
+    """Whether it is graphs that are named, and no model that has them too: names of models come
+    first, and a run's folder may hold any other file."""
+    from dln.core.models.registry import MODELS
+
+    if model in MODELS or os.path.isfile(os.path.join(model, "model.safetensors")):
+        return False
     return export_at(model) is not None or onnx_files(model) is not None
 
 

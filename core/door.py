@@ -8,7 +8,10 @@ import json
 import os
 import stat
 import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -29,6 +32,8 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
             raise UsageError(f"{path} is a folder, not a file.")
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{path} is a device or a pipe, not a file.")
+        if not status.st_size:  # nothing, or what a system tells without end
+            return b""
         with open(path, "rb") as file:
             found = file.read(most + 1)
     except FileNotFoundError:
@@ -39,6 +44,16 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
     if len(found) > most:
         raise UsageError(f"{path} has more than {most:,} bytes: it is no file of this kind.")
     return found
+
+
+def is_plain(path: Path | str) -> bool:
+    """Whether it is a file with bytes in it, and no device, pipe or page of the system's that may
+    never end. Nothing is opened."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def json_value(text: str | bytes) -> Any:
@@ -68,11 +83,28 @@ def typed(kind: type[T], text: str | bytes, what: str) -> T:
 
     what: names the document in the UsageError for one that does not fit: "the receipt of a.mp4".
     """
+    with _damaged(what):
+        json_value(text)
+        return _adapter(kind).validate_json(text, strict=True)
+
+
+def fits(kind: Any, value: Any, what: str) -> None:
+    """Whether a value of JSON's or TOML's kinds is a `kind` as of `typed`. UsageError."""
+    from typing_extensions import is_typeddict
+
+    with _damaged(what):
+        if is_typeddict(kind):
+            _adapter(kind).validate_python(value, strict=True)
+        else:
+            _adapter(kind).validate_json(json.dumps(value, default=_alien), strict=True)
+
+
+@contextmanager
+def _damaged(what: str) -> Iterator[None]:
     from pydantic import ValidationError
 
     try:
-        json_value(text)
-        return _adapter(kind).validate_json(text, strict=True)
+        yield
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -80,6 +112,19 @@ def typed(kind: type[T], text: str | bytes, what: str) -> T:
         raise UsageError(f"{what} is damaged: {f'{place}: ' if place else ''}{reason}.") from error
     except ValueError as error:
         raise UsageError(f"{what} is damaged: {error}.") from error
+
+
+def _alien(value: Any) -> NoReturn:
+    raise ValueError(f"{value} is a {type(value).__name__}")
+
+
+def finite(value: Any) -> Any:
+    """A value for JSON, which has no infinity and no NaN: they become null."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 @cache
@@ -95,7 +140,7 @@ def _no_number(name: str) -> NoReturn:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if value in (float("inf"), float("-inf")) or value != value:
+    if not isfinite(value):
         raise ValueError(f"{text[:20]} is not a finite number")
     return value
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
 import tempfile
 import time
@@ -13,11 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from .door import json_value
 from .errors import DlnError, UsageError
 from .locks import is_at, try_lock
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+LOCK = ".dln.lock"  # in folders that one process at a time writes into
+LEFT = r"\.dln-\w{8}-"  # how files begin that a kill may leave, as an expression
 _WINDOWS = os.name == "nt"
 _MOST_NAME = 240  # bytes of a name that leave room for a prefix
 _PAUSE_S = 0.2  # between two looks at a lock that another process holds
@@ -51,6 +55,14 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def remove(path: Path) -> None:
+    """A file, a folder, or a link without what it points to; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def cache_folder() -> Path:
     """Where this user's copies of what can be made again are kept; not made here."""
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
@@ -60,7 +72,7 @@ def cache_folder() -> Path:
 
 def fsync_path(path: Path) -> None:
     """Flush a file or a folder's list of names to the disk (Windows opens no folder)."""
-    if os.name == "nt" and path.is_dir():
+    if _WINDOWS and path.is_dir():
         return
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -91,37 +103,45 @@ def beside(path: Path) -> Iterator[tuple[int, Path]]:
         handle, name = _made_beside(path)
         try:
             yield handle, Path(name)
-            fsync_path(Path(name))
+            os.fsync(handle)
             os.chmod(name, 0o666 & ~_umask())
             if _WINDOWS:  # which renames no open file
                 os.close(handle)
                 handle = -1
             os.replace(name, path)
         except BaseException:
+            if _WINDOWS and handle >= 0:  # which removes none either
+                os.close(handle)
+                handle = -1
             with suppress(OSError):
                 os.unlink(name)
             raise
         finally:
-            with suppress(OSError):
+            if handle >= 0:
                 os.close(handle)
         fsync_path(path.parent)
 
 
 def _made_beside(path: Path) -> tuple[int, str]:
     """A file that is locked as long as its writer lives, so that nobody takes it for left over."""
-    ending = path.name if len(os.fsencode(path.name)) <= _MOST_NAME else path.suffix
     while True:
-        handle, name = tempfile.mkstemp(prefix=".dln-", suffix=f"-{ending}", dir=path.parent)
-        if _WINDOWS or (try_lock(handle) and is_at(handle, name)):
+        handle, name = tempfile.mkstemp(prefix=".dln-", suffix=f"-{_ending(path)}", dir=path.parent)
+        if _WINDOWS or (try_lock(handle) is not False and is_at(handle, name)):
             return handle, name
         os.close(handle)  # swept between being made and locked
 
 
+def _ending(path: Path) -> str:
+    """Of the name of a file beside `path`, in which another name may not fit as a whole."""
+    return path.name if len(os.fsencode(path.name)) <= _MOST_NAME else path.suffix
+
+
 def sweep(path: Path) -> None:
-    """Remove files beside `path` that writers of it left when they were killed."""
+    """Remove files beside `path` that writers of it left when they were killed, where the disk has
+    locks: only they tell that nobody is at it."""
     if _WINDOWS:
         return
-    left = re.compile(rf"\.dln-\w{{8}}-{re.escape(path.name)}")
+    left = re.compile(LEFT + re.escape(_ending(path)))
     for name in os.listdir(path.parent):
         if left.fullmatch(name):
             with suppress(OSError):
@@ -149,7 +169,8 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):  # Windows removes no open file: the next holder takes it over
-            os.unlink(path)
+            if is_at(handle, path):  # else the folder has been moved, and the lock is another's
+                os.unlink(path)
         os.close(handle)
 
 
@@ -160,7 +181,7 @@ def _acquire(path: Path, waiting: Callable[[], None]) -> int:
         with disk_errors(path):
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             handle = os.open(path, flags, 0o666)
-        if try_lock(handle):
+        if try_lock(handle) is not False:  # a disk without locks lets everyone in
             if is_at(handle, path):
                 return handle
             os.close(handle)  # its holder removed it while we were getting hold of it
@@ -211,7 +232,7 @@ def known_sha256(path: Path) -> str:
     named = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     note = cache_folder() / "hashes" / f"{named}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):
-        told = json.loads(note.read_bytes())
+        told = json_value(note.read_bytes())
         if told["stamp"] == stamp and len(told["sha256"]) == 64:
             return told["sha256"]
     digest = sha256_file(path)

@@ -8,8 +8,8 @@ from pathlib import Path
 if sys.platform == "win32":
     import msvcrt
 
-    def try_lock(handle: int) -> bool:
-        """Whether this process holds it now."""
+    def try_lock(handle: int) -> bool | None:
+        """Whether this process holds it now; None on a disk that has no locks."""
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -19,12 +19,12 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def try_lock(handle: int) -> bool:
-        """Whether this process holds it now. Disks without locks let everyone in."""
+    def try_lock(handle: int) -> bool | None:
+        """Whether this process holds it now; None on a disk that has no locks."""
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            return error.errno not in (errno.EAGAIN, errno.EACCES)
+            return False if error.errno in (errno.EAGAIN, errno.EACCES) else None
         return True
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
-from dln.core.files import make_folder
+from dln.core.files import make_folder, remove
 
 from .description import describe
 from .engines import onnx_engine
 from .finished import proven
-from .folder import discard, drafted, held, place, remove
+from .folder import discard, drafted, held, place, refuse_link
 from .graph_files import GraphFiles, sizes_of, with_batch
 from .keys import engine_key, graph_key, loop_key
 from .manifest import (
@@ -177,8 +177,7 @@ class Export:
             return
         self.tell(f"graph '{name}'")
         if there:
-            path = self.out / self.manifest["graphs"][name]["file"]
-            self.manifest["graphs"][name]["parity"] = self._files.prove(limits, path)
+            self._prove_again(limits)
         else:
             with drafted(self.out) as folder:
                 path = folder / f"{name}.onnx"
@@ -192,6 +191,15 @@ class Export:
             self._written.append(name)
         self._save()
         self.done.append(name)
+
+    def _prove_again(self, graph: "Graph") -> None:
+        """Hold a graph that is there against the model. What differs goes."""
+        entry = self.manifest["graphs"][graph.name]
+        try:
+            entry["parity"] = self._files.prove(graph, self.out / entry["file"])
+        except DlnError:
+            self._forget([graph.name])
+            raise
 
     def _unpacked(self, graph: "Graph", path: Path) -> dict[str, Any] | None:
         """The graph as it came along with the weights, proven; None where it did not."""
@@ -223,6 +231,7 @@ class Export:
             self._forget(self._written)
             raise
         self.manifest["sampling"] = {"key": key, **found}
+        self.manifest.pop("proven_with", None)
         self._save()
         self.done.append("sampling")
 
@@ -232,7 +241,8 @@ class Export:
         return all(e["sha256"] == packed[n]["sha256"] for n, e in self.manifest["graphs"].items())
 
     def _forget(self, names: Sequence[str]) -> None:
-        """Remove graphs that this run has written."""
+        """Remove graphs, and with them what was proven of the loop."""
+        self.manifest["sampling"] = None
         for name in names:
             entry = self.manifest["graphs"].pop(name)
             for part in (entry, *entry["data"]):
@@ -248,7 +258,15 @@ class Export:
         if self._there("engines", name, key):
             return
         self.tell(f"TensorRT engine '{name}'")
-        self.manifest["engines"][name] = self._build(graph) | {"key": key}
+        entry = self._build(graph)
+        try:
+            entry |= self._execute(graph, self.out / entry["file"])
+        except DlnError:  # what differs goes, and the engine that it has replaced is gone already
+            self.manifest["engines"].pop(name, None)
+            remove(self.out / entry["file"])
+            self._save()
+            raise
+        self.manifest["engines"][name] = entry | {"key": key}
         self._save()
         self.done.append(f"{name}.engine")
 
@@ -256,7 +274,9 @@ class Export:
         """The engine's entry in the manifest, once it lies in its place."""
         from .tensorrt import BuildRequest, build, profile_of
 
-        options, folder = self.options, make_folder(self.out / "engines")
+        options, folder = self.options, self.out / "engines"
+        refuse_link(folder)
+        make_folder(folder)
         onnx = check_file(self.out, self.manifest["graphs"][graph.name])
         path = folder / f"{graph.name}.engine"
         cache = folder / "timing.cache" if options.backend == "tensorrt" else None
@@ -274,7 +294,6 @@ class Export:
             "seconds": round(built.seconds, 2),
             "sizes": sizes_of(graph),
             "built": True,
-            **self._execute(graph, path),
         }
 
     def _execute(self, graph: "Graph", path: Path) -> dict[str, Any]:

@@ -30,14 +30,13 @@ class Engines:
 @dataclass(frozen=True)
 class Wanted:
     """What an export is to hold. model: by its name in the registry; sha256: of its weights;
-    batch: the largest, None for the model's own; proven: held against the model."""
+    batch: the largest, None for the model's own."""
 
     model: str
     sha256: str
     precision: str
     batch: int | None = None
     engines: Engines | None = None
-    proven: bool = True
 
 
 def folder_named(name: str, weights: Path, precision: str) -> Path:
@@ -83,7 +82,7 @@ def lacking(manifest: dict[str, Any], wanted: Wanted) -> str | None:
     for name in manifest["names"]:
         if why := _graph_lacking(manifest, name, wanted) or _engine_lacking(manifest, name, wanted):
             return why
-    if wanted.proven and find(wanted.model).generates and manifest["precision"] != "bf16":
+    if find(wanted.model).generates and manifest["precision"] != "bf16":
         key = loop_key(wanted.model, manifest["graphs"])
         if (manifest["sampling"] or {}).get("key") != key:
             return "its sampling loop is not proven"
@@ -97,7 +96,7 @@ def _graph_lacking(manifest: dict[str, Any], name: str, wanted: Wanted) -> str |
     key = graph_key(wanted.model, wanted.sha256, name, wanted.precision, manifest["opset"])
     if entry["key"] != key:
         return f"graph '{name}' was written by other code or other versions"
-    if wanted.proven and not proven(entry, wanted.batch):
+    if not proven(entry, wanted.batch):
         return f"graph '{name}' is not proven"
     return None
 

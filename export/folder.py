@@ -4,6 +4,7 @@ Nothing is removed but what an export has written: files of our names in a folde
 mark, and drafts and half-written files that a killed run left, while the folder's lock is held.
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -12,19 +13,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dln.core.errors import UsageError
-from dln.core.files import disk_errors, fsync_path, locked, make_folder
+from dln.core.files import LEFT, LOCK, disk_errors, fsync_path, locked, make_folder, remove
+from dln.core.text.shown import in_utf8
 
 from .manifest import FILE, is_ours
 from .report import REPORT
 
-LOCK = ".lock"
-
 # What only a run that was killed leaves; the last two are atomic_write's.
-LEFT = re.compile(r"\.lock|\.draft-\w{8}|\.dln-\w{8}-(manifest\.json|report\.md)")
+OURS = re.compile(rf"{re.escape(LOCK)}|\.dln-draft-\w{{8}}|{LEFT}(manifest\.json|report\.md)")
 WRITTEN = {
-    "onnx": re.compile(r"\w+\.onnx(\.data)?"),
+    "onnx": re.compile(r"[\w-]+\.onnx(\.data)?"),
     "engines": re.compile(
-        r"\w+\.engine(\.log)?|timing\.cache|\.draft-\w{8}|\.dln-\w{8}-timing\.cache"
+        rf"[\w-]+\.engine(\.log)?|timing\.cache|\.dln-draft-\w{{8}}|{LEFT}timing\.cache"
     ),
 }
 
@@ -36,7 +36,9 @@ def held(out: Path, tell: Callable[[str], None]) -> Iterator[None]:
     Another process at work in it is waited for. UsageError where it holds files of others or
     cannot be written. A folder that this made and that stayed empty is gone afterwards.
     """
-    made = not out.is_dir()
+    made = not os.path.isdir(out)
+    if in_utf8(out) != str(out):
+        raise UsageError(f"{out} is no name in UTF-8, as files of graphs need", hint="--out DIR")
     make_folder(out)
     refuse_strangers(out)
     try:
@@ -52,10 +54,13 @@ def held(out: Path, tell: Callable[[str], None]) -> Iterator[None]:
 
 def refuse_strangers(out: Path) -> None:
     """UsageError for a folder that holds anything, unless an export has begun in it."""
-    if (out / FILE).exists():
+    if is_ours(out):
         return
+    if os.path.lexists(out / FILE):
+        raise UsageError(f"{out / FILE} was not written by an export",
+                         hint="choose another folder with --out")  # fmt: skip
     with disk_errors(out):
-        if any(not LEFT.fullmatch(path.name) for path in out.iterdir()):
+        if any(not OURS.fullmatch(path.name) for path in out.iterdir()):
             raise UsageError(f"{out} holds other files", hint="choose another folder with --out")
 
 
@@ -63,7 +68,7 @@ def sweep(out: Path) -> None:
     """Remove what a killed run left half done. The lock is held: nobody is at work on it."""
     with disk_errors(out):
         for path in out.iterdir():
-            if LEFT.fullmatch(path.name) and path.name != LOCK:
+            if OURS.fullmatch(path.name) and path.name != LOCK:
                 remove(path)
         for path in written(out):
             if path.name.startswith("."):
@@ -92,19 +97,18 @@ def discard(out: Path) -> None:
         (out / FILE).unlink(missing_ok=True)
 
 
-def remove(path: Path) -> None:
-    """A file, a link, or a folder of ours with all that is in it."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def refuse_link(folder: Path) -> None:
+    """UsageError where what is written into `folder` would lie elsewhere."""
+    if folder.is_symlink():
+        raise UsageError(f"{folder} is a link, and an export writes into its own folder alone",
+                         hint="choose another folder with --out")  # fmt: skip
 
 
 @contextmanager
 def drafted(out: Path) -> Iterator[Path]:
     """A folder beside the results that is gone afterwards, whatever happens."""
     with disk_errors(out):
-        folder = tempfile.mkdtemp(prefix=".draft-", dir=out)
+        folder = tempfile.mkdtemp(prefix=".dln-draft-", dir=out)
     try:
         yield Path(folder)
     finally:
@@ -113,6 +117,7 @@ def drafted(out: Path) -> Iterator[Path]:
 
 def place(folder: Path, target: Path) -> None:
     """Move all files of a draft, once they are on the disk, to where they belong."""
+    refuse_link(target)
     make_folder(target)
     for path in sorted(folder.iterdir()):
         with disk_errors(target / path.name):

@@ -38,7 +38,7 @@ def engine_key(
     """Of an engine. sha256: of its graph; gpu: the one that TensorRT builds for, None where the
     compute capabilities say for which; sizes: that it takes."""
     library = backend, installed(BACKENDS[backend])
-    return fingerprint(model, sha256, library, list(capabilities), gpu, plain(sizes))
+    return fingerprint(model, sha256, library, sorted(set(capabilities)), gpu, plain(sizes))
 
 
 def plain(sizes: Sizes) -> dict[str, list[int]]:

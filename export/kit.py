@@ -4,9 +4,10 @@ made (packing). Their first use lays the weights in, which takes a second, and t
 import ast
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Iterator
-from functools import cache
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from dln.core.files import atomic_write, sha256_file
 from dln.core.models.locate import bundled
 from dln.core.models.registry import MODELS
 
-from .keys import sources
 from .manifest import FILE
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from dln.core.models.graph import Graph
     from dln.core.models.package import Loaded
 
-_OF_EXPORT = ("axes.py", "onnx.py")  # what of the export decides a graph's bytes
+DAMAGE = (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile)  # of a kit
+_FOLDERS = re.compile(r"dln\.core\.models\.\w+\.\w")  # of a model, or layers/
+_WRITING = ("dln.core.models.graph", "dln.export.axes", "dln.export.onnx")
 
 
 class Kit:
@@ -38,16 +40,19 @@ class Kit:
         """Lay the weights of `graph` into its file. Its entry in the manifest, None where what
         comes out is not the file that was proven."""
         import onnx
+        from google.protobuf.message import DecodeError
 
-        with zipfile.ZipFile(self._path) as file:
-            model = onnx.ModelProto.FromString(file.read(f"{graph.name}.onnx"))
-        tensors = dict(tensors_of(graph))
-        for stored in model.graph.initializer:
-            if stored.data_location == onnx.TensorProto.EXTERNAL:
-                _lay_in(stored, tensors)
+        try:
+            with zipfile.ZipFile(self._path) as file:
+                model = onnx.ModelProto.FromString(file.read(f"{graph.name}.onnx"))
+            entry, tensors = self.manifest["graphs"][graph.name], dict(tensors_of(graph))
+            for stored in model.graph.initializer:
+                if stored.data_location == onnx.TensorProto.EXTERNAL:
+                    _lay_in(stored, tensors)
+        except (*DAMAGE, DecodeError):
+            return None
         with atomic_write(path) as file:
             file.write(model.SerializeToString())
-        entry = self.manifest["graphs"][graph.name]
         return entry if sha256_file(path) == entry["sha256"] else None
 
 
@@ -56,9 +61,12 @@ def kit_of(loaded: "Loaded") -> Kit | None:
     path = kit_path(loaded.about.name) if loaded.bundled else None
     if path is None or not path.is_file():
         return None
-    kit = Kit(path)
-    same = kit.manifest["weights_sha256"] == loaded.sha256
-    return kit if same and kit.manifest["code"] == graph_code(loaded.about.name) else None
+    try:
+        kit = Kit(path)
+        told = kit.manifest["weights_sha256"], kit.manifest["code"]
+    except DAMAGE:
+        return None
+    return kit if told == (loaded.sha256, graph_code(loaded)) else None
 
 
 def kit_path(model: str) -> Path:
@@ -80,22 +88,44 @@ def _lay_in(stored: Any, tensors: "dict[str, Tensor]") -> None:
     stored.raw_data = (tensor.T if told["turned"] else tensor).contiguous().numpy().tobytes()
 
 
-@cache
-def graph_code(model: str) -> str:
-    """A hash of the code that decides the graphs of a model, whatever its comments say."""
+def graph_code(loaded: "Loaded") -> str:
+    """A hash of the code that decides the graphs of a model: of the modules that its networks are
+    defined in, of what those import among the models, and of what writes a graph."""
+    graphs = loaded.model.graphs()  # pyright: ignore
+    layers = [layer for graph in graphs.values() for layer in graph.module.modules()]
+    wanted = {type(each).__module__ for each in (loaded.model, *layers)}
+    found: dict[str, bytes] = {}
+    while wanted := set(filter(_FOLDERS.match, wanted)) - found.keys():
+        for name in sorted(wanted):
+            found[name] = source_of(name)
+        wanted = {other for name in wanted for other in imported(name, found[name])}
+    found |= {name: source_of(name) for name in _WRITING}
     digest = hashlib.sha256()
-    for name, path in sources(model):
-        if not name.startswith("export/") or path.name in _OF_EXPORT:
-            digest.update(f"{name} {plain(path.read_bytes())}".encode())
+    for name, code in sorted(found.items()):
+        digest.update(name.encode() + b"\0" + code)
     return digest.hexdigest()
 
 
-def plain(code: bytes) -> str:
-    """Code as its syntax tree, without docstrings."""
-    tree = ast.parse(code)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        first = body[0] if isinstance(body, list) and body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-            del body[0]  # pyright: ignore
-    return ast.dump(tree)
+def source_of(module: str) -> bytes:
+    """The code of a module that is loaded, or could be; line ends as Unix has them."""
+    found = find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).read_bytes().replace(b"\r\n", b"\n")
+
+
+def imported(module: str, code: bytes) -> Iterator[str]:
+    """The modules of the models that the code of one imports where it is loaded."""
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = resolve_name("." * node.level + (node.module or ""), module.rpartition(".")[0])
+            names = [f"{base}.{alias.name}" for alias in node.names]
+            modules = [name for name in names if _FOLDERS.match(name) and _is_module(name)]
+            yield from modules or [base]
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # what is taken from a module is none
+        return False

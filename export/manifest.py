@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, get_args
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, get_args
 from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
-from dln.core.door import json_value, read_bytes, typed
+from dln.core.door import fits, json_value, read_bytes
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file, write_json
 
@@ -27,6 +28,8 @@ Count = Annotated[int, Field(ge=0, le=1 << 60)]
 Key = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 # {name: [smallest, typical, largest]}
 Sizes = dict[Name, Annotated[list[Count], Field(min_length=3, max_length=3)]]
+MOST_BYTES = 4 << 20  # of a manifest; the largest of ours have a fortieth
+_MARK = re.compile(rb'\s*\{\s*"schema"\s*:\s*"dln-export-\d')  # also of one that is cut off
 _MORE = ConfigDict(extra="allow")
 
 
@@ -154,32 +157,26 @@ def installed(package: str) -> str | None:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest in an export's folder. UsageError where there is none that this dln reads."""
     path = folder / FILE
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{folder} holds no export", hint="dln export --out DIR")
-    text = read_bytes(path)
     try:
-        if schema_of(text) != SCHEMA:
-            raise UsageError(f"{path} was not written by this dln")
-        typed(Manifest, text, str(path))
-        return json_value(text)  # in the order of the file, so that it is written as it was
+        text = read_bytes(path, MOST_BYTES)
+        found = json_value(text)
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+            raise UsageError(f"{path} was not written by this dln", hint=repair(folder))
+        fits(Manifest, found, str(path))
     except UsageError as error:
         raise UsageError(error.message, hint=repair(folder)) from error
-
-
-def schema_of(text: bytes) -> str:
-    """Of a manifest. UsageError for what is no object."""
-
-    class Marked(TypedDict, total=False):
-        schema: Any
-
-    return str(typed(Marked, text, FILE).get("schema"))
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged: {error}.", hint=repair(folder)) from error
+    return found  # in the order of the file, so that it is written as it was
 
 
 def is_ours(folder: Path) -> bool:
     """Whether the manifest there, in whatever state, is an export's: only then may it go."""
     path = folder / FILE
     try:
-        return path.is_file() and b'"dln-export-' in read_bytes(path)
+        return os.path.isfile(path) and bool(_MARK.match(read_bytes(path, MOST_BYTES)))
     except UsageError:
         return False
 

@@ -46,7 +46,7 @@ def strip(path: Path, graph: "Graph") -> bytes:
 
 def pack(folder: Path, loaded: "Loaded", path: Path) -> None:
     """Write the kit of an export of `loaded` in fp32."""
-    manifest: dict[str, Any] = read_manifest(folder) | {"code": graph_code(loaded.about.name)}
+    manifest: dict[str, Any] = read_manifest(folder) | {"code": graph_code(loaded)}
     graphs = loaded.model.graphs()  # pyright: ignore
     parts = {FILE: json.dumps(manifest, indent=1).encode()}
     for name, entry in manifest["graphs"].items():

@@ -172,7 +172,7 @@ def _unfinished(engine: Path) -> Iterator[Path]:
     """A file for another process to write; it becomes the engine when the body succeeds."""
     with (
         disk_errors(engine),
-        tempfile.TemporaryDirectory(prefix=".draft-", dir=engine.parent) as folder,
+        tempfile.TemporaryDirectory(prefix=".dln-draft-", dir=engine.parent) as folder,
     ):
         file = Path(folder) / engine.name
         yield file

@@ -1,6 +1,5 @@
 """`dln carbon audit`: run any command, and know what it used and emitted."""
 
-import os
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dln.core.files import make_folder
+from dln.core.text.shown import in_utf8
 
 from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
@@ -74,7 +74,7 @@ def audit(
     made: list[Recorder] = []
 
     def recorder(submitted: datetime) -> Recorder:
-        made.append(Recorder(path, spelt(command), place, submitted=submitted))
+        made.append(Recorder(path, in_utf8(shlex.join(command)), place, submitted=submitted))
         return made[0]
 
     code = run(command, recorder, schedule, tell, sys.stderr if screen.json else None)
@@ -89,11 +89,6 @@ def audit(
     if not screen.quiet:
         errors().print(table(("", "measured or estimated"), rows(found, path)))
     return code
-
-
-def spelt(command: list[str]) -> str:
-    """The command line for a record, which is UTF-8: other bytes of an argument as \\xNN."""
-    return os.fsencode(shlex.join(command)).decode("utf-8", "backslashreplace")
 
 
 def target(out: Path | None, force: bool) -> Path:

@@ -1,12 +1,12 @@
 """`dln carbon report`: what runs used and emitted, for people, papers and model cards."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dln.core.errors import DlnError, UsageError
+from dln.core.text.shown import in_utf8
 
 from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
@@ -60,7 +60,7 @@ def report(
     if source and not region:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
     check_places([out / name for name in names(len(runs))], force)
-    found = [(spelt(path), emissions(path, region, source)) for path in runs]
+    found = [(in_utf8(path), emissions(path, region, source)) for path in runs]
     data = figures(found, chosen(regions))
     paths = [str(path) for path in write(out, data, [run for _, run in found])]
     rows = [
@@ -86,11 +86,6 @@ def emissions(path: Path, region: str | None, source: str | None) -> "Emissions"
 
     place = find(region)
     return found.placed(place, open_source(source or usual(place), place))
-
-
-def spelt(path: Path) -> str:
-    """A path as a report names it, which is UTF-8: other bytes as \\xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def verified(paths: list[Path]) -> Result:

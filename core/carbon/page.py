@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write, make_folder, write_json
+from ..text.shown import in_html, in_markdown
 from .emissions import Emissions
 from .report import label_words, latex, paragraph, power_words
 
@@ -97,7 +96,7 @@ def markdown(table: dict[str, Any]) -> str:
     parts = ["# Carbon report", "", f"Counted: {table['counted']}.", ""]
     parts += [*grid(("all runs", ""), total_rows(table)), ""]
     for number, run in enumerate(table["runs"], 1):
-        name, told = plain(run["name"]), plain(paragraph(run, table["made_with"]))
+        name, told = in_markdown(run["name"]), in_markdown(paragraph(run, table["made_with"]))
         parts += [f"## {name}", "", *grid(("", ""), facts(run)), ""]
         parts += [f"![power, intensity and CO2e of {name}]({name_of(number)})", ""]
         parts += [*grid(PLACES, list(places(run))), ""]
@@ -106,43 +105,33 @@ def markdown(table: dict[str, Any]) -> str:
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[plain(cell) for cell in row] for row in rows]
+    cells = [[in_markdown(cell) for cell in row] for row in rows]
     table = [list(columns), [":--"] * len(columns), *cells]
     return [f"| {' | '.join(row)} |" for row in table]
 
 
-def plain(text: str) -> str:
-    """A stranger's text in Markdown, on one line: no markup and no HTML in it."""
-    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", escape(printable(text), quote=False))
-
-
-def printable(text: str) -> str:
-    """On one line, without what a terminal or a browser would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
 def html(table: dict[str, Any], pictures: Sequence[bytes]) -> str:
-    parts = [f"<h1>Carbon report</h1><p>Counted: {escape(table['counted'])}.</p>"]
+    parts = [f"<h1>Carbon report</h1><p>Counted: {in_html(table['counted'])}.</p>"]
     parts.append(html_grid(("all runs", ""), total_rows(table)))
     for run, data in zip(table["runs"], pictures, strict=True):
         image, told = b64encode(data).decode(), paragraph(run, table["made_with"])
         parts += [
-            f"<h2>{escape(printable(run['name']))}</h2>",
+            f"<h2>{in_html(run['name'])}</h2>",
             html_grid(("", ""), facts(run)),
             f'<img alt="power, intensity and CO2e" src="data:image/png;base64,{image}">',
             html_grid(PLACES, list(places(run))),
-            f"<h3>For a model card</h3><p>{escape(printable(told))}</p>",
+            f"<h3>For a model card</h3><p>{in_html(told)}</p>",
         ]
-    parts.append(f"<h3>For a paper</h3><pre>{escape(latex(table['runs']))}</pre>")
+    parts.append(f"<h3>For a paper</h3><pre>{in_html(latex(table['runs']))}</pre>")
     head = f'<meta charset="utf-8"><title>Carbon report</title><style>{_STYLE}</style>'
     page = f'<html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
     return f"<!doctype html>\n{page}\n"
 
 
 def html_grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th>{in_html(name)}</th>" for name in columns)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(printable(cell))}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{in_html(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 

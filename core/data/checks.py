@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
@@ -16,17 +15,14 @@ from PIL import Image
 from ..errors import UsageError
 from ..media.decode import Probe, examine
 from ..media.part import Readable
-from ..media.picture import read_picture
+from ..media.picture import MOST_PIXELS, read_picture
 from .report import Problem
 
 MIN_FRAMES = 5
 MIN_SECONDS = 0.5
 STILL_SECONDS = 1.0  # how long a picture is shown
-MOST_PIXELS = 89_000_000  # of a picture; beyond, Pillow too takes it for a bomb
 HUGE = 16_000_000  # pixels; such pictures are read one after the other: each may take a gigabyte
 _huge = Lock()
-# Once for all: threads share the filters of warnings.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Finding = Probe | str  # what a video is, or why it cannot be read
 

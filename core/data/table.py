@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..door import json_value
 from ..errors import DlnError
 from ..files import atomic_write
 from .reader import Reader
@@ -147,7 +148,7 @@ def _open(path: Path, layout: _Layout) -> _Table:
 def _read(path: Path) -> _Table | None:
     """The table at `path`, finished or not; None when there is none or its files disagree."""
     try:
-        state = json.loads(_state_path(path).read_text())
+        state = json_value(_state_path(path).read_text())
         shape = tuple(int(n) for n in state["shape"])
         layout = _Layout(int(state["rows"]), shape, str(state["dtype"]), str(state["key"]))
         np.dtype(layout.dtype)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
+from ..door import is_plain
 from ..errors import DlnError, MissingCapability, UsageError
 from ..files import sha256_file
 from ..media.receipt import Receipt, make_receipt, receipt_of
@@ -107,8 +108,9 @@ def picture_of(name: str, sha256: str, clip: Path) -> str:
     """Where the picture that was given lies now: there, or beside the clip. MissingCapability where
     it is at neither place, or another one."""
     for file in (Path(name), clip.parent / name, clip.parent / Path(name).name):
-        if os.path.isfile(file) and sha256_file(file) == sha256:
-            return str(file)
+        with suppress(OSError):
+            if is_plain(file) and sha256_file(file) == sha256:
+                return str(file)
     raise MissingCapability(
         f"the picture {name} that the clip was made from is not here, or another one",
         hint=f"put it back, or beside {clip}",

@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from ..errors import UsageError
 from .part import Readable
 
+MOST_PIXELS = 89_000_000  # beyond, Pillow too warns of a bomb
+
 
 def picture(path: str, size: tuple[int, int]) -> np.ndarray:
     """A picture's file as RGB uint8 (height, width, 3), fitted to size = (height, width).
@@ -38,6 +40,8 @@ def read_picture(path: Readable) -> np.ndarray:
 def _opened(path: Readable) -> Iterator[Image.Image]:
     try:
         with path.open("rb") as file, Image.open(file) as found:
+            if found.width * found.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
             yield found
     except Image.DecompressionBombError as error:
         raise UsageError(f"{path} cannot be read as an image: it has too many pixels.") from error

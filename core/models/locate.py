@@ -7,13 +7,13 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from ..door import json_value, typed
+from ..door import is_plain, json_value, typed
 from ..errors import DlnError, MissingCapability, UsageError, closest
 from .about import About
 from .registry import MODELS, PLACES
 
 FORMAT = "dln-model-1"
-MOST_HEADER = 16 << 20  # bytes of a file's list of tensors, card, sizes and vocabulary
+MOST_HEADER = 8 << 20  # bytes of a file's list of tensors, card, sizes and vocabulary
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,12 @@ def identify(name: str) -> About:
     for a file whose card cannot be read."""
     if name in MODELS:
         return MODELS[name]
-    model = read_header(locate(name)).card.get("model")
+    return about_of(read_header(locate(name)), name)
+
+
+def about_of(header: Header, name: str | Path) -> About:
+    """Of which model the weights `name` are. UsageError for one that is not known here."""
+    model = header.card.get("model")
     if not (isinstance(model, str) and model in MODELS):
         raise UsageError(f"{name} holds {short(model)}, a model that is not known here.",
                          f"{PLACES}=FOLDER names where its folder lies")  # fmt: skip
@@ -87,6 +92,8 @@ def read_header(path: Path) -> Header:
 def metadata_of(path: Path) -> dict[str, Any]:
     """The words in a safetensors file's header: its length in 8 bytes, then JSON."""
     try:
+        if not is_plain(path):
+            raise damaged(path, "it is empty, or no file")
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             if size > MOST_HEADER:

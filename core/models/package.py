@@ -15,7 +15,7 @@ from ..files import atomic_write, known_sha256
 from ..text.vocabulary import Vocabulary
 from .about import About
 from .fields import check
-from .locate import FORMAT, damaged, identify, locate, read_header
+from .locate import FORMAT, about_of, damaged, locate, read_header
 from .registry import MODELS, load
 from .system import SystemModel
 from .undrawn import at_most, fill, undrawn
@@ -66,7 +66,7 @@ def load_model(name: str | Path) -> Loaded:
     """
     path = locate(str(name))
     header = read_header(path)
-    about = identify(str(path))
+    about = about_of(header, path)
     system, tensors = load(about), _tensors(path)
     try:
         config = rebuild(system.Config, header.config)

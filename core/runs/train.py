@@ -15,6 +15,7 @@ from ..errors import Interrupted, UsageError, closest
 from ..models.registry import find, load
 from ..training.accelerator import create_accelerator, default_precision, first_here
 from ..training.batches import step_seed
+from ..training.contents import refuse_links
 from ..training.events import Note, OnEvent, silent
 from ..training.fit import check, fit
 from ..training.options import TrainOptions, plain, recipe, with_defaults, with_stored
@@ -100,6 +101,7 @@ def _train(
             "start": {"sha256": start.sha256} if start else {},
         }
         run = _open_run(path, table, options, accelerator)
+    refuse_links(run.path)
     with run.locked(accelerator.is_main_process):
         if accelerator.is_main_process:
             run.config |= table

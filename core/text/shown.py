@@ -2,17 +2,23 @@
 Markdown, in HTML."""
 
 import html
+import os
 import re
 
 # Control characters but newline and tab, what turns the direction of writing, and halves of
 # surrogate pairs: what no line that a person reads may obey.
 _UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 
 
 def visible(text: str) -> str:
     r"""What a terminal would obey is spelt: \x1b, \u202e. Newlines and tabs stay."""
     return _UNSEEN.sub(_spelt, text)
+
+
+def in_utf8(name: str | os.PathLike[str]) -> str:
+    r"""A name or an argument as what is UTF-8 may hold it: other bytes of it as \xff."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def in_json(text: str) -> str:

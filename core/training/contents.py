@@ -1,22 +1,20 @@
 """What lies in a run's folder: its mark, and what a run writes there, which alone is removed."""
 
-import json
 import os
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..door import read_bytes, toml_value, typed
+from ..door import fits, read_bytes, toml_value
 from ..errors import UsageError
-from ..files import disk_errors
+from ..files import LEFT, LOCK, disk_errors, remove
 
 SCHEMA = "dln-run-1"
 CONFIG = "config.toml"
 
-# Runs had no mark once: they are known by all tables that ours have.
+# Runs without the mark are known by all tables that ours have.
 _UNMARKED = {"model", "options", "overrides", "config", "data", "start"}
 _MOST_BYTES = 1 << 20  # of config.toml
 _FILES = ("model.safetensors", "stats.jsonl", "emissions.json", "damaged-emissions.json")
@@ -24,8 +22,8 @@ _SHEET = re.compile(r"\.?.+-\d{6,}.*\.png")
 _STAGE = re.compile(r"(step|broken)-\d{6,}|\.(draft|old|final)-.+|final\.(safetensors|json)")
 # What a kill leaves of an atomic write, and the file that is locked.
 _LEFT = re.compile(
-    r"\.dln-[a-z0-9_]{8}-((config|model|stats|emissions)\.(toml|safetensors|jsonl|json)"
-    r"|.+-\d{6,}\.png)|\.lock"
+    LEFT + r"((config|model|stats|emissions)\.(toml|safetensors|jsonl|json)"
+    r"|.+-\d{6,}\.png)|" + re.escape(LOCK)
 )
 
 
@@ -53,7 +51,7 @@ def read_record(folder: Path, hint: str = "start one without --resume") -> dict[
         raise UsageError(f"{path} cannot be read: {error}", hint=hint) from error
     if table.pop("schema", None) != SCHEMA and set(table) != _UNMARKED:
         raise UsageError(f"{folder} is not a run: its {CONFIG} is not one of dln's", hint=hint)
-    typed(Record, json.dumps(table, default=str), str(path))
+    fits(Record, table, str(path))
     return table
 
 
@@ -83,19 +81,22 @@ def clear(folder: Path) -> None:
         remove(folder / "cache")
 
 
+def refuse_links(folder: Path) -> None:
+    """UsageError where what a run writes would lie elsewhere."""
+    for place in (*(folder / name for name in ("samples", "state", "cache")),
+                  *_inside(folder / "state")):  # fmt: skip
+        if place.is_symlink():
+            raise UsageError(
+                f"{place} is a link, and a run writes into its own folder alone",
+                hint="put what it points to in its place",
+            )
+
+
 def sweep(folder: Path) -> None:
     """Remove what kills have left of atomic writes."""
     for entry in [*_inside(folder), *_inside(folder / "samples")]:
-        if _LEFT.fullmatch(entry.name) and entry.name != ".lock":
+        if _LEFT.fullmatch(entry.name) and entry.name != LOCK:
             remove(entry)
-
-
-def remove(path: Path) -> None:
-    """A file, a folder, or a link without what it points to; nothing where there is none."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _clear(folder: Path, known: re.Pattern[str] | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
-from ..door import typed
+from ..door import fits
 from ..errors import UsageError
 from .contents import CONFIG
 from .run import Run
@@ -89,7 +89,7 @@ def with_stored(options: TrainOptions, model: str, run: Run) -> TrainOptions:
     if run.config.get("model") != model:
         raise UsageError(f"{run.path} is a run of {run.config.get('model')}, not {model}")
     options_then = run.config.get("options", {})
-    typed(TrainOptions, json.dumps(options_then), f"the [options] of {run.path / CONFIG}")
+    fits(TrainOptions, options_then, f"the [options] of {run.path / CONFIG}")
     stored = _DEFAULTS | options_then
     overrides = run.config.get("overrides", {})
     for name, given, kept in (

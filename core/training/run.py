@@ -1,7 +1,6 @@
 """A run is a folder: config.toml, stats.jsonl, samples/, state/, cache/, model.safetensors."""
 
 import json
-import math
 import os
 import shlex
 from collections.abc import Iterator
@@ -9,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..door import json_value
+from ..door import finite, json_value
 from ..errors import UsageError
-from ..files import append_line, atomic_write, disk_errors, locked, make_folder
+from ..files import LOCK, append_line, atomic_write, disk_errors, locked, make_folder
 from .contents import CONFIG, SCHEMA, check_free, clear, read_record, sweep
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Run:
         if not main:
             yield
             return
-        with locked(self.path / ".lock", refuse):
+        with locked(self.path / LOCK, refuse):
             sweep(self.path)
             yield
 
@@ -105,13 +104,6 @@ class Run:
         with atomic_write(path) as file:
             Image.fromarray(contact_sheet(clips)).save(file, format="PNG")
         return path
-
-
-def finite(value: Any) -> Any:
-    """Numbers that are not finite as None, which JSON has."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

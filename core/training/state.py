@@ -20,14 +20,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..door import read_bytes, typed
+from ..door import fits, read_bytes, typed
 from ..errors import DlnError, UsageError
-from ..files import disk_errors, fsync_path, make_folder, sha256_file, write_json
+from ..files import LEFT, disk_errors, fsync_path, make_folder, sha256_file, write_json
 from .contents import remove
 from .run import finite
 
 Groups = dict[str, dict[str, Tensor]]
 _STEP = re.compile(r"step-(\d{6,18})")
+_LEFT = re.compile(rf"\.(draft|old)-(\d{{6,}}|final)|{LEFT}final\.json")
 _HINT = "restore it from a copy, or start over with --force"
 
 
@@ -182,8 +183,8 @@ class Checkpoints:
 
     def _sweep(self) -> None:
         """Remove what an earlier kill or removal has left."""
-        for pattern in (".draft-*", ".old-*", ".final-*"):
-            for entry in self.folder.glob(pattern):
+        for entry in [] if self.folder.is_symlink() else self.folder.glob(".*"):
+            if _LEFT.fullmatch(entry.name):
                 with suppress(OSError):
                     remove(entry)
 
@@ -256,10 +257,11 @@ def _told(kind: type, path: Path) -> dict[str, Any]:
     """The JSON object in a file, after a look whether it is a `kind`. UsageError or ValueError
     where not."""
     try:
-        value = json.loads(read_bytes(path), parse_constant=lambda name: None)  # NaN, once written
+        # Metrics may hold NaN, which json writes and JSON has not.
+        value = json.loads(read_bytes(path), parse_constant=lambda name: None)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    typed(kind, json.dumps(value), path.name)
+    fits(kind, value, path.name)
     return value
 
 

@@ -149,10 +149,11 @@ def test_a_closed_terminal_ends_the_command_and_keeps_its_record(audits, tmp_pat
     assert json.loads(record.read_text())["running_seconds"] > 0
 
 
-def test_what_ignores_a_closed_terminal_is_asked_to_end(monkeypatch):
+def test_what_ignores_a_closed_terminal_is_asked_to_end(monkeypatch, tmp_path, patience):
     monkeypatch.setattr("dln.core.carbon.processes._GRACE_S", 0.3)
-    command = Tree(["sh", "-c", "trap '' HUP; while :; do sleep 0.05; done"])
-    time.sleep(0.3)
+    deaf = tmp_path / "deaf"
+    command = Tree(["sh", "-c", f"trap '' HUP; touch '{deaf}'; while :; do sleep 0.05; done"])
+    until(deaf.exists, 2 * patience)
     assert command.end(signal.SIGHUP) == -signal.SIGTERM
 
 

@@ -16,6 +16,8 @@ import pytest
 from dln.cli.libraries import FOLDERS, keep_in_cache
 from dln.cli.main import tree
 
+pytest.importorskip("resource", reason="counts commands with the fuzzer, which limits memory")
+
 from ..fuzz.commands import every_command
 
 WATCH = Path(__file__).parent / "watch"

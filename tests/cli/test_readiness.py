@@ -1,5 +1,6 @@
 """`dln export --readiness` of files, folders and models: what is meant, and what is refused."""
 
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,11 +83,10 @@ def test_an_export_that_is_not_whole_is_not_ready(dln, there):
 
 def test_a_file_is_no_model(dln, tmp_path):
     relu(tmp_path / "step.onnx")
-    for name in ("step.onnx", "gone.onnx"):
-        outcome = dln("export", name)
-        assert outcome.code == 2
-        assert f"{name} is an ONNX file and no model" in outcome.err
-        assert f"dln export {name} --readiness" in outcome.err
+    outcome = dln("export", "step.onnx")
+    assert outcome.code == 2
+    assert "step.onnx is an ONNX file and no model" in outcome.err
+    assert "dln export step.onnx --readiness" in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -134,3 +134,17 @@ def test_bfloat16_is_read_in_the_opset_of_its_export(tmp_path):
     (path,) = readiness.written({"pair": graph(Pair())}, "bf16", tmp_path)
     opsets = {opset.domain: opset.version for opset in onnx.load(path).opset_import}
     assert opsets[""] == BF16_OPSET
+
+
+def test_a_model_s_name_comes_before_a_folder_of_that_name(dln, there, tmp_path):
+    """Also where a run's folder holds an ONNX file."""
+    shutil.copytree(there, "cogvideo")
+    assert dln("export", "--dry-run").code == 0
+    assert not readiness.holds_graphs("cogvideo")
+    run = weights().parent
+    shutil.copytree(run, "run")
+    shutil.copy(next((there / "onnx").iterdir()), "run")
+    assert dln("export", "run", "--dry-run").code == 0
+    assert readiness.holds_graphs(str(there))
+    missing = dln("export", "nothing.onnx")
+    assert (missing.code, "There is no file" in missing.err) == (2, True)

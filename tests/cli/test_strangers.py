@@ -25,6 +25,7 @@ from dln.export.engines import engine_name
 
 CLIP = Clip(np.zeros((2, 16, 16, 3), np.uint8), 8.0)
 ESCAPES = ("\x1b", "\x9b", "\0", "\u202e", "\ud800", "\udcff")
+PAGES = ("/proc/self/mem", "/proc/kmsg", "/dev/zero")  # files that are none, or never end
 HOSTILE = [
     {"engine": "onnx-/../../../../{victim}"},
     {"engine": "trt-../{victim}"},
@@ -37,6 +38,8 @@ HOSTILE = [
     {"weights_sha256": "../{victim}"},
     {"settings": {"image": "{victim}/config.toml"}, "inputs": {"image": "{victim}"}},
     {"settings": {"image": "{victim}/config.toml"}, "inputs": {"../{victim}": "0" * 64}},
+    *({"settings": {"image": page}, "inputs": {"image": "0" * 64}} for page in PAGES),
+    *({"model": page} for page in PAGES),
     {"settings": {"frames": 10**8}},
     {"settings": {"frames": "{victim}"}},
     {"settings": {"size": [10**9, 10**9]}},
@@ -248,7 +251,7 @@ def test_bytes_that_are_no_utf8_reach_no_stream():
 
 
 @pytest.mark.parametrize("rank", ["abc", "", "1.5", "-1", "9" * 5000, "00"])
-def test_a_rank_that_is_none_silences_nobody(dln, monkeypatch, rank):
+def test_only_a_rank_above_0_is_silent(dln, monkeypatch, rank):
     monkeypatch.setenv("RANK", rank)
     assert ("error: " in dln("generate", "").err) == (rank != "9" * 5000)
 

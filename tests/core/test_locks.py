@@ -1,5 +1,6 @@
 """A lock of processes: one holder, waited for or refused, gone with whoever held it."""
 
+import errno
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dln.core.errors import DlnError, UsageError
-from dln.core.files import locked
+from dln.core.files import atomic_write, locked
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork")
 
@@ -78,3 +79,35 @@ def test_a_link_is_not_followed(tmp_path: Path):
     with pytest.raises(DlnError), locked(tmp_path / ".lock", refuse):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_lock_of_a_folder_that_was_moved_is_not_taken_from_the_next(tmp_path: Path):
+    """The first holder's folder is moved away; the second, at the same place, keeps its lock."""
+    folder = tmp_path / "folder"
+    first = locked(folder / ".lock", refuse)
+    with first:
+        folder.rename(tmp_path / "moved")
+        second = locked(folder / ".lock", refuse)
+        second.__enter__()
+    assert (folder / ".lock").exists()
+    second.__exit__(None, None, None)
+    assert not (folder / ".lock").exists()
+
+
+def test_where_a_disk_has_no_locks_nothing_is_swept(tmp_path: Path, monkeypatch):
+    """Two writers of one file at once: the draft of the first is no leftover."""
+    import fcntl
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    path = tmp_path / "a.json"
+    with atomic_write(path, "w") as slow:
+        with atomic_write(path, "w") as quick:
+            quick.write("quick")
+        assert path.read_text() == "quick"
+        slow.write("slow")
+    assert path.read_text() == "slow"
+    with locked(tmp_path / ".lock", refuse), locked(tmp_path / ".lock", refuse):
+        pass

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dln.core.errors import UsageError
-from dln.core.training.contents import check_free
+from dln.core.training.contents import check_free, refuse_links
 from dln.core.training.run import Run, to_toml
+from dln.core.training.state import Checkpoints
 
 
 def test_an_existing_run_is_kept(tmp_path: Path):
@@ -49,7 +50,7 @@ def fill(folder: Path, files: dict[str, str]) -> None:
 
 def held(folder: Path) -> dict[str, str]:
     """Every file's text by its path, but that of the lock."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".dln.lock")
     return {str(path.relative_to(folder)): path.read_text() for path in files}
 
 
@@ -129,7 +130,7 @@ def test_force_follows_no_link(tmp_path: Path):
 
 
 def test_a_begin_that_was_killed_leaves_a_free_folder(tmp_path: Path):
-    fill(tmp_path, {".lock": "", ".dln-ab_d1234-config.toml": "model ="})
+    fill(tmp_path, {".dln.lock": "", ".dln-ab_d1234-config.toml": "model ="})
     assert Run.create(tmp_path, {"model": "toy"}).config == {"model": "toy"}
     assert held(tmp_path).keys() == {"config.toml"}
 
@@ -221,3 +222,22 @@ def test_toml_by_hand():
     assert to_toml(table) == (
         'model = "x"\n\n[fit]\nlr = 1e-05\nsizes = [1, 2]\n\n[fit.deep]\na = true\n'
     )
+
+
+def test_a_run_whose_state_lies_elsewhere_is_not_gone_on_with(tmp_path: Path):
+    """A link in a stranger's run leads to somebody's folder, in which names look like ours."""
+    home = tmp_path / "home"
+    fill(home, {".old-000001": "mine", ".draft-final": "mine", ".draft-novel": "mine"})
+    for place in ("state", "state/adversarial", "samples"):
+        run = tmp_path / place.replace("/", "-")
+        Run.create(run, {"model": "toy-gan"})
+        if (run / place).is_dir():
+            (run / place).rmdir()
+        (run / place).symlink_to(home)
+        with pytest.raises(UsageError, match="is a link"):
+            refuse_links(run)
+        checkpoints = Checkpoints(run / place)
+        checkpoints.tidy()
+        assert sorted(path.name for path in home.iterdir()) == [
+            ".draft-final", ".draft-novel", ".old-000001"
+        ]  # fmt: skip

@@ -18,6 +18,7 @@ from dln.export import onnx, open
 from dln.export.bundle import Export, ExportOptions
 from dln.export.manifest import FILE, read_manifest, write_manifest
 from dln.export.open import open_engine
+from dln.export.parity import ParityError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs fork")
 
@@ -76,20 +77,83 @@ def test_two_at_once_both_find_it_whole(whole, by_copying):
 
 
 def test_what_a_killed_first_write_left_is_no_other_file(whole, by_copying, tmp_path):
-    for name in (".dln-abcd1234-manifest.json", ".dln-abcd_234-report.md", ".lock"):
+    for name in (".dln-abcd1234-manifest.json", ".dln-abcd_234-report.md", ".dln.lock"):
         (tmp_path / name).write_text("{")
-    (tmp_path / ".draft-abcd1234").mkdir()
-    (tmp_path / ".draft-abcd1234" / "first.onnx").write_text("half")
+    (tmp_path / ".dln-draft-abcd1234").mkdir()
+    (tmp_path / ".dln-draft-abcd1234" / "first.onnx").write_text("half")
     kill_exports.export(tmp_path)
     assert content(tmp_path) == content(whole)
 
 
-@pytest.mark.parametrize("name", [".dln-mine-manifest.json", ".draft", ".env", "first.onnx"])
+@pytest.mark.parametrize(
+    "name", [".dln-mine-manifest.json", ".draft-my_notes", ".env", "first.onnx"]
+)
 def test_any_other_file_is_somebody_else_s(name, by_copying, tmp_path):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UsageError, match="holds other files"):
         kill_exports.export(tmp_path)
     assert content(tmp_path).keys() == {name}
+
+
+FOREIGN = {
+    "a web app": {"manifest.json": '{"name": "webapp"}', ".draft-my_notes/a.txt": "thesis",
+                  "engines/.draft-abcdefgh/b": "mine", ".lock": "4711", "onnx/mine.onnx": "mine"},
+    "a viewer of exports": {"manifest.json": '{"name": "dln-export-viewer"}', "report.md": "mine",
+                            "onnx/my_model.onnx": "mine"},
+    "notes": {".draft-my_notes/a.txt": "thesis"},
+    "a lock": {".lock": "4711"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_foreign_folder_stays_as_it_is(name, force, by_copying, tmp_path):
+    for file, text in FOREIGN[name].items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    before = content(tmp_path)
+    options = ExportOptions(force=force, renew=True, check=False)
+    with pytest.raises(UsageError, match=r"--out|holds other files|not written by an export"):
+        Export(model_of(*kill_exports.GRAPHS), tmp_path, options, print).run()
+    assert content(tmp_path) == before
+
+
+def test_nothing_is_written_through_a_link(whole, by_copying, tmp_path):
+    out, far = Path(shutil.copytree(whole, tmp_path / "export")), tmp_path / "far"
+    shutil.move(out / "onnx", far)
+    (out / "onnx").symlink_to(far)
+    before, manifest = content(far), read_manifest(out)
+    manifest["graphs"]["first"]["key"] = "0" * 16
+    write_manifest(out, manifest)
+    with pytest.raises(UsageError, match="is a link"):
+        kill_exports.export(out)
+    assert content(far) == before
+
+
+def test_a_graph_that_fails_its_proof_later_goes(whole, tmp_path, monkeypatch):
+    out = Path(shutil.copytree(whole, tmp_path / "export"))
+    manifest = read_manifest(out)
+    manifest["graphs"]["first"]["parity"] = None
+    write_manifest(out, manifest)
+    monkeypatch.setattr("dln.export.parity.check_graph", differs)
+    with pytest.raises(ParityError):
+        kill_exports.export(out)
+    assert list(read_manifest(out)["graphs"]) == ["second"]
+    assert not (out / "onnx" / "first.onnx").exists()
+
+
+def differs(*_):
+    raise ParityError("error 0.5 above 1e-04")
+
+
+def test_a_manifest_has_a_size_and_names_are_utf8(whole, by_copying, tmp_path):
+    out = Path(shutil.copytree(whole, tmp_path / "export"))
+    (out / FILE).write_text('{"schema": "dln-export-2", "x": [' + "[]," * 2_000_000 + "[]]}")
+    with pytest.raises(UsageError, match="more than"):
+        read_manifest(out)
+    for name in ("a" * 300, "q\udcff"):
+        with pytest.raises(DlnError):
+            kill_exports.export(tmp_path / name)
 
 
 def test_force_removes_what_exports_wrote_and_nothing_else(whole, by_copying, tmp_path):

@@ -1,6 +1,7 @@
 """Graphs packed beside their weights: the very files that were proven, in a moment."""
 
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from dln.core.models.registry import MODELS
 from dln.export import kit, onnx
 from dln.export.bundle import Export, ExportOptions
 from dln.export.finished import Wanted, lacking
-from dln.export.kit import Kit, graph_code, kit_of, kit_path, plain
+from dln.export.kit import Kit, graph_code, kit_of, kit_path
 from dln.export.manifest import read_manifest
 from dln.export.packing import pack, strip
 
@@ -69,6 +70,24 @@ def test_a_kit_of_other_weights_or_other_code_is_none(packed, monkeypatch):
     assert kit_of(packed) is None
 
 
+@pytest.mark.parametrize("damage", ["no zip", "no manifest", "no graph"])
+def test_a_damaged_kit_is_none(damage, packed, tmp_path):
+    path = kit.kit_path("cogvideo")
+    graph = packed.model.graphs()["decode"]
+    if damage == "no zip":
+        path.write_bytes(path.read_bytes()[:300])
+    else:
+        with zipfile.ZipFile(path) as file:
+            told = file.read("manifest.json")
+        with zipfile.ZipFile(path, "w") as file:
+            if damage == "no graph":
+                file.writestr("manifest.json", told)
+                file.writestr("decode.onnx", b"\xff\xff")
+    found = kit_of(packed)
+    assert found is None or found.write(graph, tmp_path / "decode.onnx") is None
+    assert (found is None) == (damage != "no graph")
+
+
 def test_weights_that_do_not_give_the_proven_file_are_traced_anew(packed, tmp_path):
     other = build(seed=1).graphs()["decode"]
     assert Kit(kit.kit_path("cogvideo")).write(other, tmp_path / "decode.onnx") is None
@@ -76,10 +95,29 @@ def test_weights_that_do_not_give_the_proven_file_are_traced_anew(packed, tmp_pa
     assert Kit(kit.kit_path("cogvideo")).write(mine, tmp_path / "decode.onnx") is not None
 
 
-def test_comments_are_no_code():
-    one = b'"""Says."""\ndef f(x):\n    """Twice."""\n    return 2 * x  # really\n'
-    two = b"def f(x):\n    return 2 * x\n"
-    assert plain(one) == plain(two) != plain(two.replace(b"2", b"3"))
+def test_the_code_of_a_kit_is_what_its_graphs_need(packed):
+    """The networks, their blocks and what writes them; nothing of training."""
+    needed = {name.rpartition(".")[2] for name in code_of(packed)}
+    assert {"graphs", "transformer", "tokenizer", "model", "graph", "onnx", "axes"} <= needed
+    assert not {"training", "tokenizer_training", "about", "system", "exported"} & needed
+
+
+def test_a_change_of_the_code_is_another_code(packed, monkeypatch):
+    before, read = graph_code(packed), kit.source_of
+    for name in code_of(packed):
+        monkeypatch.setattr(
+            kit, "source_of", lambda each, name=name: read(each) + b"\n" * (each == name)
+        )
+        assert graph_code(packed) != before, name
+
+
+def code_of(model) -> list[str]:
+    """The modules that graph_code looks at."""
+    seen, read = [], kit.source_of
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kit, "source_of", lambda name: (seen.append(name), read(name))[1])
+        graph_code(model)
+    return seen
 
 
 BUNDLED = [name for name, about in MODELS.items() if about.bundled and about.generates]
@@ -91,7 +129,7 @@ def test_the_kits_that_come_along_are_of_the_weights_and_the_code(name):
     model = load_model(name)
     found = kit_of(model)
     assert found is not None, f"python -m dln.export.packing {name}"
-    assert found.manifest["code"] == graph_code(name)
+    assert found.manifest["code"] == graph_code(model)
     assert kit_path(name).stat().st_size < 200_000
 
 

@@ -56,7 +56,7 @@ def runs(pantry: Pantry) -> Cases:
     def drawn(draw: st.DrawFn) -> Case:
         whole = draw(st.sampled_from((halted, finished)))
         named = "halted" if whole is halted else "finished"
-        name = draw(st.sampled_from(sorted(n for n in whole if not n.endswith(".lock"))))
+        name = draw(st.sampled_from(sorted(n for n in whole if not n.endswith(".dln.lock"))))
         sound = whole[name]
         if name.endswith(".json"):
             data = draw(json_files(json.loads(sound)))

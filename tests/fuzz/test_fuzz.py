@@ -11,6 +11,8 @@ from hypothesis import given
 
 from dln.cli.main import tree
 
+pytest.importorskip("resource", reason="limits memory as POSIX does")
+
 from . import case
 from .calls import CALLS
 from .case import Bench, Case, Failure
