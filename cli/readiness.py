@@ -124,11 +124,11 @@ def of_export(
     graphs, missing = recorded(folder)
     there = {path.stem for path in paths}
     for name in sorted({*graphs, *(profiles or {})} - there):
-        missing.append(unfinished(name, f"there is no {folder / 'onnx' / name}.onnx"))
+        missing.append(unfinished(folder, name, f"there is no {folder / 'onnx' / name}.onnx"))
     for name in sorted(there - set(graphs)) if graphs else ():
-        missing.append(unfinished(name, f"the manifest of {folder} does not name it"))
+        missing.append(unfinished(folder, name, f"the manifest of {folder} does not name it"))
     if not paths and not missing:
-        missing.append(unfinished(folder.name, f"{folder} holds no graphs"))
+        missing.append(unfinished(folder, folder.name, f"{folder} holds no graphs"))
     found = found_in(paths, level, profiles or {}, graphs, given)
     return verdict(paths, level, [*missing, *found])
 
@@ -138,21 +138,23 @@ def recorded(folder: Path) -> "tuple[dict[str, Ranges], list[Finding]]":
     from dln.export.manifest import FILE, read_manifest
 
     if not os.path.isfile(folder / FILE):
-        return {}, [unfinished(folder.name, f"{folder} has no {FILE}")]
+        return {}, [unfinished(folder, folder.name, f"{folder} has no {FILE}")]
     try:
         graphs = read_manifest(folder)["graphs"]
     except UsageError as error:
-        return {}, [unfinished(folder.name, error.message)]
+        return {}, [unfinished(folder, folder.name, error.message)]
     sizes = {name: entry.get("sizes", {}) for name, entry in graphs.items()}
     return {
         name: {size: (s[0], s[1], s[2]) for size, s in of.items()} for name, of in sizes.items()
     }, []
 
 
-def unfinished(graph: str, message: str) -> "Finding":
+def unfinished(folder: Path, graph: str, message: str) -> "Finding":
+    """What an export lacks, as a finding of one of its graphs."""
+    from dln.export.manifest import repair
     from dln.export.readiness import Finding
 
-    return Finding(1, "error", graph, "", "", message, "dln export --force writes it again")
+    return Finding(1, "error", graph, "", "", message, repair(folder))
 
 
 def of_model(

@@ -57,7 +57,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "carbon regions": ("norway",),
 }
 # Numbers of these are work that may be asked for, however large: only small ones are drawn.
-WORK = ("--count", "--seeds", "--epochs", "--runs", "--warmup", "--workers", "--frames")
+WORK = ("--count", "-n", "--seeds", "--epochs", "--runs", "--warmup", "--workers", "--frames")
 WRITING = ("--out", "--graphs", "--config")
 SMALL = ("0", "-1", "1", "nan", "1.5", "x", "", "1e999", "٣", "1_0")
 ENVIRONMENT = {

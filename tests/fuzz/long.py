@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     told = parsed(argv)
     if told.replay:
         return replay(told.replay)
-    with TemporaryDirectory(prefix="dln-fuzz-") as folder:
+    with TemporaryDirectory(prefix="dln-fuzz-", ignore_cleanup_errors=True) as folder:
         shift = Shift(Path(folder), told.out, told.seed, told.kind or list(kinds()))
         with suppress(KeyboardInterrupt):  # what was found until then is told
             shift.work(told.workers, told.minutes * 60, told.cases)
@@ -263,7 +263,7 @@ def replay(path: Path) -> int:
     store.systems()
     case = Case.from_json(json.loads(path.read_text())["case"])
     print(case)
-    with TemporaryDirectory(prefix="dln-fuzz-") as folder:
+    with TemporaryDirectory(prefix="dln-fuzz-", ignore_cleanup_errors=True) as folder:
         try:
             print("exit code", Bench(Path(folder), CALLS).try_case(case))
         except Failure as failure:
