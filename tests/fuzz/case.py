@@ -114,8 +114,9 @@ class Bench:
             (self.canary / name).write_text(text)
 
     def _outside(self) -> dict[str, str]:
-        """Everything but the case and the cache, by its content's hash."""
-        kept = (self.place, self.folder / "cache")
+        """Everything but the case and the cache, which without a place of its own is at home, by
+        its content's hash."""
+        kept = (self.place, self.folder / "cache", self.folder / "home" / ".cache")
         found = {}
         for at, folders, names in os.walk(self.folder):
             folders[:] = [name for name in folders if Path(at, name) not in kept]
