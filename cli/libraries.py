@@ -4,7 +4,7 @@ import os
 import warnings
 from contextlib import suppress
 
-from dln.core.files import cache_folder
+from dln.core.cache import cache_folder
 
 FOLDERS = {
     "MPLCONFIGDIR": "matplotlib",  # its list of fonts

@@ -7,7 +7,6 @@ model, a size or the length of a loop.
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -69,6 +68,8 @@ def json_value(text: str | bytes) -> Any:
 
 def toml_value(text: str) -> dict[str, Any]:
     """What a TOML document holds. ValueError as of `json_value`."""
+    import tomllib
+
     try:
         value = tomllib.loads(text, parse_float=_finite)
     except RecursionError:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from .cache import cache_folder
 from .door import json_value
 from .errors import DlnError, UsageError
 from .locks import is_at, try_lock
@@ -61,13 +62,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def cache_folder() -> Path:
-    """Where this user's copies of what can be made again are kept; not made here."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    root = Path(base) if base else Path.home() / ".cache"
-    return root / "dln"
 
 
 def fsync_path(path: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dln.core.cache import cache_folder
 from dln.core.errors import DlnError, MissingCapability, UsageError
-from dln.core.files import cache_folder
 
 from .bundle import Export, ExportOptions, gpu_of
 from .engines import onnx_engine, trt_engine

@@ -14,9 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..cache import cache_folder
 from ..door import json_value
 from ..errors import DlnError
-from ..files import atomic_write, cache_folder, make_folder
+from ..files import atomic_write, make_folder
 
 RULES = 3  # goes up when files are judged otherwise
 

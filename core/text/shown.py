@@ -1,7 +1,6 @@
 """Text of strangers (names, captions, messages of theirs) as it may be shown: on a terminal, in
 Markdown, in HTML."""
 
-import html
 import os
 import re
 
@@ -33,6 +32,8 @@ def in_markdown(text: str) -> str:
 
 def in_html(text: str) -> str:
     """As words in HTML, also within an attribute."""
+    import html
+
     return html.escape(visible(text))
 
 

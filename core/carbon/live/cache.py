@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from ...cache import cache_folder
 from ...errors import DlnError, UsageError
-from ...files import cache_folder, make_folder, write_json
+from ...files import make_folder, write_json
 from ..values import iso
 from .points import Points
 
