@@ -30,9 +30,7 @@ from .manifest import (
     versions,
     write_manifest,
 )
-from .sampling import (
-    check_sampling,
-)
+from .sampling import check_sampling
 
 if TYPE_CHECKING:
     from dln.core.models.graph import Graph

@@ -113,10 +113,10 @@ def _same(
     loaded: "Loaded", asked: "tuple[Proof, Request]", reference: "Engine", engine: "Engine"
 ) -> dict[str, Any]:
     """What one clip shows. ParityError for pixels that differ by more than one level."""
-    proof, request = asked
     from .parity import ParityError
     from .wrapped import compare_sampling
 
+    proof, request = asked
     found = compare_sampling(lambda runner: _clip(loaded, request, runner), reference, engine)
     if found["max_level_difference"] > 1:
         what = f"{request.prompt!r}" if request.prompt else f"seed {request.seed}"

@@ -41,12 +41,10 @@ def made(system: System, config: Any, words: Sequence[str]) -> SystemModel:
     """The networks of a configuration, for captions in these words. UsageError where they have
     more tensors than any that is trained, or more numbers than the memory holds."""
     reader = system.reader(config, words)
-    on_paper, room = (
-        torch.get_default_device().type == "meta",
-        virtual_memory().total // FLOAT_BYTES,
-    )
+    room = virtual_memory().total // FLOAT_BYTES
     try:
-        if not on_paper:  # drawing what does not fit would take minutes, and then fail
+        if torch.get_default_device().type != "meta":
+            # Once without drawing: what does not fit would be drawn for minutes, and then fail.
             with torch.random.fork_rng(devices=[]), undrawn(), at_most(MOST_TENSORS, room):
                 system.Model(config, reader)
         with at_most(MOST_TENSORS, MOST_NUMBERS):
