@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ...door import json_value
 from ...errors import DlnError, MissingCapability
@@ -86,10 +86,20 @@ def _read(query: Query, timeout: float, answers: SimpleQueue[bytes | Exception])
         request.add_header("User-Agent", "dln")
         for name, value in query.secret_headers.items():
             request.add_unredirected_header(name, value)  # not to where a redirect leads
-        with urlopen(request, timeout=timeout) as response:
+        with build_opener(_Redirects).open(request, timeout=timeout) as response:
             answers.put(_body(response, time.monotonic() + timeout))
     except (OSError, ValueError, HTTPException) as error:
         answers.put(error)
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows as urllib does, but reads nothing of what a redirect itself says: it may not end."""
+
+    def http_error_302(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any) -> Any:
+        fp.read = lambda *_: b""
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _body(response: HTTPResponse, deadline: float) -> bytes:
