@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..models.fields import check
 from .build import made, override
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ def extended(
     know, in their order, come first. UsageError where the overrides change its size, or the data
     have other classes."""
     config = override(start.config, overrides)
-    check(config)
     for name, wanted in system.fitted(config, source).items():
         if getattr(config, name) != wanted:
             raise UsageError(
