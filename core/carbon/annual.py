@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import UsageError
 from .embedded import LABEL, month_deviations, months
-from .regions import Region
-from .values import Intensity, Label, Spread
+from .regions import Region, find
+from .values import Factors, Intensity, Label, Spread
 
 LB_PER_MWH = 0.45359237  # g/kWh
 _SOURCES = {
@@ -62,11 +62,8 @@ def _origin() -> str:
     return " ".join(["codecarbon", *(folder.stem.partition("-")[2] for folder in beside[-1:])])
 
 
-def _published(value: float, year: int, origin: str) -> Intensity:
-    label = Label(
-        "average", "life-cycle", str(year), f"{_origin()}: {origin}",
-        "published",
-    )  # fmt: skip
+def _published(value: float, year: int, origin: str, factors: Factors = "life-cycle") -> Intensity:
+    label = Label("average", factors, str(year), f"{_origin()}: {origin}", "published")
     return Intensity(Spread(SWING[0] * value, value, SWING[1] * value), label)
 
 
@@ -74,12 +71,14 @@ def annual(region: Region) -> Intensity:
     """The year's mean; low and high are the 5th and 95th percentile of the typical hours, or the
     median zone's swing where no hours are known. UsageError where there is no figure."""
     means = months(region)
-    if means:
-        return _of_hours(means)
-    if region.country == "USA" and region.subdivision:
-        return _state(region.subdivision)
-    if region.country == "CAN" and region.kind == "state":
-        return _province(region.name)
+    return _of_hours(means) if means else statistic(region)
+
+
+def statistic(region: Region) -> Intensity:
+    """The published mean of the narrowest place around the region that has one: its state or
+    province in the US, Canada and China, its country elsewhere. UsageError where there is none."""
+    if region.subdivision and region.country in _SUBDIVIDED:
+        return _SUBDIVIDED[region.country](region.subdivision)
     countries = _data("global_energy_mix.json")
     if region.country not in countries:
         raise UsageError(f"no intensity is known for {region.name}", "--source csv:FILE")
@@ -123,16 +122,26 @@ def _state(letters: str) -> Intensity:
     table = _data("2023/usa_emissions.json")
     rows = {row["regionCode"]: row["emissions"] for row in table.values() if "regionCode" in row
             and "_" not in row}  # fmt: skip
-    found = _published(rows[letters] * LB_PER_MWH, table["_source"]["year"], "EPA eGRID")
-    label = Label("average", "direct", found.label.year, found.label.origin, "published")
-    return Intensity(found.g_per_kwh, label)
+    year = table["_source"]["year"]
+    return _published(rows[letters] * LB_PER_MWH, year, "EPA eGRID", "direct")
 
 
-def _province(name: str) -> Intensity:
+def _province(letters: str) -> Intensity:
     """A Canadian province's mix in percent, each source with codecarbon's life-cycle factor."""
-    mix = dict(_data("2023/canada_energy_mix.json")[name.lower()])
+    mix = dict(_data("2023/canada_energy_mix.json")[find(f"CA-{letters}").name.lower()])
     del mix["total"]
     return _published(_mixed(mix, _SOURCES), 2023, "mix of the province")
+
+
+def _chinese(letters: str) -> Intensity:
+    """A Chinese province's, of the ministry of ecology: CO2 alone, imports from others counted."""
+    table = _data("2023/china_provincial_emissions.json")
+    row = table["data"][f"CN-{letters}"]
+    origin = "China's Ministry of Ecology and Environment, CO2 alone"
+    return _published(row["emission_factor"], row["year"], origin, "direct")
+
+
+_SUBDIVIDED = {"USA": _state, "CAN": _province, "CHN": _chinese}
 
 
 def _mixed(mix: dict[str, float], called: dict[str, str]) -> float:

@@ -1,0 +1,42 @@
+"""What the commands say where a name means two places, or a place has two figures."""
+
+import json
+
+import pytest
+
+from dln.core.carbon.annual import annual, statistic
+from dln.core.carbon.regions import find
+
+
+def grams(code: str) -> str:
+    return f"{annual(find(code)).g_per_kwh.expected:.0f} g/kWh"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("estimate", "--region", "Georgia"),
+        ("schedule", "--region", "Georgia", "--duration", "2h", "--slack", "2h",
+         "--source", "annual"),
+        ("compare", "--kwh", "1", "--regions", "norway,Georgia"),
+    ],
+)  # fmt: skip
+def test_a_country_and_a_state_of_one_name(dln, words):
+    found = dln("carbon", *words, "--json")
+    assert f"'Georgia' is taken for the country GE ({grams('GE')})" in found.err
+    assert f"not for the state US-GA ({grams('US-GA')})" in found.err
+    assert "US-GA" not in json.dumps(found.json)
+
+
+def test_a_code_means_one_place(dln):
+    assert dln("carbon", "estimate", "--region", "US-GA").err == ""
+
+
+def test_other_figures_of_the_place(dln):
+    published = statistic(find("DE"))
+    (line,) = dln("carbon", "estimate", "--region", "germany", "--json").json["other_figures"]
+    grams = f"{published.g_per_kwh.expected:.0f} g/kWh"
+    assert line.startswith(f"as published: {grams} ({published.label.year}, what its plants make")
+    assert line[:40] in dln("carbon", "estimate", "--region", "germany").out
+    found = dln("carbon", "estimate", "--region", "aws:ca-west-1", "--json").json
+    assert found["other_figures"] == []
