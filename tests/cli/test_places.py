@@ -40,3 +40,11 @@ def test_other_figures_of_the_place(dln):
     assert line[:40] in dln("carbon", "estimate", "--region", "germany").out
     found = dln("carbon", "estimate", "--region", "aws:ca-west-1", "--json").json
     assert found["other_figures"] == []
+
+
+def test_the_device_that_a_name_was_taken_for(dln):
+    asked = ("carbon", "estimate", "--region", "norway", "--hours", "1", "--gpu", "P100")
+    found = dln(*asked, "--json").json
+    assert (found["device"], found["device_watts"]) == ("P100-PCIE", 250)
+    assert found["energy_kwh_high"] == pytest.approx(0.25)
+    assert found["energy_origin"].endswith("P100-PCIE, 250 W rated, not P100-SXM2 (300 W))")
