@@ -75,17 +75,30 @@ def annual(region: Region) -> Intensity:
 
 
 def statistic(region: Region) -> Intensity:
-    """The published mean of the narrowest place around the region that has one: its state or
-    province in the US, Canada and China, its country elsewhere. UsageError where there is none."""
-    if region.subdivision and region.country in _SUBDIVIDED:
-        return _SUBDIVIDED[region.country](region.subdivision)
+    """The published mean of around(region). UsageError where there is none."""
+    place = around(region)
+    if place.kind == "zone":
+        return _bidding_zone(place)
+    if place.kind == "state":
+        return _SUBDIVIDED[place.country](place)
     countries = _data("global_energy_mix.json")
-    if region.country not in countries:
-        raise UsageError(f"no intensity is known for {region.name}", "--source csv:FILE")
-    row = countries[region.country]
+    if place.country not in countries:
+        raise UsageError(f"no intensity is known for {place.name}", "--source csv:FILE")
+    row = countries[place.country]
     # A 0 is a gap: no power plant has none.
     grams = row["carbon_intensity"] or _mixed({s: row[f"{s}_TWh"] for s in _PLANTS}, _PLANTS)
     return _published(grams, row["year"], "Our World in Data")
+
+
+def around(region: Region) -> Region:
+    """The narrowest place around the region, or itself, of which a year's mean is published: a
+    bidding zone in Norway and Sweden, a state or province in the US, Canada and China, a country
+    elsewhere."""
+    if region.zone and region.country in ("NOR", "SWE"):
+        return find(region.zone)
+    if region.subdivision and region.country in _SUBDIVIDED:
+        return find(f"{find(region.country).code}-{region.subdivision}")
+    return find(region.country)
 
 
 def _of_hours(means: list[list[float]]) -> Intensity:
@@ -117,28 +130,33 @@ def quantile(values: list[float], share: float) -> float:
     return values[below] + (place - below) * (values[below + 1] - values[below])
 
 
-def _state(letters: str) -> Intensity:
+def _state(place: Region) -> Intensity:
     """EPA's eGRID, in lb/MWh: what leaves the chimneys."""
     table = _data("2023/usa_emissions.json")
     rows = {row["regionCode"]: row["emissions"] for row in table.values() if "regionCode" in row
             and "_" not in row}  # fmt: skip
-    year = table["_source"]["year"]
-    return _published(rows[letters] * LB_PER_MWH, year, "EPA eGRID", "direct")
+    grams = rows[place.subdivision] * LB_PER_MWH
+    return _published(grams, table["_source"]["year"], "EPA eGRID", "direct")
 
 
-def _province(letters: str) -> Intensity:
+def _province(place: Region) -> Intensity:
     """A Canadian province's mix in percent, each source with codecarbon's life-cycle factor."""
-    mix = dict(_data("2023/canada_energy_mix.json")[find(f"CA-{letters}").name.lower()])
+    mix = dict(_data("2023/canada_energy_mix.json")[place.name.lower()])
     del mix["total"]
     return _published(_mixed(mix, _SOURCES), 2023, "mix of the province")
 
 
-def _chinese(letters: str) -> Intensity:
+def _chinese(place: Region) -> Intensity:
     """A Chinese province's, of the ministry of ecology: CO2 alone, imports from others counted."""
-    table = _data("2023/china_provincial_emissions.json")
-    row = table["data"][f"CN-{letters}"]
+    row = _data("2023/china_provincial_emissions.json")["data"][place.code]
     origin = "China's Ministry of Ecology and Environment, CO2 alone"
     return _published(row["emission_factor"], row["year"], origin, "direct")
+
+
+def _bidding_zone(place: Region) -> Intensity:
+    """A Norwegian or Swedish one's."""
+    row = _data("nordic_emissions.json")["data"][place.code.rpartition("-")[2]]
+    return _published(row["emission_factor"], row["year"], "ENTSO-E")
 
 
 _SUBDIVIDED = {"USA": _state, "CAN": _province, "CHN": _chinese}

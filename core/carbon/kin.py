@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from .annual import annual, statistic
+from .annual import annual, around, statistic
 from .regions import Region, called, find, regions
 from .values import Intensity
 
 APART = 0.02  # of a figure: nearer ones are the same
 # Whose statistics count what a place's plants make; the others what its plugs get.
-_MADE = ("Our World in Data", "EPA eGRID", "mix of the province")
+_MADE = ("Our World in Data", "EPA eGRID", "mix of the province", "ENTSO-E")
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,13 @@ def namesakes(text: str, region: Region) -> list[Region]:
 
 
 def others(region: Region) -> list[Other]:
-    """The published figure of the place around the region, where it differs from annual(region)."""
-    own, published, around = annual(region), statistic(region), _around(region)
-    if not _apart(own, published):
-        return []
-    name = "as published" if around == region else f"{around.name} as a whole"
-    return [Other(name, published, why(own, published))]
+    """The published figure of the place around the region, and those of the zone's country and of
+    a state that is a zone by itself, as far as they differ from annual(region)."""
+    own, place = annual(region), around(region)
+    name = "as published" if place == region else f"{place.name} as a whole"
+    wider = [*_states(region), *([find(region.country)] if place.kind == "zone" else [])]
+    figures = {name: statistic(region)} | {f"{w.name} as a whole": annual(w) for w in wider}
+    return [Other(n, found, why(own, found)) for n, found in figures.items() if _apart(own, found)]
 
 
 def parts(region: Region) -> list[Region]:
@@ -63,25 +64,24 @@ def why(own: Intensity, other: Intensity) -> str:
 
 def lines(region: Region) -> list[str]:
     """What else is said of the place, a sentence each; none where nothing else is."""
-    told, within = [str(other) for other in others(region)], parts(region)
-    if within:
-        low, high = within[0], within[-1]
+    told, place = [str(other) for other in others(region)], around(region)
+    if region.kind == "cloud" and region.zone is None and parts(place):
+        told.append(f"{place.name} has several grids: which one it is on is not known")
+    if within := parts(region):
+        ends = {f"{_expected(r):.0f} ({r.code})": r for r in (within[0], within[-1])}
+        reasons = dict.fromkeys(why(annual(region), annual(r)) for r in ends.values())
         # A country whose hours are one zone's: what is no part of that grid.
         what = "not in it" if region.zone else "within it"
-        ends = " to ".join(f"{_expected(r):.0f} ({r.code})" for r in dict.fromkeys((low, high)))
-        reasons = dict.fromkeys(why(annual(region), annual(r)) for r in (low, high))
-        told.append(f"{what}: {ends} g/kWh ({'; '.join(reasons)})")
+        told.append(f"{what}: {' to '.join(ends)} g/kWh ({'; '.join(reasons)})")
     return told
 
 
-def _around(region: Region) -> Region:
-    """The place that statistic(region) is of."""
-    if region.subdivision:
-        states = (r for r in regions() if r.kind == "state" and r.country == region.country)
-        found = [r for r in states if r.subdivision == region.subdivision]
-        if found:
-            return found[0]
-    return find(region.country)
+def _states(region: Region) -> list[Region]:
+    """The grid zone that is the state which the region lies in, as IN-MH is Maharashtra."""
+    if region.kind != "cloud" or region.subdivision is None:
+        return []
+    code = f"{find(region.country).code}-{region.subdivision}"
+    return [r for r in regions() if r.kind == "zone" and r.code == code]
 
 
 def _within(part: Region, whole: Region) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dln.core.carbon.annual import annual
+from dln.core.carbon.annual import annual, statistic
 from dln.core.carbon.kin import lines, namesakes, parts
 from dln.core.carbon.live.gb import GreatBritain
 from dln.core.carbon.regions import Region, called, find, fold, regions
@@ -158,6 +158,19 @@ def test_where_figures_differ_it_is_said():
                 assert "within it" in lines(region)[-1] or "not in it" in lines(region)[-1]
     assert lines(find("US-CAL-CISO"))[0].startswith(f"California as a whole: {grams('US-CA'):.0f}")
     assert "US-TEX-ERCO" in lines(find("Texas"))[0]
+    assert lines(find("aws:ap-south-1"))[1].startswith(
+        f"Maharashtra as a whole: {grams('IN-MH'):.0f}"
+    )
+    assert "which one it is on is not known" in lines(find("aws:us-west-2"))[0]
+    assert lines(find("aws:ca-west-1")) == lines(find("Beijing")) == []
+
+
+def test_bidding_zones_differ_from_codecarbons_own():
+    table = codecarbon("nordic_emissions.json")["data"]
+    for name in ("SE1", "SE4", "NO2", "NO4"):
+        region = find(name)
+        assert statistic(region).g_per_kwh.expected == table[name]["emission_factor"]
+        assert lines(region)[0].startswith(f"as published: {table[name]['emission_factor']:.0f} ")
 
 
 def test_great_britains_figure_is_not_northern_irelands():
