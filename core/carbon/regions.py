@@ -48,17 +48,14 @@ class Region:
 
 _ORDER: tuple[Kind, ...] = ("country", "zone", "state", "cloud")
 _SPACES = dict.fromkeys("_-\u2010\u2011\u2013\u2014", " ")  # hyphens and dashes
-_NOTHING = dict.fromkeys(".,'\u2019\u2018`\u02bc\u00b4()[]", "")
+_NOTHING = dict.fromkeys((*".,'\u2019\u2018`\u02bc\u00b4()[]", *map(chr, range(0x300, 0x370))), "")
 _SAME = str.maketrans({**_SPACES, **_NOTHING, "&": " and "})
 
 
 def fold(text: str) -> str:
     """As names are compared: lower case, without accents, punctuation and articles."""
-    plain = text.casefold()
-    if not plain.isascii():
-        parts = unicodedata.normalize("NFKD", plain)
-        plain = "".join(c for c in parts if not unicodedata.combining(c))
-    return " ".join(word for word in plain.translate(_SAME).split() if word != "the")
+    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_SAME)
+    return " ".join(word for word in plain.split() if word != "the")
 
 
 @cache
