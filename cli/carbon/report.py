@@ -12,6 +12,7 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, number, table
 from .compare import DEFAULT, chosen
+from .region import located
 
 if TYPE_CHECKING:
     from dln.core.carbon.emissions import Emissions
@@ -81,10 +82,9 @@ def emissions(path: Path, region: str | None, source: str | None) -> "Emissions"
     found = Emissions.load(path)
     if region is None:
         return found
-    from dln.core.carbon.regions import find
     from dln.core.carbon.sources import open_source, usual
 
-    place = find(region)
+    place = located(region)
     return found.placed(place, open_source(source or usual(place), place))
 
 
