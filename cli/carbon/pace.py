@@ -13,6 +13,7 @@ from ..show import screen
 if TYPE_CHECKING:
     from dln.core.carbon.recorder import Place
     from dln.core.carbon.threshold import Schedule
+    from dln.core.carbon.values import Series
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,14 @@ class Carbon:
         return planned
 
     def _limit(self, place: "Place") -> "Schedule":
-        from dln.core.carbon.threshold import Threshold
+        from dln.core.carbon.threshold import Threshold, check_reachable
 
         assert self.pause_above is not None
-        return Threshold(self.pause_above, now_at(place), moment_of(self.deadline), screen.note)
+        deadline = moment_of(self.deadline)
+        limit = Threshold(self.pause_above, now_at(place), deadline, screen.note)
+        if deadline is None:
+            check_reachable(self.pause_above, place.source, datetime.now(UTC))
+        return limit
 
 
 def place_of(region: str, source: str | None, pue: float | None) -> "Place":
@@ -77,9 +82,15 @@ def place_of(region: str, source: str | None, pue: float | None) -> "Place":
 
 
 def now_at(place: "Place") -> Callable[[datetime], float]:
-    """g/kWh there at a moment."""
-    span = timedelta(minutes=5)
-    return lambda moment: place.source.series(moment, moment + span).at(moment)
+    """g/kWh there at a moment. The source is asked once for each of its steps."""
+    known: list[Series] = []
+
+    def at(moment: datetime) -> float:
+        if not known or known[0].index(moment):
+            known[:] = [place.source.series(moment, moment + timedelta(seconds=1))]
+        return known[0].at(moment)
+
+    return at
 
 
 def moment_of(text: str | None) -> datetime | None:
