@@ -45,15 +45,17 @@ class Carbon:
         if region is None:
             if self.source or self.pue is not None:
                 raise UsageError("--source and --pue belong to a --region.", "dln carbon regions")
-            return None, None
+            return schedule, None
         place = place_of(region, self.source, self.pue)
         if self.pause_above is not None:
             schedule = self._limit(place)
         return schedule, place
 
-    def _agreed(self, planned: str) -> str:
+    def _agreed(self, planned: str | None) -> str | None:
         from dln.core.carbon.regions import find
 
+        if planned is None:
+            return self.region
         if self.region and find(self.region).code != planned:
             raise UsageError(f"the plan is for {planned}, not for {self.region}.")
         return planned

@@ -7,7 +7,6 @@ better than the best one in the common unit of all the lengths. Ties go to the e
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from .schedule import Array, Blocks
 
 _MOST_MOMENTS = 600_000  # a year has 525,600 minutes
 _MOST_CELLS = 400_000_000  # of the table of (moment, work done): two bits each, some seconds
+_ROWS = 256  # of it that are packed at a time
 _NEAR = 1e-12  # relative; nearer sums are the same number, added up in another order
 Bits = NDArray[np.uint8]
 
@@ -134,8 +134,9 @@ class _Table:
                 "--min-block",
                 hint="a shorter --duration or --slack, or times in whole minutes or hours",
             )
-        bits = np.zeros((self.steps + 1, -(-self.width // 8)), dtype=np.uint8)
-        self.begun, self.rested = bits, bits.copy()
+        # Rows are packed so many at a time.
+        rows, packed = self.steps // _ROWS + 1, -(-self.width // 8)
+        self.begun, self.rested = np.zeros((2, rows * _ROWS, packed), dtype=np.uint8)
         self.first = np.zeros(self.steps + 1, dtype=bool)  # the block of `least` is the first one
         self._fill(np.repeat(task.values, np.diff(task.edges)))
 
@@ -144,40 +145,44 @@ class _Table:
         return max(0, moment - self.slack)
 
     def _fill(self, values: Array) -> None:
-        sums = np.concatenate([[0.0], np.cumsum(values)])
-        # The least that was emitted: running, and at rest after some work.
-        busy, rest = np.full((2, self.width), np.inf)
-        rests = deque([rest], maxlen=self.later)
-        for t in range(1, self.steps + 1):
-            moved = self.low(t) > self.low(t - 1)
-            rest = np.minimum(rest, busy)
-            longer = busy + values[t - 1]
-            if moved:
-                rest[:-1], rest[-1] = rest[1:], np.inf
+        sums = [0.0, *np.cumsum(values).tolist()]
+        # The least that was emitted: running, and at rest after some work, `later` rows of it.
+        busy, longer, fresh = np.full((3, self.width), np.inf)
+        rests = np.full((self.later, self.width), np.inf)
+        begun, rested = np.zeros((2, _ROWS, self.width), dtype=bool)
+        for t, value in enumerate(values.tolist(), 1):
+            row, rest, before = t % _ROWS, rests[t % self.later], rests[(t - 1) % self.later]
+            self._begin(t, rest, sums, fresh)
+            if t > self.slack:  # the row begins one further than the one before
+                np.add(busy, value, out=longer)
+                np.minimum(before[1:], busy[1:], out=rest[:-1])
+                rest[-1] = np.inf
             else:
-                longer[1:], longer[0] = longer[:-1], np.inf
-            fresh = self._fresh(t, rests[0] if t > self.later else None, sums)
-            busy = np.minimum(longer, fresh)
-            self.begun[t] = np.packbits(fresh < longer)
-            self.rested[t] = np.packbits(rest <= busy)
-            rests.append(rest)
+                np.add(busy[:-1], value, out=longer[1:])
+                np.minimum(before, busy, out=rest)
+            np.less(fresh, longer, out=begun[row])
+            np.minimum(fresh, longer, out=busy)
+            np.less_equal(rest, busy, out=rested[row])
+            if row == _ROWS - 1 or t == self.steps:
+                part = slice(t - row, t - row + _ROWS)
+                self.begun[part] = np.packbits(begun, axis=1)
+                self.rested[part] = np.packbits(rested, axis=1)
 
-    def _fresh(self, t: int, rest: Array | None, sums: Array) -> Array:
-        """What was emitted where a block has just become long enough. rest: `later` ago."""
-        fresh = np.full(self.width, np.inf)
-        if rest is not None:
-            begin = t - self.later
+    def _begin(self, t: int, rest: Array, sums: list[float], fresh: Array) -> None:
+        """Into `fresh` what was emitted where a block has just become long enough. rest: at rest
+        `later` ago."""
+        fresh.fill(np.inf)
+        if (begin := t - self.later) > 0:
             shift = self.low(t) - self.low(begin) - (self.later - self.cost)
             to, off = max(0, -shift), max(0, shift)
-            count = self.width - to - off
-            if count > 0:
-                fresh[to : to + count] = rest[off : off + count] + (sums[t] - sums[begin])
+            if max(to, off) < self.width:
+                there, here = rest[off : self.width - to], fresh[to : self.width - off]
+                np.add(there, sums[t] - sums[begin], out=here)
         place = self.least - self.low(t)
         if t >= self.least and 0 <= place < self.width:
             alone = sums[t] - sums[t - self.least]
             self.first[t] = alone <= fresh[place]
             fresh[place] = min(fresh[place], alone)
-        return fresh
 
     def blocks(self) -> Blocks:
         """Back from the latest end to the begin of the first block."""

@@ -28,7 +28,8 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class Plan:
-    """When a run goes: `blocks` in UTC, in order, ends exclusive.
+    """When a run goes: `blocks` in UTC, in order, ends exclusive. region: None where a file gave
+    the intensities and nobody said.
 
     g_per_kwh: mean intensity while it runs; at_once: of a run begun when submitted. duration: of
     the job without a pause; the blocks hold what pauses cost, too. foresight: whether the
@@ -36,7 +37,7 @@ class Plan:
     in a back-test; 1 where the future is known, or no back-test is.
     """
 
-    region: str
+    region: str | None
     source: str
     mode: Mode
     submitted: datetime
@@ -149,7 +150,7 @@ class Job:
 
 
 def make_plan(
-    job: Job, region: Region, source: IntensitySource, submitted: datetime, kept: float = 1.0
+    job: Job, region: Region | None, source: IntensitySource, submitted: datetime, kept: float = 1.0
 ) -> tuple[Plan, Series]:
     """The plan, and the intensities that it was made from.
 
@@ -162,7 +163,7 @@ def make_plan(
     task, unit = posed(job, known, submitted)
     blocks = best_start(task) if job.mode == "start" else best_pauses(task)
     plan = Plan(
-        region=region.code,
+        region=region and region.code,
         source=source.name,
         mode=job.mode,
         submitted=submitted,

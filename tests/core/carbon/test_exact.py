@@ -87,7 +87,10 @@ def drawn(rng: np.random.Generator, most: int, steps: int) -> tuple[list[float],
     late %= step
     duration, slack = (int(n) for n in rng.integers(1, most, 2))
     values = rng.integers(0, 30, -(-(late + duration + slack) // step)).astype(float)
-    cost, least = int(rng.integers(0, 4)), int(rng.choice([0, 1, 2, 3, most // 5, most]))
+    cost, least = (
+        int(rng.choice([0, 1, 2, 3, most])),
+        int(rng.choice([0, 1, 2, 3, most // 5, most])),
+    )
     mode: Mode = "start" if rng.random() < 0.2 else "pause"
     job = Job(duration * MINUTE, slack * MINUTE, mode, cost * MINUTE, least * MINUTE)
     return values.tolist(), step, late, job
