@@ -17,6 +17,7 @@ from .schedule import Array, Blocks
 
 _MOST_MOMENTS = 600_000  # a year has 525,600 minutes
 _MOST_CELLS = 400_000_000  # of the table of (moment, work done): two bits each, some seconds
+_EXACT = 2.0**52
 _ROWS = 256  # of it that are packed at a time
 _NEAR = 1e-12  # relative; nearer sums are the same number, added up in another order
 Bits = NDArray[np.uint8]
@@ -138,7 +139,10 @@ class _Table:
         rows, packed = self.steps // _ROWS + 1, -(-self.width // 8)
         self.begun, self.rested = np.zeros((2, rows * _ROWS, packed), dtype=np.uint8)
         self.first = np.zeros(self.steps + 1, dtype=bool)  # the block of `least` is the first one
-        self._fill(np.repeat(task.values, np.diff(task.edges)))
+        values = np.repeat(task.values, np.diff(task.edges))
+        # As whole numbers whose sums are exact in any order: ties are ties.
+        total = float(values.sum())
+        self._fill(np.rint(values * (_EXACT / total)) if total else values)
 
     def low(self, moment: int) -> int:
         """The least work of the row of a moment."""

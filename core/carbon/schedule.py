@@ -26,7 +26,7 @@ def _window(values: Array, duration: int, slack: int) -> Array:
     if len(values) < duration + slack:
         raise UsageError(
             f"the job and its slack need {duration + slack} steps, the data has {len(values)}",
-            hint="a shorter --slack, an earlier --start, or more data",
+            hint="a shorter --duration or --slack, or more data",
         )
     return np.asarray(values[: duration + slack], dtype=np.float64)
 

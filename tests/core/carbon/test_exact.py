@@ -171,3 +171,12 @@ def test_seconds_beside_minutes():
     assert len(minutes(paid)) == 2
     assert paid.running_time == 122 * MINUTE
     assert 100 < paid.g_per_kwh < 105
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 333.33])
+@pytest.mark.parametrize(("cost", "least"), [(0, 0), (2, 0), (0, 45), (3, 45)])
+def test_where_all_hours_are_alike_it_begins_at_once(value: float, cost: int, least: int):
+    job = Job(8 * HOUR, 24 * HOUR, "pause", cost * MINUTE, least * MINUTE)
+    plan, _ = planned([value] * 33, 60, 17, job)
+    assert minutes(plan) == [(0, 480)]
+    assert plan.saving_percent == pytest.approx(0, abs=1e-9)
