@@ -111,10 +111,10 @@ def schedule(
     begin, opened = moment_of(start) or soon(datetime.now(UTC)), open_source(source, place)
     tested = skill_of(opened, place, begin, job)
     plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
+    lines = starting(plan, command, out)
     if out:
         make_folder(out.parent)
         plan.save(out)
-    lines = starting(plan, command, out)
     data = {**plan.to_json(), "path": out and str(out), "lines": lines, **figures(tested)}
     drawing = drawn(plan, series, lines, tested)
     return Result(data, drawing, [str(out)] if out else brief(plan))
@@ -132,7 +132,7 @@ def starting(plan: "Plan", command: str | None, out: Path | None) -> dict[str, s
     with pauses that is not kept."""
     from dln.core.carbon.starts import following, lines
 
-    now, asked = datetime.now(UTC), command or "dln train cogvideo"
+    now, asked = datetime.now(UTC), "dln train cogvideo" if command is None else command
     found = lines(plan, asked, now)
     paused = len(plan.blocks) > 1
     if out and (paused or command is None):

@@ -20,8 +20,9 @@ def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
     """By what reads it: "cron" (two lines), "at" and "slurm", in UTC; "now" alone, the command
     itself, where the first block begins within a minute or has begun; nothing where the plan is
     over. UsageError for no command, or one of several lines, which a crontab cannot hold."""
-    if not (command.strip() and command.isprintable()):
-        raise UsageError("--command is one line.", "put the lines into a script, and start that")
+    if not (command.strip() and command.replace("\t", " ").isprintable()):
+        raise UsageError("--command is one line of letters that can be seen.",
+                         "put it into a script, and start that")  # fmt: skip
     if plan.blocks[-1][1] <= now:
         return {}
     first = _whole_minute(plan.blocks[0][0])
@@ -40,14 +41,19 @@ def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
 def following(command: str, plan: Path) -> str:
     """The command under what stops and resumes it by the plan in a file: a training by its own
     option, any other by an audit. One that names a plan already stays as it is."""
-    words = _words(command)
+    words, path = _words(command), shlex.quote(str(plan))
     if words[:2] == ["dln", "train"]:
-        own = any(word.partition("=")[0] == "--carbon-plan" for word in words)
-        return command if own else f"{command} --carbon-plan {shlex.quote(str(plan))}"
+        return command if _given(words, "--carbon-plan") else f"{command} --carbon-plan {path}"
+    audit = f"dln carbon audit --plan {path}"
     if words[:3] == ["dln", "carbon", "audit"]:
-        return command
-    run = command if words else f"sh -c {shlex.quote(command)}"
-    return f"dln carbon audit --plan {shlex.quote(str(plan))} -- {run}"
+        return command if _given(words, "--plan") else f"{audit} {shlex.join(words[3:])}"
+    return f"{audit} -- {command if words else f'sh -c {shlex.quote(command)}'}"
+
+
+def _given(words: list[str], option: str) -> bool:
+    """Whether an option stands among the words, before those of another command."""
+    own = words[: words.index("--")] if "--" in words else words
+    return any(word.partition("=")[0] == option for word in own)
 
 
 def _words(command: str) -> list[str]:

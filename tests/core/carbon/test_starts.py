@@ -55,6 +55,7 @@ def test_what_no_line_can_hold(command: str):
         ("dln train resnet", "dln train resnet --carbon-plan '/a b.json'"),
         ("dln train resnet --carbon-plan x", "dln train resnet --carbon-plan x"),
         ("dln carbon audit --plan x -- make", "dln carbon audit --plan x -- make"),
+        ("dln carbon audit -- cc --plan", "dln carbon audit --plan '/a b.json' -- cc --plan"),
     ],
 )
 def test_a_command_that_follows_its_plan(command: str, expected: str):
