@@ -14,6 +14,7 @@ from .region import located
 if TYPE_CHECKING:
     from dln.core.carbon.recorder import Place
     from dln.core.carbon.threshold import Schedule
+    from dln.core.carbon.values import Series
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,30 @@ class Carbon:
         if region is None:
             if self.source or self.pue is not None:
                 raise UsageError("--source and --pue belong to a --region.", "dln carbon regions")
-            return None, None
+            return schedule, None
         place = place_of(region, self.source, self.pue)
         if self.pause_above is not None:
             schedule = self._limit(place)
         return schedule, place
 
-    def _agreed(self, planned: str) -> str:
+    def _agreed(self, planned: str | None) -> str | None:
         from dln.core.carbon.regions import find
 
+        if planned is None:
+            return self.region
         if self.region and find(self.region).code != planned:
             raise UsageError(f"the plan is for {planned}, not for {self.region}.")
         return planned
 
     def _limit(self, place: "Place") -> "Schedule":
-        from dln.core.carbon.threshold import Threshold
+        from dln.core.carbon.threshold import Threshold, check_reachable
 
         assert self.pause_above is not None
-        return Threshold(self.pause_above, now_at(place), moment_of(self.deadline), screen.note)
+        deadline = moment_of(self.deadline)
+        limit = Threshold(self.pause_above, now_at(place), deadline, screen.note)
+        if deadline is None:
+            check_reachable(self.pause_above, place.source, datetime.now(UTC))
+        return limit
 
 
 def place_of(region: str, source: str | None, pue: float | None) -> "Place":
@@ -77,9 +84,15 @@ def place_of(region: str, source: str | None, pue: float | None) -> "Place":
 
 
 def now_at(place: "Place") -> Callable[[datetime], float]:
-    """g/kWh there at a moment."""
-    span = timedelta(minutes=5)
-    return lambda moment: place.source.series(moment, moment + span).at(moment)
+    """g/kWh there at a moment. The source is asked once for each of its steps."""
+    known: list[Series] = []
+
+    def at(moment: datetime) -> float:
+        if not known or known[0].index(moment):
+            known[:] = [place.source.series(moment, moment + timedelta(seconds=1))]
+        return known[0].at(moment)
+
+    return at
 
 
 def moment_of(text: str | None) -> datetime | None:
