@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="data", help="The built-in clips, and your own.")
 
 MOST_CLIPS = 1_000_000  # that are rendered at once
-FOLDER = "a folder with metadata.csv or metadata.jsonl (file_name, text)"
+FOLDER = "a folder with metadata.csv (file_name, text), or one .txt beside each video"
 SHARDS = "'shards-{000..099}.tar' as webdataset writes them (key.mp4 beside key.txt or key.cls)"
 
 
@@ -178,14 +178,15 @@ def check(
     report = check_source(place)
     problems = [asdict(problem) for problem in report.problems]
     data = {"path": place, "usable": report.sound, "total_s": report.seconds,
-            "problems": problems}  # fmt: skip
+            "problems": problems, "notes": report.notes}  # fmt: skip
     files = [problem["file"] for problem in problems]
     return Result(data, findings(report), files, exit_code=0 if report.sound else 1)
 
 
 def findings(report: "Report"):
-    """The problems as a table, or one sentence where there are none."""
+    """The problems as a table, or one sentence where there are none; before it what is noted."""
     usable = f"{report.folder}: {report.sound} clips, {report.seconds:.1f} s, can be used."
+    usable = "\n".join([*report.notes, usable])
     if not report.problems:
         return usable
     rows = [(problem.file, problem.kind, problem.reason) for problem in report.problems]

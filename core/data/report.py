@@ -34,12 +34,14 @@ def parted(found: Iterable[Sound | Problem]) -> tuple[list[Sound], list[Problem]
 
 @dataclass
 class Report:
-    """What a folder holds: `sound` clips, `seconds` in all, and every problem by name."""
+    """What a folder holds: `sound` clips, `seconds` in all, every problem by name, and sentences on
+    what is used and still worth knowing."""
 
     folder: str
     sound: int = 0
     seconds: float = 0.0
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """One sentence: "Skipped 3 of 30: 2 unreadable, 1 missing."; "" without problems."""

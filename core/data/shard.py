@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..files import stamp_of
 from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
+from .captions import Texts, decoded, texts_of
 from .checks import Passing, judged, look, look_all, look_at_picture
 from .index import Index
 from .places import regular
@@ -24,17 +25,18 @@ from .tar import members
 
 META = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
 LONGEST_TEXT = 1 << 20  # bytes: what is longer is no caption
+TEXTS = ("text", "caption")  # of a .json; the first that says something
 
 Split = Callable[[str], tuple[str | None, str | None]]  # a member's name -> key and extension
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A video or a picture, shown for `seconds`; its caption and the name of its class, or ""."""
+    """A video or a picture, shown for `seconds`; its captions and the name of its class, or ""."""
 
     key: str
     media: Part
-    text: str
+    texts: Texts
     label: str
     seconds: float = 0.0
 
@@ -101,32 +103,46 @@ def _draft(key: str, parts: dict[str, Part]) -> Sample | Problem:
         reason = "no video or picture has this key, which ends at the name's first dot"
         return Problem(shown, "missing", reason)
     try:
-        text, label = _described(parts)
+        texts, label = _described(parts)
     except ValueError as error:
         return Problem(shown, "malformed", str(error))
-    if not text and not label:
+    if not texts and not label:
         reason = "no .txt stands beside it, nor a .json with a text, nor a .cls"
         return Problem(shown, "uncaptioned", reason)
-    return Sample(key, media, text, label)
+    return Sample(key, media, texts, label)
 
 
-def _described(parts: dict[str, Part]) -> tuple[str, str]:
-    """The caption and the class, "" where there is none. ValueError where they cannot be read."""
+def _described(parts: dict[str, Part]) -> tuple[Texts, str]:
+    """The captions and the class, "" where there is none. ValueError where they cannot be read."""
     try:
         values = json_value(_text(parts["json"])) if "json" in parts else {}
     except ValueError as error:
         raise ValueError(f"its .json is no JSON: {error}") from error
     if not isinstance(values, dict):
         raise ValueError("its .json is no object")
-    text = _text(parts["txt"]) if "txt" in parts else values.get("text") or values.get("caption")
     label = _text(parts["cls"]) if "cls" in parts else values.get("class")
     plain = isinstance(label, str | int) and not isinstance(label, bool)
-    told = text.strip() if isinstance(text, str) else "", str(label).strip() if plain else ""
+    label = str(label).strip() if plain else ""
+    texts = texts_of(_text(parts["txt"]), "") if "txt" in parts else _told(values, bool(label))
     try:
-        "".join(told).encode()
+        "".join([*texts, label]).encode()
     except UnicodeEncodeError as error:
         raise ValueError("its .json holds half a character") from error
-    return told
+    return texts, label
+
+
+def _told(values: dict[str, Any], labelled: bool) -> Texts:
+    """The captions that a .json holds under one of TEXTS. ValueError where what it holds there is
+    none; a null beside a class is no caption meant."""
+    given = {name: values[name] for name in TEXTS if values.get(name, "") != ""}
+    name = next((name for name in given if given[name] is not None), None)
+    if name is None and (labelled or not given):
+        return ()
+    name = name or next(iter(given))
+    try:
+        return texts_of(given[name], name)
+    except ValueError as error:
+        raise ValueError(f"its .json: {error}") from error
 
 
 def _text(part: Part) -> str:
@@ -134,9 +150,9 @@ def _text(part: Part) -> str:
         raise ValueError(f"its {part.suffix} is longer than {LONGEST_TEXT} bytes")
     with part.open() as file:
         try:
-            return file.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"its {part.suffix} is not UTF-8") from error
+            return decoded(file.read())
+        except ValueError as error:
+            raise ValueError(f"its {part.suffix} {error}") from error
 
 
 def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
@@ -149,7 +165,7 @@ def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
 
 def _as_json(shard: Shard) -> dict[str, list]:
     """The shard as an index keeps it."""
-    samples = [[s.key, s.media.name, s.media.offset, s.media.size, s.text, s.label, s.seconds]
+    samples = [[s.key, s.media.name, s.media.offset, s.media.size, s.texts, s.label, s.seconds]
                for s in shard.samples]  # fmt: skip
     return {"samples": samples, "problems": [list(astuple(each)) for each in shard.problems]}
 
@@ -164,15 +180,16 @@ def _remembered(path: Path, value: Any) -> Shard | None:
     if not fits:
         return None
     found = [
-        Sample(key, Part(path, name, offset, size), text, label, float(seconds))
-        for key, name, offset, size, text, label, seconds in samples
+        Sample(key, Part(path, name, offset, size), tuple(texts), label, float(seconds))
+        for key, name, offset, size, texts, label, seconds in samples
     ]
     return Shard(found, [Problem(*each) for each in problems])
 
 
 def _is_sample(row: Any) -> bool:
-    kinds = (str, str, int, int, str, str, int | float)
-    return len(row) == len(kinds) and all(map(isinstance, row, kinds)) and min(row[2:4]) >= 0
+    kinds = (str, str, int, int, list, str, int | float)
+    fits = len(row) == len(kinds) and all(map(isinstance, row, kinds)) and min(row[2:4]) >= 0
+    return fits and all(isinstance(text, str) for text in row[4])
 
 
 def _is_problem(row: Any) -> bool:
