@@ -21,7 +21,7 @@ from .checks import Finding, Passing, finding_of, judged, kept, look, look_all, 
 from .index import Index, Stamp
 from .listing import read_listing
 from .places import leads_out, regular
-from .report import Problem, Report, parted
+from .report import Note, Problem, Report, parted
 from .source import Source, still_frames
 
 
@@ -111,7 +111,7 @@ def check(folder: Path | str) -> Report:
 
 def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
     listing = read_listing(folder)
-    report = Report(str(folder), notes=listing.notes)
+    report = Report(str(folder), notes=[Note(*note) for note in listing.notes])
     report.problems += [Problem(file, "malformed", reason) for file, reason, _ in listing.malformed]
     looked = [_look_at(folder, entry) for entry in listing.entries]
     files = iter(_examined(folder, [each for each in looked if isinstance(each, _File)]))

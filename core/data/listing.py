@@ -24,13 +24,13 @@ TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 @dataclass(frozen=True)
 class Listing:
-    """What the captions of a folder say. unlisted: (file, reason) for what has none. notes: what
-    else there is that would be read, were it alone."""
+    """What the captions of a folder say. unlisted: (file, reason) for what has none. notes:
+    (file, text) on what else there is that would be read, were it alone."""
 
     entries: list[Entry]
     malformed: list[Malformed] = field(default_factory=list)
     unlisted: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,13 @@ def _ways(folder: Path, contents: Contents) -> Iterator[_Way]:
         yield _Way(name, read, contents.videos + contents.bare, "no .txt stands beside it")
 
 
-def _notes(way: _Way, others: list[_Way]) -> list[str]:
+def _notes(way: _Way, others: list[_Way]) -> list[tuple[str, str]]:
     if not others:
         return []
-    names = " and ".join(other.name for other in others)
-    return [f"The captions are those of {way.name}; what is not read: {names}."]
+    first, *rest = way.name.split(" ", 1)
+    unread = " nor ".join(other.name for other in others)
+    read = " ".join(["is read", *rest])
+    return [(first, f"{read}, and not {unread}")]
 
 
 def _without(folder: Path) -> str:
