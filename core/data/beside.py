@@ -32,21 +32,27 @@ def contents_of(folder: Path) -> Contents:
     found = Contents()
     for place, folders, names in os.walk(folder):
         inside = os.path.relpath(place, folder)
-        texts = {splitext(name)[0]: name for name in names if name.lower().endswith(".txt")}
+        videos = _shown(names, VIDEO_SUFFIXES)
+        found.videos += _within(inside, videos)
+        texts = {splitext(name)[0]: name for name in _shown(names, (".txt",))}
+        if not texts:
+            continue
         frames = [name for name in folders if name in texts and _is_frames(join(place, name))]
         folders[:] = [name for name in folders if name not in frames]  # each is one clip
-        shown = [name for name in names if not name.startswith(".")]
-        videos = [name for name in shown if name.lower().endswith(VIDEO_SUFFIXES)]
-        pictures = [name for name in shown if name.lower().endswith(IMAGE_SUFFIXES)]
-        captions = {name: texts[splitext(name)[0]] for name in (*videos, *pictures)
-                    if splitext(name)[0] in texts}  # fmt: skip
-        captions |= {name: texts[name] for name in frames}
-        found.videos += _within(inside, videos)
-        found.captions |= {normpath(join(inside, name)): normpath(join(inside, text))
-                           for name, text in captions.items()}  # fmt: skip
-        if any(name in captions for name in pictures):
-            found.bare += _within(inside, [name for name in pictures if name not in captions])
+        pictures = _shown(names, IMAGE_SUFFIXES)
+        beside = {name: texts.get(splitext(name)[0]) for name in (*videos, *pictures)}
+        beside |= {name: texts[name] for name in frames}
+        captioned = [name for name, text in beside.items() if text]
+        paths = _within(inside, [beside[name] or "" for name in captioned])
+        found.captions |= dict(zip(_within(inside, captioned), paths, strict=True))
+        if any(beside[name] for name in pictures):
+            found.bare += _within(inside, [name for name in pictures if not beside[name]])
     return found
+
+
+def _shown(names: list[str], suffixes: tuple[str, ...]) -> list[str]:
+    """Which of the names end so and are not hidden."""
+    return [name for name in names if name.lower().endswith(suffixes) and name[0] != "."]
 
 
 def _within(inside: str, names: list[str]) -> list[str]:
@@ -58,12 +64,11 @@ def captioned_at_the_top(folder: str) -> bool:
     frames and has one: it is no folder of images for each class then."""
     with suppress(OSError):
         names = [name for name in os.listdir(folder) if not name.startswith(".")]
-        stems = {splitext(name)[0] for name in names if name.lower().endswith(".txt")}
+        stems = {splitext(name)[0] for name in _shown(names, (".txt",))}
+        if any(splitext(name)[0] in stems for name in _shown(names, VIDEO_SUFFIXES)):
+            return True
         folders = [name for name in names if isdir(join(folder, name))]
-        videos = (name for name in names if name.lower().endswith(VIDEO_SUFFIXES))
-        return any(splitext(name)[0] in stems for name in videos) or (
-            set(folders) <= stems and all(_is_frames(join(folder, name)) for name in folders)
-        )
+        return set(folders) <= stems and all(_is_frames(join(folder, name)) for name in folders)
     return False
 
 
@@ -85,7 +90,6 @@ def read_beside(folder: Path, captions: dict[str, str]) -> tuple[list[Entry], li
 def _is_frames(path: str) -> bool:
     """Whether a folder holds images, and no videos."""
     with suppress(OSError):
-        names = [name.lower() for name in os.listdir(path)]
-        videos = any(name.endswith(VIDEO_SUFFIXES) for name in names)
-        return not videos and any(name.endswith(IMAGE_SUFFIXES) for name in names)
+        names = os.listdir(path)
+        return bool(_shown(names, IMAGE_SUFFIXES)) and not _shown(names, VIDEO_SUFFIXES)
     return False
