@@ -178,7 +178,7 @@ def check(
     report = check_source(place)
     problems, notes = ([asdict(each) for each in told] for told in (report.problems, report.notes))
     data = {"path": place, "usable": report.sound, "total_s": report.seconds,
-            "problems": problems, "notes": notes}  # fmt: skip
+            "captions": report.captions, "problems": problems, "notes": notes}  # fmt: skip
     files = [problem["file"] for problem in problems]
     return Result(data, findings(report), files, exit_code=0 if report.sound else 1)
 

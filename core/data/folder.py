@@ -120,6 +120,7 @@ def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
     report.problems += problems
     report.problems += [Problem(name, "uncaptioned", reason) for name, reason in listing.unlisted]
     report.sound = len(videos)
+    report.captions = len({text for video in videos for text in video.entry.texts})
     report.seconds = sum(video.probe.duration for video in videos)
     return report, videos
 

@@ -17,12 +17,16 @@ NAMES = ("metadata.csv", "metadata.jsonl")  # the first that is there is read
 COLUMNS = ("file_name", "text")
 # What other trainers call them.
 ALSO = {
-    "file_name": ("filename", "file", "file_path", "filepath", "path", "video", "videos", "clip",
-                  "video_path", "video_file", "video_name", "media_path", "image", "name"),
+    "file_name": ("filename", "file", "file_path", "filepath", "path", "name", "video", "videos",
+                  "video_path", "video_file", "video_file_name", "video_name", "clip", "image",
+                  "media_path"),
     "text": ("caption", "captions", "prompt", "prompts", "short_prompt", "description", "texts"),
 }  # fmt: skip
 DELIMITERS = ",;\t"
-QUOTED = {".csv": '"[^"]*"', ".jsonl": r'"(?:[^"\\\n]|\\.)*"'}
+# A quoted field begins where a field does. What nothing closes goes on to the end, so that no text
+# takes longer than its length.
+QUOTED = {".csv": r'(?<![^,;\t\r\n])"[^"]*(?:""[^"]*)*"?',
+          ".jsonl": r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?'}  # fmt: skip
 MOST_BYTES = 256 << 20  # of a listing; a million lines have 100 MB
 CSV_EXAMPLE = "metadata.csv begins like this:\nfile_name,text\nlion.mp4,a lion is drinking"
 JSONL_EXAMPLE = 'metadata.jsonl has lines like {"file_name": "lion.mp4", "text": "a lion drinks"}'

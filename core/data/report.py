@@ -42,13 +42,15 @@ def parted(found: Iterable[Sound | Problem]) -> tuple[list[Sound], list[Problem]
 
 @dataclass
 class Report:
-    """What a folder holds: `sound` clips, `seconds` in all, and every problem and note by name."""
+    """What a folder holds: `sound` clips, `seconds` in all, every problem and note by name, and how
+    many `captions` the clips have that differ."""
 
     folder: str
     sound: int = 0
     seconds: float = 0.0
     problems: list[Problem] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    captions: int = 0
 
     def summary(self) -> str:
         """Sentences: "Skipped 3 of 30: 2 unreadable, 1 missing. a.mp4 is interlaced, read as it is

@@ -154,6 +154,7 @@ def _inspect(spec: str) -> tuple[Report, list[Sample]]:
         report.problems += [_unlabelled(sample) for sample in without]
         samples = [sample for sample in samples if sample.label]
     report.sound = len(samples)
+    report.captions = len({text for sample in samples for text in _captions(sample)})
     report.seconds = sum(sample.seconds for sample in samples)
     return report, samples
 

@@ -119,6 +119,21 @@ def test_characters_that_a_string_holds_as_they_are(tmp_path: Path, end: str):
     assert [each.reason for each in listing.malformed] == ["line 2: not JSON (Expecting value)"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metadata__csv", 'file_name,text\ra.mp4,5" disk\rb.mp4,"x""\ry"\rc.mp4,8" long\r'),
+        ("metadata__jsonl", "\r".join([row('5" disk'), row("x\\"), row("y")]) + "\n"),
+    ],
+)
+def test_lines_may_end_as_on_old_macs(tmp_path: Path, name: str, text: str):
+    listing = read_listing(put(tmp_path, **{name: text}))
+    assert listing.malformed == []
+    jsonl = ('5" disk', "x\\", "y")
+    texts = jsonl if "jsonl" in name else ('5" disk', 'x"\ry', '8" long')
+    assert [entry.texts for entry in listing.entries] == [(each,) for each in texts]
+
+
 def test_line_numbers_are_those_of_an_editor(tmp_path: Path):
     text = (
         '\n\nfile_name,text\na.mp4,"one\ntwo\u2028three"\n\na.mp4\nb.mp4,"never closed\nc.mp4,c\n'
@@ -135,6 +150,7 @@ def test_a_list_gives_several_captions(videos: Path):
     wordings = ["a lion drinks", "the lion is drinking", "лев пьёт"]
     put(videos, metadata__jsonl="\n".join([row(wordings), row(["alone"], "b.mp4")]))
     assert every(videos) == [set(wordings), {"alone"}]
+    assert check_source(str(videos)).captions == 4
     folder = Folder(videos)
     assert folder.caption(0) == wordings[0]
     draws = [[folder.caption(0, np.random.default_rng(7)) for _ in range(9)] for _ in "12"]
