@@ -1,12 +1,12 @@
 """Data sets: the built-in menagerie, real digits, your own videos or images in a folder or tars."""
 
 import re
-from os.path import isdir, isfile
+from os.path import isdir, isfile, join
 from pathlib import Path
 from shlex import quote
 
 from ..errors import UsageError, closest, short
-from .report import Report
+from .report import Note, Report
 from .source import Source
 
 __all__ = ["Report", "Source", "check_source", "names_shards", "open_source", "sizes_of"]
@@ -63,8 +63,9 @@ def check_source(spec: str) -> Report:
     if names_shards(spec):
         from .shards import check
     elif isdir(spec) and _shows_classes(spec):
-        told = f"{spec} holds folders of images, one for each class, and no captions"
-        raise UsageError(f"{told}: there is nothing to check.", f"dln data show {quote(spec)}")
+        told = f"{spec} holds folders of images, one for each class"
+        hint = f"dln data show {quote(spec)}"
+        raise UsageError(f"{told}: what is checked are captioned videos.", hint)
     else:
         from .folder import check
     return check(spec)
@@ -77,9 +78,14 @@ def names_shards(spec: str) -> bool:
 
 def _folder(path: str, count: int | None, held_out: bool | None, noise: float) -> Source:
     if _shows_classes(path):
+        from .beside import has_texts
         from .images import ImageFolder
 
-        return ImageFolder(path, held_out, noise)
+        source = ImageFolder(path, held_out, noise)
+        if any(has_texts(join(path, inside, source.classes[0])) for inside in ("", "train")):
+            unread = "has a class for each folder: the .txt files beside its pictures are not read"
+            source.report = Report(path, len(source), notes=[Note(path, unread)])
+        return source
     if noise:
         raise UsageError(f"{path} has no labels that noise could change")
     from .folder import Folder

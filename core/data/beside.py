@@ -87,6 +87,13 @@ def read_beside(folder: Path, captions: dict[str, str]) -> tuple[list[Entry], li
     return entries, malformed
 
 
+def has_texts(folder: str) -> bool:
+    """Whether a .txt lies in it; False where there is no such folder."""
+    with suppress(OSError):
+        return bool(_shown(os.listdir(folder), (".txt",)))
+    return False
+
+
 def _is_frames(path: str) -> bool:
     """Whether a folder holds images, and no videos."""
     with suppress(OSError):

@@ -353,7 +353,14 @@ def test_classes_stay_classes(tmp_path: Path):
         for number in range(6):
             Image.new("RGB", (8, 8)).save(tmp_path / "set" / name / f"{number}.png")
     put(tmp_path / "set", cat__txt="a cat", notes__txt="of ours")
-    assert isinstance(open_source(str(tmp_path / "set")), ImageFolder)
+    source = open_source(str(tmp_path / "set"))
+    assert isinstance(source, ImageFolder)
+    assert source.report is None
+    put(tmp_path / "set" / "cat", **{"0__txt": "a black cat"})
+    report = open_source(str(tmp_path / "set")).report
+    assert report
+    assert report.summary().endswith("the .txt files beside its pictures are not read.")
+    (tmp_path / "set" / "cat" / "0.txt").unlink()
     with pytest.raises(UsageError, match="folders of images, one for each class"):
         check_source(str(tmp_path / "set"))
     put(tmp_path / "set", dog__txt="a dog")
