@@ -54,7 +54,7 @@ class Report:
 
     def summary(self) -> str:
         """Sentences: "Skipped 3 of 30: 2 unreadable, 1 missing. a.mp4 is interlaced, read as it is
-        (and 2 more)."; "" where there is nothing to say."""
+        (and 2 more like it)."; "" where there is nothing to say."""
         return " ".join(filter(None, [self.skipped(), *self._noted()]))
 
     def skipped(self) -> str:
@@ -71,7 +71,7 @@ class Report:
         for note in self.notes:
             files.setdefault(note.text, []).append(note.file)
         for text, (first, *others) in files.items():
-            yield f"{first} {text}{f' (and {len(others)} more)' if others else ''}."
+            yield f"{first} {text}{f' (and {len(others)} more like it)' if others else ''}."
 
     def chosen(self, sound: Sequence, count: int | None) -> Sequence:
         """The first `count` of the sound samples, all for None. UsageError where there are none,
