@@ -15,12 +15,13 @@ import numpy as np
 
 from ..errors import UsageError, short
 from ..files import stamp_of
-from ..media.decode import VIDEO_SUFFIXES, Probe, images_of, read_frames
+from ..media.decode import Examined, read_frames
+from ..media.names import VIDEO_SUFFIXES, images_of
 from .checks import Finding, Passing, finding_of, judged, kept, look, look_all
 from .index import Index, Stamp
 from .listing import Entry, read_listing
 from .places import leads_out, regular
-from .report import Problem, Report, parted
+from .report import Note, Problem, Report, parted
 from .source import Source
 
 
@@ -37,7 +38,7 @@ class _Video:
     path: Path
     entry: Entry
     bytes: int
-    probe: Probe
+    seen: Examined
 
 
 class Folder(Source):
@@ -59,7 +60,7 @@ class Folder(Source):
         return len(self._videos)
 
     def duration(self, index: int) -> float:
-        return self._videos[index].probe.duration
+        return self._videos[index].seen.probe.duration
 
     def frames(
         self, index: int, times: np.ndarray, size: tuple[int, int]
@@ -107,7 +108,8 @@ def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
     report.problems += problems
     report.problems += _unlisted(folder, entries)
     report.sound = len(videos)
-    report.seconds = sum(video.probe.duration for video in videos)
+    report.seconds = sum(video.seen.probe.duration for video in videos)
+    report.notes = [Note(v.entry.file_name, note) for v in videos for note in v.seen.notes]
     return report, videos
 
 
@@ -159,9 +161,9 @@ def _examined(folder: Path, files: list[_File]) -> list[_Video | Problem]:
 
 
 def _verdict(file: _File, finding: Finding) -> _Video | Problem:
-    probe = judged(file.entry.file_name, finding)
-    sound = isinstance(probe, Probe)
-    return _Video(file.path, file.entry, file.bytes, probe) if sound else probe
+    seen = judged(file.entry.file_name, finding)
+    sound = isinstance(seen, Examined)
+    return _Video(file.path, file.entry, file.bytes, seen) if sound else seen
 
 
 def _unlisted(folder: Path, entries: list[Entry]) -> list[Problem]:

@@ -13,6 +13,14 @@ Kind = Literal["unreadable", "too short", "uncaptioned", "missing", "malformed"]
 
 
 @dataclass(frozen=True)
+class Note:
+    """What should be known of a file that is used: "is interlaced, read as it is"."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Problem:
     """One thing that keeps a file or a line out of training."""
 
@@ -34,20 +42,33 @@ def parted(found: Iterable[Sound | Problem]) -> tuple[list[Sound], list[Problem]
 
 @dataclass
 class Report:
-    """What a folder holds: `sound` clips, `seconds` in all, and every problem by name."""
+    """What a folder holds: `sound` clips, `seconds` in all, and every problem and note by name."""
 
     folder: str
     sound: int = 0
     seconds: float = 0.0
     problems: list[Problem] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def summary(self) -> str:
-        """One sentence: "Skipped 3 of 30: 2 unreadable, 1 missing."; "" without problems."""
+        """A sentence or two: "Skipped 3 of 30: 2 unreadable, 1 missing. a.mp4 is interlaced, read
+        as it is."; "" where there is nothing to say."""
+        return " ".join(filter(None, [self.skipped(), self._noted()]))
+
+    def skipped(self) -> str:
+        """The first of these sentences."""
         if not self.problems:
             return ""
         kinds = [problem.kind for problem in self.problems]
         counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
         return f"Skipped {len(kinds)} of {self.sound + len(kinds)}: {counts}."
+
+    def _noted(self) -> str:
+        """The first note, and how many more there are."""
+        if not self.notes:
+            return ""
+        more = f" (and {len(self.notes) - 1} more like it)" if self.notes[1:] else ""
+        return f"{self.notes[0].file} {self.notes[0].text}{more}."
 
     def chosen(self, sound: Sequence, count: int | None) -> Sequence:
         """The first `count` of the sound samples, all for None. UsageError where there are none,

@@ -15,7 +15,7 @@ from ..errors import MissingCapability, UsageError, short
 from ..media.decode import read_frames
 from ..media.picture import fitted, read_picture
 from .images import noisy, split_rows
-from .report import Problem, Report
+from .report import Note, Problem, Report
 from .shard import Sample, open_shard
 from .source import Source
 
@@ -150,13 +150,13 @@ def _inspect(spec: str) -> tuple[Report, list[Sample]]:
         report.problems += [_unlabelled(sample) for sample in without]
         samples = [sample for sample in samples if sample.label]
     report.sound = len(samples)
+    report.notes = [Note(each.shown, note) for each in samples for note in each.notes]
     report.seconds = sum(sample.seconds for sample in samples)
     return report, samples
 
 
 def _unlabelled(sample: Sample) -> Problem:
-    name = f"{sample.media.file.name}:{sample.media.name}"
-    return Problem(name, "uncaptioned", "it has no class, and other samples have one")
+    return Problem(sample.shown, "uncaptioned", "it has no class, and other samples have one")
 
 
 def _classes(samples: Sequence[Sample]) -> tuple[str, ...]:
