@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROUNDING_SECONDS = 0.005
 LOST_SECONDS = 0.5  # or two frames: how far a whole file may end before its header says
-COUNTED = ("matroska,webm", "asf", "avi")  # whose demuxers pass over what they cannot read
+COUNTED = ("matroska,webm", "asf", "avi", "flv")  # whose demuxers pass over what they cannot read
 USUAL_FPS = 8.0
 
 

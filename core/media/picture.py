@@ -60,9 +60,8 @@ def _eight_bits(found: Image.Image) -> Image.Image:
     grey = (levels / 257).round().astype(np.uint8)
     if not isinstance(clear, int):
         return Image.fromarray(grey)
-    return Image.fromarray(
-        np.stack([grey, np.where(levels == clear, 0, LEVELS)], -1, dtype=np.uint8)
-    )
+    opacity = np.where(levels == clear, 0, LEVELS).astype(np.uint8)
+    return Image.fromarray(np.stack([grey, opacity], axis=-1))
 
 
 @contextmanager
@@ -79,7 +78,10 @@ def _opened(path: Readable) -> Iterator[Image.Image]:
             f"{path} cannot be read as an image: it is no picture that is known."
         ) from error
     except (OSError, ValueError, SyntaxError) as error:
-        reason = getattr(error, "strerror", None) or f"it is damaged or cut off ({error})"
+        reason = (
+            getattr(error, "strerror", None)
+            or f"it is damaged, or of no kind that is read ({error})"
+        )
         raise UsageError(f"{path} cannot be read as an image: {reason}.") from error
 
 

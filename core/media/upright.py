@@ -62,10 +62,8 @@ def _transposes(matrix: Matrix) -> bool:
 
 
 def _matrix(frame: VideoFrame) -> Matrix:
-    from av.sidedata.sidedata import Type
-
-    found = [each for each in frame.side_data if each.type == Type.DISPLAYMATRIX]
-    if not found:
+    found = frame.side_data.get("DISPLAYMATRIX")
+    if found is None:
         return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(bytes(found[0]), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(bytes(found), np.int32)[:5].tolist()
     return a, b, c, d
