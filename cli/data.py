@@ -157,9 +157,9 @@ def check(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """Look at every video of a folder, or sample of tars, and list what cannot be used.
+    """Decode every video of a folder, or sample of tars, and list what cannot be used.
 
-    Exit code 1 where nothing in it is usable.
+    Exit code 1 where nothing in it is usable. What was found is kept until a file changes.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..door import read_bytes
 from ..errors import UsageError
-from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ..media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from .captions import Entry, Malformed, decoded
 
 LONGEST = 1 << 20  # bytes of a caption: what is longer is none

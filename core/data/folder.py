@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import UsageError, short
 from ..files import stamp_of
-from ..media.decode import Probe, images_of, is_image, read_frames
+from ..media.decode import Examined, read_frames
+from ..media.names import images_of, is_image
 from ..media.picture import fitted, read_picture
 from .captions import Entry, drawn, identity
 from .checks import Finding, Passing, finding_of, judged, kept, look, look_all, look_at_picture
@@ -43,7 +44,7 @@ class _Video:
     path: Path
     entry: Entry
     bytes: int
-    probe: Probe
+    seen: Examined
     still: bool
 
 
@@ -68,7 +69,7 @@ class Folder(Source):
         return len(self._videos)
 
     def duration(self, index: int) -> float:
-        return self._videos[index].probe.duration
+        return self._videos[index].seen.probe.duration
 
     def frames(
         self, index: int, times: np.ndarray, size: tuple[int, int]
@@ -121,7 +122,8 @@ def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
     report.problems += [Problem(name, "uncaptioned", reason) for name, reason in listing.unlisted]
     report.sound = len(videos)
     report.captions = len({text for video in videos for text in video.entry.texts})
-    report.seconds = sum(video.probe.duration for video in videos)
+    report.seconds = sum(video.seen.probe.duration for video in videos)
+    report.notes += [Note(v.entry.file_name, note) for v in videos for note in v.seen.notes]
     return report, videos
 
 
@@ -179,6 +181,6 @@ def _look(file: _File) -> Callable[[], Finding]:
 
 
 def _verdict(file: _File, finding: Finding) -> _Video | Problem:
-    probe = judged(file.entry.file_name, finding)
-    sound = isinstance(probe, Probe)
-    return _Video(file.path, file.entry, file.bytes, probe, file.still) if sound else probe
+    seen = judged(file.entry.file_name, finding)
+    sound = isinstance(seen, Examined)
+    return _Video(file.path, file.entry, file.bytes, seen, file.still) if sound else seen

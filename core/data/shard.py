@@ -14,7 +14,7 @@ from typing import Any
 from ..door import json_value
 from ..errors import UsageError
 from ..files import stamp_of
-from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ..media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
 from .captions import Texts, decoded, texts_of
 from .checks import Passing, judged, look, look_all, look_at_picture
@@ -39,11 +39,17 @@ class Sample:
     texts: Texts
     label: str
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def still(self) -> bool:
         """Whether it is a picture."""
         return self.media.suffix.lower() in IMAGE_SUFFIXES
+
+    @property
+    def shown(self) -> str:
+        """The name of its video or picture in the tar's."""
+        return f"{self.media.file.name}:{self.media.name}"
 
 
 @dataclass
@@ -159,13 +165,17 @@ def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
     """The samples whose video or picture can be read."""
     looks = [partial(look_at_picture if each.still else look, each.media) for each in drafts]
     for draft, found in zip(drafts, look_all(looks), strict=True):
-        probe = judged(f"{draft.media.file.name}:{draft.media.name}", found)
-        yield probe if isinstance(probe, Problem) else replace(draft, seconds=probe.duration)
+        seen = judged(draft.shown, found)
+        if isinstance(seen, Problem):
+            yield seen
+        else:
+            yield replace(draft, seconds=seen.probe.duration, notes=seen.notes)
 
 
 def _as_json(shard: Shard) -> dict[str, list]:
     """The shard as an index keeps it."""
-    samples = [[s.key, s.media.name, s.media.offset, s.media.size, s.texts, s.label, s.seconds]
+    samples = [[s.key, s.media.name, s.media.offset, s.media.size, s.texts, s.label, s.seconds,
+                list(s.notes)]
                for s in shard.samples]  # fmt: skip
     return {"samples": samples, "problems": [list(astuple(each)) for each in shard.problems]}
 
@@ -180,16 +190,18 @@ def _remembered(path: Path, value: Any) -> Shard | None:
     if not fits:
         return None
     found = [
-        Sample(key, Part(path, name, offset, size), tuple(texts), label, float(seconds))
-        for key, name, offset, size, texts, label, seconds in samples
+        Sample(
+            key, Part(path, name, offset, size), tuple(texts), label, float(seconds), tuple(notes)
+        )
+        for key, name, offset, size, texts, label, seconds, notes in samples
     ]
     return Shard(found, [Problem(*each) for each in problems])
 
 
 def _is_sample(row: Any) -> bool:
-    kinds = (str, str, int, int, list, str, int | float)
+    kinds = (str, str, int, int, list, str, int | float, list)
     fits = len(row) == len(kinds) and all(map(isinstance, row, kinds)) and min(row[2:4]) >= 0
-    return fits and all(isinstance(text, str) for text in row[4])
+    return fits and all(isinstance(told, str) for told in (*row[4], *row[-1]))
 
 
 def _is_problem(row: Any) -> bool:

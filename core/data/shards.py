@@ -16,7 +16,7 @@ from ..media.decode import read_frames
 from ..media.picture import fitted, read_picture
 from .captions import Texts, drawn, identity
 from .images import noisy, split_rows
-from .report import Problem, Report
+from .report import Note, Problem, Report
 from .shard import Sample, open_shard
 from .source import Source, still_frames
 
@@ -155,13 +155,13 @@ def _inspect(spec: str) -> tuple[Report, list[Sample]]:
         samples = [sample for sample in samples if sample.label]
     report.sound = len(samples)
     report.captions = len({text for sample in samples for text in _captions(sample)})
+    report.notes = [Note(each.shown, note) for each in samples for note in each.notes]
     report.seconds = sum(sample.seconds for sample in samples)
     return report, samples
 
 
 def _unlabelled(sample: Sample) -> Problem:
-    name = f"{sample.media.file.name}:{sample.media.name}"
-    return Problem(name, "uncaptioned", "it has no class, and other samples have one")
+    return Problem(sample.shown, "uncaptioned", "it has no class, and other samples have one")
 
 
 def _classes(samples: Sequence[Sample]) -> tuple[str, ...]:
