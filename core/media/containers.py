@@ -6,8 +6,6 @@ from typing import BinaryIO
 
 from .part import Readable
 
-MP4_SUFFIXES = (".mp4", ".m4v", ".mov")
-MATROSKA_SUFFIXES = (".webm", ".mkv")
 SEGMENT_ID = 0x18538067
 
 
@@ -16,10 +14,10 @@ def truncation(path: Readable) -> str | None:
 
     None too for containers that do not say how long they are.
     """
-    measure = _MEASURES.get(path.suffix.lower())
-    if measure is None:
-        return None
     with path.open("rb") as file:
+        measure = _measure_of(file.read(12))
+        if measure is None:
+            return None
         size = file.seek(0, 2)
         declared = measure(file, size)
     if not declared or declared <= size:
@@ -100,10 +98,15 @@ def _png_end(file: BinaryIO, size: int) -> int | None:
     return None if b"IEND\xaeB`\x82" in file.read() else size + 1
 
 
-_MEASURES: dict[str, Callable[[BinaryIO, int], int | None]] = {
-    **dict.fromkeys(MP4_SUFFIXES, _mp4_end),
-    **dict.fromkeys(MATROSKA_SUFFIXES, _matroska_end),
-    ".avi": _riff_end,
-    ".gif": _gif_end,
-    ".png": _png_end,
+_SIGNS: dict[bytes, Callable[[BinaryIO, int], int | None]] = {
+    b"\x1aE\xdf\xa3": _matroska_end,
+    b"RIFF": _riff_end,
+    b"GIF8": _gif_end,
+    b"\x89PNG": _png_end,
 }
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+
+
+def _measure_of(head: bytes) -> Callable[[BinaryIO, int], int | None] | None:
+    """By the first bytes: names are often wrong."""
+    return _mp4_end if head[4:8] in _MP4_BOXES else _SIGNS.get(head[:4])

@@ -107,8 +107,8 @@ def _train(
         if accelerator.is_main_process:
             run.config |= table
             run.write_config()
-        if source.report and source.report.problems:
-            on_event(Note(source.report.summary()))
+        if source.report and (told := source.report.summary()):
+            on_event(Note(told))
         computes = f"device {accelerator.device}, precision {options.precision}"
         on_event(Note(f"{computes}, seed {options.seed or 0}"))
         _train_stages(stages, options, run, accelerator, on_event, pace)
