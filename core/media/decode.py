@@ -226,10 +226,11 @@ def _timed(
     step = 1 / float(film.stream.average_rate or USUAL_FPS)
     origin = time = 0.0
     for count, frame in enumerate(film.frames(strict, hear)):
+        if frame is None and not count:
+            raise UsageError(f"No frame of {path} can be decoded.")
         if frame is None:
-            frames = "a frame" if count == 1 else f"{count} frames"
-            where = f"after {frames}, {time + step - origin:.2f} s, " if count else ""
-            raise UsageError(f"{path} is damaged: {where}it cannot be decoded.")
+            where = f"after {count} frame{'s'[: count - 1]}, {time + step - origin:.2f} s"
+            raise UsageError(f"{path} is damaged: {where}, it cannot be decoded.")
         time = count * step if frame.time is None else frame.time
         origin = origin if count else time
         yield time, frame

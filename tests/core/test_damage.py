@@ -77,6 +77,19 @@ def test_packets_that_are_passed_over_are_missed(make_video, tmp_path: Path, suf
         examine(path)
 
 
+@pytest.mark.parametrize(("codec", "suffix"), [("gif", ".gif"), ("libx264", ".ts")])
+def test_noise_that_looks_like_the_end(make_video, tmp_path: Path, codec: str, suffix: str):
+    kind = "rgb8" if codec == "gif" else "yuv420p"
+    path = make_video(tmp_path / f"v{suffix}", noisy(), codec, 20, kind)
+    assert examine(path).probe.duration == pytest.approx(3)
+    data = path.read_bytes()
+    middle = len(data) // 2
+    noise = np.random.default_rng(3).bytes(len(data) - middle - 1)
+    path.write_bytes(data[:middle] + noise + b";")
+    with pytest.raises(UsageError, match="damaged"):
+        examine(path)
+
+
 def test_what_breaks_off_is_left_out_of_training(make_video, tmp_path: Path):
     for name in ("whole.mp4", "broken.mp4"):
         make_video(tmp_path / name, noisy(), "libx264", 20)
