@@ -86,7 +86,7 @@ def test_noise_that_looks_like_the_end(make_video, tmp_path: Path, codec: str, s
     middle = len(data) // 2
     noise = np.random.default_rng(3).bytes(len(data) - middle - 1)
     path.write_bytes(data[:middle] + noise + b";")
-    with pytest.raises(UsageError, match="damaged"):
+    with pytest.raises(UsageError, match=r"damaged|end is missing"):
         examine(path)
 
 
