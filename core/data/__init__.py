@@ -5,6 +5,7 @@ from os.path import exists, isdir, isfile, join
 from pathlib import Path
 
 from ..errors import UsageError, closest, short
+from ..progress import OnProgress, unheard
 from .report import Report
 from .source import Source
 
@@ -56,14 +57,16 @@ def open_source(
     )
 
 
-def check_source(spec: str) -> Report:
+def check_source(spec: str, on_progress: OnProgress = unheard) -> Report:
     """Every file or sample of a folder of videos or of tars, and what cannot be used. UsageError
-    where there is no such folder, or it is no data set."""
+    where there is no such folder, or it is no data set.
+
+    on_progress: is told how many files, or tars, of how many are done."""
     if names_shards(spec):
         from .shards import check
     else:
         from .folder import check
-    return check(spec)
+    return check(spec, on_progress)
 
 
 def names_shards(spec: str) -> bool:

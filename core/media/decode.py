@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FOLDER_FPS = 8.0
 SEEK_SECONDS = 2.0
 
+Stopped = Callable[[], bool]  # whether nobody waits any more
 Pixels = Callable[[], np.ndarray]  # a picture that is made when it is wanted: uint8 (H, W, 3)
 
 
@@ -58,10 +59,15 @@ def probe(path: Readable | str, fps: float | None = None) -> Probe:
         return measure.probe()
 
 
-def examine(path: Readable | str, fps: float | None = None) -> Examined:
+def never() -> bool:
+    return False
+
+
+def examine(path: Readable | str, fps: float | None = None, stopped: Stopped = never) -> Examined:
     """As probe, for a file about to be trusted: every frame is decoded, one after the other.
 
-    Raises UsageError when it is cut off, when nothing can be decoded, or where it breaks.
+    Raises UsageError when it is cut off, when nothing can be decoded, or where it breaks, and once
+    it is `stopped`.
     """
     path = _readable(path)
     if _is_folder(path):
@@ -75,6 +81,8 @@ def examine(path: Readable | str, fps: float | None = None) -> Examined:
         for _, frame in _timed(path, film, strict=True, hear=measure.hear):
             measure.see(frame)
             notes.see(frame)
+            if stopped():
+                raise UsageError(f"{path} has not been read to its end.")
         if not measure.frames:
             raise UsageError(f"No frame of {path} can be decoded.")
         if lost := measure.lost():
