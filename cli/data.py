@@ -175,7 +175,8 @@ def check(
         raise UsageError(
             f"There is no folder {short(place)}.{near}", "dln data render DIR makes one"
         )
-    report = check_source(place)
+    with progress() as shown:
+        report = check_source(place, shown)
     problems, notes = ([asdict(each) for each in told] for told in (report.problems, report.notes))
     data = {"path": place, "usable": report.sound, "total_s": report.seconds,
             "captions": report.captions, "problems": problems, "notes": notes}  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from ..errors import UsageError, closest, short
+from ..progress import OnProgress, unheard
 from .report import Note, Report
 from .source import Source
 
@@ -57,9 +58,11 @@ def open_source(
     )
 
 
-def check_source(spec: str) -> Report:
+def check_source(spec: str, on_progress: OnProgress = unheard) -> Report:
     """Every file or sample of a folder of videos or of tars, and what cannot be used. UsageError
-    where there is no such folder, or it is no data set."""
+    where there is no such folder, or it is no data set.
+
+    on_progress: is told how many files, or tars, of how many are done."""
     if names_shards(spec):
         from .shards import check
     elif isdir(spec) and _shows_classes(spec):
@@ -68,7 +71,7 @@ def check_source(spec: str) -> Report:
         raise UsageError(f"{told}: what is checked are captioned videos.", hint)
     else:
         from .folder import check
-    return check(spec)
+    return check(spec, on_progress)
 
 
 def names_shards(spec: str) -> bool:

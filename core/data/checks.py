@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from PIL import Image
 
 from ..errors import UsageError
-from ..media.decode import Examined, examine
+from ..media.decode import Examined, Stopped, examine, never
 from ..media.measure import Probe
 from ..media.part import Readable
 from ..media.picture import MOST_PIXELS, read_picture
+from ..progress import OnProgress, unheard
 from .report import Problem
 
 MIN_FRAMES = 5
@@ -50,12 +51,12 @@ class Passing(str):
     start: no index keeps it."""
 
 
-def look(path: Readable, fps: float | None = None) -> Finding:
+def look(path: Readable, fps: float | None = None, stopped: Stopped = never) -> Finding:
     """Decode one video to its end; fps: the frame rate of a folder of images."""
-    return _found(path, lambda: examine(path, fps))
+    return _found(path, lambda: examine(path, fps, stopped))
 
 
-def look_at_picture(path: Readable) -> Finding:
+def look_at_picture(path: Readable, stopped: Stopped = never) -> Finding:
     """A picture as a clip that stands still, read to its end: it may be cut off."""
 
     def found() -> Examined:
@@ -95,12 +96,25 @@ def _reason(path: Readable, error: UsageError) -> str:
     return Passing(reason) if isinstance(cause, OSError) and cause.errno else reason
 
 
-def look_all(looks: Sequence[Callable[[], Finding]]) -> list[Finding]:
-    """What each of them finds, in several threads: decoders leave the interpreter to the others."""
-    if len(looks) < 2:
-        return [each() for each in looks]
-    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1))) as threads:
-        return list(threads.map(lambda each: each(), looks))
+def look_all(
+    looks: Sequence[Callable[[Stopped], Finding]], on_progress: OnProgress = unheard
+) -> Iterator[Finding]:
+    """What each of them finds, in several threads: decoders leave the interpreter to the others.
+
+    on_progress: is told how many "files" of how many are done. Where the taker is interrupted, none
+    is read to its end: a film has hours.
+    """
+    if not looks:
+        return
+    stop = Event()
+    with ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1), len(looks))) as threads:
+        try:
+            found = threads.map(lambda each: each(stop.is_set), looks)
+            for done, finding in enumerate(found, 1):
+                on_progress(done, len(looks), "files")
+                yield finding
+        finally:
+            stop.set()
 
 
 def judged(name: str, found: Finding) -> Examined | Problem:

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..errors import UsageError, short
 from ..files import stamp_of
-from ..media.decode import Examined, read_frames
+from ..media.decode import Examined, Stopped, read_frames
 from ..media.names import images_of, is_image
 from ..media.picture import fitted, read_picture
+from ..progress import OnProgress, unheard
 from .captions import Entry, drawn, identity
 from .checks import Finding, Passing, finding_of, judged, kept, look, look_all, look_at_picture
 from .index import Index, Stamp
@@ -104,18 +105,19 @@ class Folder(Source):
         return digest.hexdigest()
 
 
-def check(folder: Path | str) -> Report:
+def check(folder: Path | str, on_progress: OnProgress = unheard) -> Report:
     """Look at every file and line of the folder. Raises UsageError only where Folder could not
     even begin: no such folder, no captions, or a listing that is none."""
-    return _inspect(Path(folder))[0]
+    return _inspect(Path(folder), on_progress)[0]
 
 
-def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
+def _inspect(folder: Path, on_progress: OnProgress = unheard) -> tuple[Report, list[_Video]]:
     listing = read_listing(folder)
     report = Report(str(folder), notes=[Note(*note) for note in listing.notes])
     report.problems += [Problem(file, "malformed", reason) for file, reason, _ in listing.malformed]
     looked = [_look_at(folder, entry) for entry in listing.entries]
-    files = iter(_examined(folder, [each for each in looked if isinstance(each, _File)]))
+    found = [each for each in looked if isinstance(each, _File)]
+    files = iter(_examined(folder, found, on_progress))
     found = [next(files) if isinstance(each, _File) else each for each in looked]
     videos, problems = parted(found)
     report.problems += problems
@@ -159,22 +161,26 @@ def _measure(path: Path) -> list[int]:
     return [sum(sizes), len(inside), *(max(each) for each in rest)]
 
 
-def _examined(folder: Path, files: list[_File]) -> list[_Video | Problem]:
+def _examined(folder: Path, files: list[_File], on_progress: OnProgress) -> list[_Video | Problem]:
     """Each file opened, or remembered by the index from an earlier start."""
     index = Index(folder)
     known = [finding_of(index.get(each.entry.file_name, each.stamp)) for each in files]
-    pairs = zip(files, known, strict=True)
-    looks = [_look(each) for each, finding in pairs if finding is None]
-    fresh = iter(look_all(looks))
-    found = [next(fresh) if finding is None else finding for finding in known]
-    for each, finding in zip(files, found, strict=True):
-        if not isinstance(finding, Passing):
-            index.put(each.entry.file_name, each.stamp, kept(finding))
-    index.save()
-    return [_verdict(each, finding) for each, finding in zip(files, found, strict=True)]
+    new = [each for each, finding in zip(files, known, strict=True) if finding is None]
+    looks = [_look(each) for each in new]
+    found = []
+    try:
+        for each, finding in zip(new, look_all(looks, on_progress), strict=True):
+            found.append(finding)
+            if not isinstance(finding, Passing):
+                index.put(each.entry.file_name, each.stamp, kept(finding))
+    finally:  # an hour's look that is interrupted is not begun again
+        index.save()
+    fresh = iter(found)
+    verdicts = [next(fresh) if finding is None else finding for finding in known]
+    return [_verdict(each, finding) for each, finding in zip(files, verdicts, strict=True)]
 
 
-def _look(file: _File) -> Callable[[], Finding]:
+def _look(file: _File) -> Callable[[Stopped], Finding]:
     if file.still:
         return partial(look_at_picture, file.path)
     return partial(look, file.path, file.entry.fps)

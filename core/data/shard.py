@@ -163,7 +163,10 @@ def _text(part: Part) -> str:
 
 def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
     """The samples whose video or picture can be read."""
-    looks = [partial(look_at_picture if each.still else look, each.media) for each in drafts]
+    looks = [
+        partial(look_at_picture, each.media) if each.still else partial(look, each.media, None)
+        for each in drafts
+    ]
     for draft, found in zip(drafts, look_all(looks), strict=True):
         seen = judged(draft.shown, found)
         if isinstance(seen, Problem):

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import MissingCapability, UsageError, short
 from ..media.decode import read_frames
 from ..media.picture import fitted, read_picture
+from ..progress import OnProgress, unheard
 from .captions import Texts, drawn, identity
 from .images import noisy, split_rows
 from .report import Note, Problem, Report
@@ -100,9 +101,9 @@ class Shards(Source):
         return digest.hexdigest()
 
 
-def check(spec: str) -> Report:
+def check(spec: str, on_progress: OnProgress = unheard) -> Report:
     """Look at every sample of the tars; errors as Shards, save that none need be sound."""
-    return _inspect(spec)[0]
+    return _inspect(spec, on_progress)[0]
 
 
 def shard_paths(spec: str) -> list[Path]:
@@ -142,11 +143,13 @@ def _webdataset() -> Any:
     return webdataset
 
 
-def _inspect(spec: str) -> tuple[Report, list[Sample]]:
+def _inspect(spec: str, on_progress: OnProgress = unheard) -> tuple[Report, list[Sample]]:
     report, samples = Report(spec), []
     split = _webdataset().tariterators.base_plus_ext
-    for path in shard_paths(spec):
+    paths = shard_paths(spec)
+    for done, path in enumerate(paths, 1):
         shard = open_shard(path, split)
+        on_progress(done, len(paths), "tars")
         samples += shard.samples
         report.problems += shard.problems
     if any(sample.label for sample in samples):

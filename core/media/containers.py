@@ -1,5 +1,6 @@
 """Is a video file all there? Decoders end quietly where a file was cut off; its boxes know."""
 
+import os
 import struct
 from collections.abc import Callable
 from typing import BinaryIO
@@ -87,9 +88,28 @@ def _vint(file: BinaryIO, keep_marker: bool) -> int | None:
 
 
 def _gif_end(file: BinaryIO, size: int) -> int | None:
-    """A GIF ends with a semicolon; without it at least that byte is missing."""
-    file.seek(max(0, size - 64))
-    return None if file.read().rstrip(b"\0\r\n").endswith(b";") else size + 1
+    """A chain of blocks that ends with a semicolon; where it breaks, that is not reached."""
+    file.seek(10)
+    _skip_colours(file)
+    file.seek(2, os.SEEK_CUR)
+    while (kind := file.read(1)) not in (b";", b""):
+        if kind == b"!":  # an extension: its label
+            file.seek(1, os.SEEK_CUR)
+        elif kind == b",":  # a picture: its place, its colours, the size of its codes
+            file.seek(8, os.SEEK_CUR)
+            _skip_colours(file)
+            file.seek(1, os.SEEK_CUR)
+        elif kind != b"\0":
+            return size + 1
+        while kind != b"\0" and (length := file.read(1)) not in (b"", b"\0"):
+            file.seek(length[0], os.SEEK_CUR)
+    return None if kind else size + 1
+
+
+def _skip_colours(file: BinaryIO) -> None:
+    """A byte of flags, and after it the table that they tell of."""
+    flags = (file.read(1) or b"\0")[0]
+    file.seek(3 << (flags % 8 + 1) if flags & 0x80 else 0, os.SEEK_CUR)
 
 
 def _png_end(file: BinaryIO, size: int) -> int | None:

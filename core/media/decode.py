@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FOLDER_FPS = 8.0
 SEEK_SECONDS = 2.0
 
+Stopped = Callable[[], bool]  # whether nobody waits any more
 Pixels = Callable[[], np.ndarray]  # a picture that is made when it is wanted: uint8 (H, W, 3)
 
 
@@ -58,10 +59,15 @@ def probe(path: Readable | str, fps: float | None = None) -> Probe:
         return measure.probe()
 
 
-def examine(path: Readable | str, fps: float | None = None) -> Examined:
+def never() -> bool:
+    return False
+
+
+def examine(path: Readable | str, fps: float | None = None, stopped: Stopped = never) -> Examined:
     """As probe, for a file about to be trusted: every frame is decoded, one after the other.
 
-    Raises UsageError when it is cut off, when nothing can be decoded, or where it breaks.
+    Raises UsageError when it is cut off, when nothing can be decoded, or where it breaks, and once
+    it is `stopped`.
     """
     path = _readable(path)
     if _is_folder(path):
@@ -75,6 +81,8 @@ def examine(path: Readable | str, fps: float | None = None) -> Examined:
         for _, frame in _timed(path, film, strict=True, hear=measure.hear):
             measure.see(frame)
             notes.see(frame)
+            if stopped():
+                raise UsageError(f"{path} has not been read to its end.")
         if not measure.frames:
             raise UsageError(f"No frame of {path} can be decoded.")
         if lost := measure.lost():
@@ -226,10 +234,11 @@ def _timed(
     step = 1 / float(film.stream.average_rate or USUAL_FPS)
     origin = time = 0.0
     for count, frame in enumerate(film.frames(strict, hear)):
+        if frame is None and not count:
+            raise UsageError(f"No frame of {path} can be decoded.")
         if frame is None:
-            frames = "a frame" if count == 1 else f"{count} frames"
-            where = f"after {frames}, {time + step - origin:.2f} s, " if count else ""
-            raise UsageError(f"{path} is damaged: {where}it cannot be decoded.")
+            where = f"after {count} frame{'s'[: count - 1]}, {time + step - origin:.2f} s"
+            raise UsageError(f"{path} is damaged: {where}, it cannot be decoded.")
         time = count * step if frame.time is None else frame.time
         origin = origin if count else time
         yield time, frame

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ROUNDING_SECONDS = 0.005
 LOST_SECONDS = 0.5  # or two frames: how far a whole file may end before its header says
 COUNTED = ("matroska,webm", "asf", "avi", "flv")  # whose demuxers pass over what they cannot read
+LOST_SHARE = 0.1  # of the bytes of a transport stream, which is packets to its last byte
 USUAL_FPS = 8.0
 
 
@@ -40,6 +41,7 @@ class Measure:
         self._last: int | None = None  # the last picture's beginning
         self._end: int | None = None
         self._heard = Fraction(0)  # seconds, until the last packet of any stream ends
+        self._read = 0  # bytes, until there
 
     def see(self, frame: VideoFrame) -> None:
         """One frame more."""
@@ -49,6 +51,7 @@ class Measure:
     def hear(self, packet: Packet) -> None:
         """One packet more, of whichever stream."""
         place = packet.dts if packet.pts is None else packet.pts
+        self._read = max(self._read, (packet.pos or 0) + packet.size)
         if not packet.size or packet.is_discard:  # what an edit list cuts away is not shown
             return
         ours = packet.stream == self._stream
@@ -74,6 +77,9 @@ class Measure:
     def lost(self) -> str | None:
         """What is missing at its end ("it says 12.00 s and ends after 3.20 s"), or None."""
         container = self._film.container
+        rest = container.size - self._read
+        if container.format.name == "mpegts" and rest > LOST_SHARE * container.size:
+            return f"its last {rest:,} bytes cannot be read"
         if container.format.name not in COUNTED or not container.duration:
             return None
         declared, found = container.duration / 1e6, float(self._heard)

@@ -3,6 +3,8 @@ the pictures of a folder follow each other as people count."""
 
 import csv
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -14,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from dln.core.data import checks
 from dln.core.data.folder import Folder, check
 from dln.core.data.shards import Shards
 from dln.core.errors import UsageError
-from dln.core.media.decode import examine, probe, read_frames
+from dln.core.media.decode import Examined, examine, probe, read_frames
 from dln.core.media.names import counted, images_of
 from dln.core.media.video import read_clip
 
@@ -74,6 +77,19 @@ def test_packets_that_are_passed_over_are_missed(make_video, tmp_path: Path, suf
     data[len(data) // 2 : -len(data) // 8] = bytes(len(data[len(data) // 2 : -len(data) // 8]))
     path.write_bytes(data)
     with pytest.raises(UsageError, match="damaged"):
+        examine(path)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("gif", ".gif"), ("libx264", ".ts")])
+def test_noise_that_looks_like_the_end(make_video, tmp_path: Path, codec: str, suffix: str):
+    kind = "rgb8" if codec == "gif" else "yuv420p"
+    path = make_video(tmp_path / f"v{suffix}", noisy(), codec, 20, kind)
+    assert examine(path).probe.duration == pytest.approx(3)
+    data = path.read_bytes()
+    middle = len(data) // 2
+    noise = np.random.default_rng(3).bytes(len(data) - middle - 1)
+    path.write_bytes(data[:middle] + noise + b";")
+    with pytest.raises(UsageError, match=r"damaged|end is missing"):
         examine(path)
 
 
@@ -232,3 +248,40 @@ def test_a_file_with_another_kinds_name_is_whole(make_video, tmp_path: Path, rea
     (tmp_path / f"x{named}").write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(UsageError, match=r"cut off|cannot be read"):
         examine(tmp_path / f"x{named}")
+
+
+def test_an_interrupted_look_keeps_what_it_found_and_ends(make_video, tmp_path, monkeypatch):
+    """The last film has no end, as long as somebody waits for it."""
+    for name in "abc":
+        make_video(tmp_path / f"{name}.mp4", counting(8), "libx264", 10)
+    listed(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    opened = []
+
+    def endless(path: Path, fps: float | None, stopped: Callable[[], bool]) -> Examined:
+        opened.append(path.name)
+        while path.name == "c.mp4" and not stopped():
+            time.sleep(0.01)
+        return examine(path, fps)
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        assert (total, what) == (3, "files")
+        if done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checks, "examine", endless)
+    with pytest.raises(KeyboardInterrupt):
+        check(tmp_path, interrupt)
+    assert sorted(opened) == ["a.mp4", "b.mp4", "c.mp4"]
+    opened.clear()
+    monkeypatch.setattr(
+        checks, "examine", lambda path, *given: opened.append(path.name) or examine(path)
+    )
+    assert check(tmp_path).sound == 3
+    assert sorted(opened) == ["b.mp4", "c.mp4"]
+
+
+def test_a_film_that_nobody_waits_for_is_left(make_video, tmp_path: Path):
+    path = make_video(tmp_path / "v.mp4", counting(8), "libx264", 10)
+    with pytest.raises(UsageError, match="not been read to its end"):
+        examine(path, None, lambda: True)

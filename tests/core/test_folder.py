@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,9 +178,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """An empty cache; the names of the files that are opened to be examined."""
     names: list[str] = []
 
-    def examine(path: Path, fps: float | None) -> decode.Examined:
+    def examine(path: Path, fps: float | None, *given: Any) -> decode.Examined:
         names.append(path.name)
-        return decode.examine(path, fps)
+        return decode.examine(path, fps, *given)
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(checks, "examine", examine)
