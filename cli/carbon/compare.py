@@ -79,7 +79,7 @@ def check_picture(path: Path, force: bool) -> None:
 
 def draw(path: Path, rows: list[dict]) -> None:
     """The ranking as a picture, in the format that the name says."""
-    from dln.core.carbon.page import bars
+    from dln.core.carbon.pictures import bars
     from dln.core.files import atomic_write, make_folder
 
     picture = bars(rows, path.suffix[1:])

@@ -70,7 +70,7 @@ class Emissions:
     submitted: when it could have begun; the counterfactual starts there. power: how each
     component's energy came to be. pue: facility over machine energy, multiplied once, here.
     region, source, intensity: None together; intensity is that of [submitted, end). What needs it
-    is None without it.
+    is None without it. market_g_per_kwh: what the user states of a contract or own generation.
     """
 
     what: str
@@ -81,6 +81,7 @@ class Emissions:
     region: str | None = None
     source: str | None = None
     intensity: Series | None = None
+    market_g_per_kwh: float | None = None
 
     def placed(self, region: Region, source: IntensitySource) -> Emissions:
         """The same run with the intensities that `source` has for its time. UsageError where it
@@ -114,6 +115,11 @@ class Emissions:
         return self.pue * sum(i.kwh * mean(i.start, i.end) for i in self.intervals) * KG
 
     @property
+    def market_kg(self) -> float | None:
+        """kg CO2e by what the user states: market-based, as of the GHG Protocol's Scope 2."""
+        return None if self.market_g_per_kwh is None else self.kwh * self.market_g_per_kwh * KG
+
+    @property
     def g_per_kwh(self) -> float | None:
         """The mean intensity of the energy that was used."""
         return self.kg / KG / self.kwh if self.kg is not None and self.kwh else None
@@ -143,6 +149,7 @@ class Emissions:
         return {
             "energy_kwh": self.kwh,
             "emissions_kg": self.kg,
+            "market_kg": self.market_kg,
             "intensity_g_per_kwh": self.g_per_kwh,
             "at_once_emissions_kg": self.at_once_kg,
             "saving_percent": self.saving_percent,
@@ -159,6 +166,7 @@ class Emissions:
             "submitted": self.submitted.isoformat(),
             "pue": self.pue,
             "power": self.power,
+            "market_g_per_kwh": self.market_g_per_kwh,
             **self.totals(),
             "intensity": self.intensity and self.intensity.to_json(),
             "intervals": [interval.to_json() for interval in self.intervals],
@@ -196,4 +204,5 @@ class Emissions:
             region=form.region,
             source=form.source,
             intensity=form.intensity.series() if form.intensity else None,
+            market_g_per_kwh=form.market_g_per_kwh,
         )

@@ -170,6 +170,13 @@ def within(value: float, name: str, most: float, least: float = 0.0) -> float:
     return value
 
 
+def stated_grams(value: float) -> float:
+    """Of --intensity. 0 is allowed: own generation, or certificates for every kWh. UsageError."""
+    if not 0 <= value <= MOST_G:
+        raise UsageError(f"--intensity is at least 0 and at most {MOST_G:g} g/kWh, not {value:g}.")
+    return value
+
+
 def iso(moment: datetime) -> str:
     """2022-01-31T06:00Z, with seconds where there are any."""
     text = moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00")
