@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..errors import UsageError, closest, short
+from .energy import device
 from .values import Spread, within
 
 CARDS = 8  # of one server, which they share
@@ -86,7 +87,7 @@ def machines(spec: str) -> Machines:
 
 def _known(spec: str) -> Machines:
     count, name = _counted(spec)
-    row, server = _table().get(name), _table()["server"]
+    row, server = _row(name), _table()["server"]
     if row is None:
         near = closest(short(name), _table())
         raise UsageError(f"what making {short(name)!r} emitted is not known.{near}", HINT)
@@ -97,6 +98,16 @@ def _known(spec: str) -> Machines:
     return Machines(spec, each * count, origin)
 
 
+def _row(name: str) -> dict[str, str] | None:
+    """By the table's name, or by that of the device which drivers print so."""
+    if name in _table():
+        return _table()[name]
+    try:
+        return _table().get(device(name).name.lower())
+    except UsageError:
+        return None
+
+
 def _counted(spec: str) -> tuple[int, str]:
     """8xH100 -> (8, "h100")."""
     before, times, after = spec.lower().partition("x")
@@ -105,7 +116,7 @@ def _counted(spec: str) -> tuple[int, str]:
         raise UsageError(f"--embodied counts at most {MOST_COUNT:,.0f} machines.")
     count, name = (int(before), after) if many else (1, spec.lower())
     within(count, "--embodied's count", MOST_COUNT, least=1)
-    return count, name.replace(" ", "-").removeprefix("nvidia-").removeprefix("tesla-")
+    return count, name.strip().replace(" ", "-")
 
 
 def _kg(row: dict[str, str]) -> Spread:

@@ -74,6 +74,9 @@ def facts(run: dict[str, Any]) -> list[Row]:
     ]
     if run["paused_seconds"]:
         rows.append(("paused for", lasting(run["paused_seconds"])))
+    if unread := run.get("not_measured_seconds"):
+        mean = "" if run["energy_kwh"] is None else ", counted at the mean power of the rest"
+        rows.append(("no meter for", f"{lasting(unread)}{mean}"))
     return [
         *rows,
         ("submitted", f"{moment:%Y-%m-%d %H:%M} UTC"),
@@ -86,9 +89,12 @@ def facts(run: dict[str, Any]) -> list[Row]:
 
 def _energy(run: dict[str, Any]) -> str:
     kwh, pue = run["energy_kwh"], run["pue"]
-    if kwh is None or pue == 1:
-        return used(kwh)
-    return f"{energy(kwh)}: {energy(kwh / pue)} of the machine times a PUE of {pue:g}"
+    of = "the run's own processes" if run.get("scope") == "process" else "the machine"
+    if kwh is None:
+        return NOT_MEASURED
+    if pue == 1:
+        return f"{energy(kwh)} of {of}"
+    return f"{energy(kwh)}: {energy(kwh / pue)} of {of} times a PUE of {pue:g}"
 
 
 def _carbon(run: dict[str, Any]) -> Iterator[Row]:
