@@ -78,7 +78,7 @@ class Costs:
 
     def rows(self, data: dict[str, Any], shown: "Spread") -> list[tuple[str, object]]:
         from dln.core.carbon.amounts import energies, masses, plain
-        from dln.core.carbon.equivalents import as_much_as
+        from dln.core.carbon.equivalents import equal_to
         from dln.core.carbon.told import STATED, making
 
         hours, others = data["cleaner_hours_utc"], data["cleaner_regions"]
@@ -89,7 +89,7 @@ class Costs:
         if self.stated and self.market is not None:
             rate = f"{plain(self.market, 3)} g/kWh, {STATED}"
             rows += [("market-based", f"{masses(self.stated)} CO2e"), ("", rate)]
-        rows += [("as much as", as_much_as(shown.expected)), *making(data)]
+        rows += [("which equals", equal_to(shown.expected)), *making(data)]
         rows += [("energy used", f"{energies(self.energy)}, PUE {self.pue:g}"),
                  ("", self.used.how)]  # fmt: skip
         if self.place and self.grid:

@@ -131,7 +131,6 @@ def check_making(embodied: str | None, per: str | None, region: str | None) -> N
 
 def reserved(asked: Asked, used: Used) -> "Spread":
     """Hours that the machines are reserved, once. Empty where nothing tells them: UsageError."""
-    from dln.core.carbon.emissions import Emissions
     from dln.core.carbon.values import Spread
 
     if asked.hours is not None:
@@ -139,6 +138,8 @@ def reserved(asked: Asked, used: Used) -> "Spread":
     if "hours" in used.more:
         return Spread(*(used.more[f"hours{end}"] for end in ("_low", "", "_high")))
     if asked.from_run:
+        from dln.core.carbon.emissions import Emissions
+
         run = Emissions.load(asked.from_run)
         return Spread.exact((run.running_seconds + run.paused_seconds) / 3600)
     raise UsageError("--embodied needs to know for how long.", "--gpu H100 --gpus 8 --hours 36")

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .values import Spread
 
-Units = Sequence[tuple[str, float]]  # names and sizes, the largest first
+# Names, sizes, and from how much on each is used, the largest first.
+Units = Sequence[tuple[str, float, float]]
 
-MASSES: Units = (("t", 1e3), ("kg", 1.0), ("g", 1e-3), ("mg", 1e-6))
-ENERGIES: Units = (("GWh", 1e6), ("MWh", 1e3), ("kWh", 1.0), ("Wh", 1e-3), ("mWh", 1e-6))
+# A thousandth of a milligram is one still; what is less is a step's or a clip's.
+MASSES: Units = (("t", 1e3, 1e3), ("kg", 1.0, 1.0), ("g", 1e-3, 1e-3), ("mg", 1e-6, 1e-9),
+                 ("ng", 1e-12, 0.0))  # fmt: skip
+ENERGIES: Units = (("GWh", 1e6, 1e6), ("MWh", 1e3, 1e3), ("kWh", 1.0, 1.0), ("Wh", 1e-3, 1e-3),
+                   ("mWh", 1e-6, 0.0))  # fmt: skip
 # An estimated mass is not known to three figures; an energy may be what somebody typed.
 MASS_FIGURES, ENERGY_FIGURES = 2, 3
 LEAST = 1e-3  # of the smallest unit; what is less is said to be
@@ -53,11 +57,11 @@ def amounts(spread: Spread, units: Units, figures: int) -> str:
 
 
 def unit(value: float, units: Units, figures: int) -> tuple[str, float]:
-    """The largest one of which there is at least one; for nothing the one before the smallest."""
+    """The largest one that is used for so much; for nothing the one in the middle."""
     shown = float(f"{abs(value):.{figures - 1}e}")  # 999.6 g are 1 kg
-    if not shown:
-        return units[-2]
-    return next((pair for pair in units if shown >= pair[1] * (1 - 1e-9)), units[-1])
+    places = (place for place, (_, _, least) in enumerate(units) if shown >= least * (1 - 1e-9))
+    name, size, _ = units[next(places) if shown else len(units) // 2]
+    return name, size
 
 
 def plain(value: float, figures: int) -> str:

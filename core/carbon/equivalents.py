@@ -27,7 +27,7 @@ def equivalents(kg: float) -> dict[str, float]:
     return {name: kg / 1000 / tonnes for name, tonnes in TONNES.items()}
 
 
-def as_much_as(kg: float) -> str:
+def equal_to(kg: float) -> str:
     """ "28 litres of petrol or 260 km by car"; phone charges where these are less than one."""
     counts = equivalents(kg)
     told = [f"{plain(counts[name], FIGURES)} {words}" for name, words in NAMES.items()

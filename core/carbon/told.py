@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .amounts import energy, lasting, mass, masses, percent, plain
-from .equivalents import as_much_as
+from .equivalents import equal_to
 from .values import Spread
 
 PARTS = {"cpu": "CPU", "gpu": "GPU", "ram": "memory"}
@@ -50,7 +50,7 @@ def headline(table: dict[str, Any]) -> list[str]:
         said.append(f"By the electricity that was bought or made: {emitted(market)}{alone}.")
     if kg is not None:
         said.append(waiting(sums, sum(run["paused_seconds"] for run in runs) > 0))
-    return [*said, f"As much as {as_much_as(shown)}."]
+    return [*said, f"That equals {equal_to(shown)}."]
 
 
 def waiting(figures: dict[str, Any], paused: bool) -> str:
@@ -102,7 +102,7 @@ def _carbon(run: dict[str, Any]) -> Iterator[Row]:
         yield "emitted", f"{emitted(run['emissions_kg'])} (location-based)"
         yield "had it started at once", emitted(run["at_once_emissions_kg"])
         yield "waiting", waiting(run, run["paused_seconds"] > 0)
-        yield "as much as", as_much_as(run["emissions_kg"])
+        yield "which equals", equal_to(run["emissions_kg"])
     else:
         why = NOT_MEASURED if run["energy_kwh"] is None else "not known without a region"
         yield "emitted", why

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -163,6 +165,14 @@ def test_an_estimate_of_machines_by_hand(dln):
     assert found["emissions_kg"] == pytest.approx(operation)
     assert found["embodied"]["embodied_kg"] == pytest.approx(share)
     assert found["sci"]["sci_kg_per_unit"] == pytest.approx((operation + share) / 500)
+
+
+def test_an_estimate_stays_light():
+    asked = ["carbon", "estimate", "--region", "fr", "--gpu", "H100", "--hours", "9", "--quiet",
+             "--embodied", "8xH100", "--per", "5:step", "--intensity", "3"]  # fmt: skip
+    code = f"import sys; from dln.cli.main import run; code = run({asked})\n"
+    code += "sys.exit(code or bool({'torch', 'numpy', 'pydantic', 'matplotlib'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from dln.core.carbon.amounts import amounts, energies, energy, lasting, mass, masses, plain
-from dln.core.carbon.equivalents import as_much_as, equivalents
+from dln.core.carbon.equivalents import equal_to, equivalents
 from dln.core.carbon.values import Spread
 
 
@@ -21,7 +21,8 @@ from dln.core.carbon.values import Spread
         (0.00999, "10 g"),
         (1e-6, "1 mg"),
         (3.4e-9, "0.0034 mg"),
-        (1e-12, "less than 0.001 mg"),
+        (3.4e-10, "340 ng"),
+        (1e-18, "less than 0.001 ng"),
         (141.3, "141 kg"),
     ],
 )
@@ -38,7 +39,7 @@ def test_masses(kg: float, text: str):
         (13_812.4, "13.8 MWh"),
         (2.5e6, "2.5 GWh"),
         (0.99996, "1 kWh"),
-        (0, "0 Wh"),
+        (0, "0 kWh"),
     ],
 )
 def test_energies(kwh: float, text: str):
@@ -49,7 +50,7 @@ def test_a_range_has_one_unit():
     assert masses(Spread(0.00113, 0.0015, 0.00183)) == "1.1 / 1.5 / 1.8 g"
     assert masses(Spread(0.0004, 0.0015, 1.83)) == "0.4 / 1.5 / 1,830 g"
     assert energies(Spread.exact(37.3)) == "37.3 kWh"
-    assert amounts(Spread(1, 2, 3), (("b", 10.0), ("a", 1.0)), 1) == "1 / 2 / 3 a"
+    assert amounts(Spread(1, 2, 3), (("b", 10.0, 10.0), ("a", 1.0, 0.0)), 1) == "1 / 2 / 3 a"
 
 
 @pytest.mark.parametrize("exponent", range(-12, 13))
@@ -75,7 +76,7 @@ def test_what_a_mass_equals():
     found = equivalents(100.0)
     assert found["litres_of_petrol"] == pytest.approx(100 / 8.887 * 3.785411784)
     assert found["car_km"] == pytest.approx(100 / 0.398 * 1.609344)
-    assert as_much_as(100.0) == "43 litres of petrol, or 404 km by car"
-    assert as_much_as(20_000.0).endswith("or 2.4 years of a US home's energy")
-    assert as_much_as(0.02) == "2.4 phone charges"
-    assert as_much_as(1e-6) == "less than a tenth of a phone charge"
+    assert equal_to(100.0) == "43 litres of petrol, or 404 km by car"
+    assert equal_to(20_000.0).endswith("or 2.4 years of a US home's energy")
+    assert equal_to(0.02) == "2.4 phone charges"
+    assert equal_to(1e-6) == "less than a tenth of a phone charge"
