@@ -42,15 +42,13 @@ def headline(table: dict[str, Any]) -> list[str]:
         return ["Energy was not measured, so that it is not known what was emitted."]
     if shown is None:
         return [f"Used {after}. What that emitted is not known without a region."]
-    said = []
-    if kg is not None:
-        said.append(f"Emitted {emitted(kg)}, using {after}.")
-    if market is not None:
-        alone = "" if kg is not None else f", using {after}"
-        said.append(f"By the electricity that was bought or made: {emitted(market)}{alone}.")
-    if kg is not None:
-        said.append(waiting(sums, sum(run["paused_seconds"] for run in runs) > 0))
-    return [*said, f"That equals {equal_to(shown)}."]
+    equals = f"What was emitted equals {equal_to(shown)}."
+    bought = "By the electricity that was bought or made (market-based)"
+    if kg is None:
+        return [f"{bought}: {emitted(shown)}, using {after}.", equals]
+    paused = sum(run["paused_seconds"] for run in runs) > 0
+    said = [f"Emitted {emitted(kg)}, using {after}.", waiting(sums, paused), equals]
+    return said if market is None else [*said, f"{bought}: {emitted(market)}."]
 
 
 def waiting(figures: dict[str, Any], paused: bool) -> str:
@@ -100,9 +98,9 @@ def _energy(run: dict[str, Any]) -> str:
 def _carbon(run: dict[str, Any]) -> Iterator[Row]:
     if run["emissions_kg"] is not None:
         yield "emitted", f"{emitted(run['emissions_kg'])} (location-based)"
-        yield "had it started at once", emitted(run["at_once_emissions_kg"])
-        yield "waiting", waiting(run, run["paused_seconds"] > 0)
         yield "which equals", equal_to(run["emissions_kg"])
+        yield "waiting", waiting(run, run["paused_seconds"] > 0)
+        yield "had it started at once", emitted(run["at_once_emissions_kg"])
     else:
         why = NOT_MEASURED if run["energy_kwh"] is None else "not known without a region"
         yield "emitted", why

@@ -89,7 +89,7 @@ def test_own_solar_alone(dln):
     alone = dln("carbon", "report", "run.json", "--intensity", "0", "-o", "r", "--json").json
     assert alone["totals"]["market_kg"] == 0
     assert alone["totals"]["emissions_kg"] is None
-    assert "By the electricity that was bought or made: 0 g CO2e" in words("r/report.html")
+    assert "that was bought or made (market-based): 0 g CO2e" in words("r/report.html")
     assert dln("carbon", "report", "--verify", "r/report.json").code == 0
 
 
