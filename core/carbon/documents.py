@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field
 from ..door import read_bytes, typed
 from ..errors import UsageError, short
 from .schedule import Mode
-from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Series, parse_time
+from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Scope, Series, parse_time
 
 T = TypeVar("T")
 
@@ -76,9 +76,9 @@ class SeriesForm:
 class IntervalForm:
     start: Moment
     seconds: Seconds
-    cpu_kwh: Kwh
-    gpu_kwh: Kwh
-    ram_kwh: Kwh
+    cpu_kwh: Kwh | None
+    gpu_kwh: Kwh | None
+    ram_kwh: Kwh | None
     running: bool
 
 
@@ -94,6 +94,8 @@ class RecordForm:
     region: str | None
     source: str | None
     intensity: SeriesForm | None
+    market_g_per_kwh: Grams | None = None
+    scope: Scope = "machine"
 
     def check_span(self) -> None:
         """UsageError where the run, or the hours that it names, would leave the calendar."""
@@ -119,14 +121,16 @@ class PlaceForm:
     intensity_g_per_kwh_high: Grams
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TotalsForm:
-    energy_kwh: Number
+    energy_kwh: Figure
     emissions_kg: Figure
     at_once_emissions_kg: Figure
     saving_percent: Figure
     running_seconds: Number
     paused_seconds: Number
+    market_kg: Figure = None
+    not_measured_seconds: Number = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,8 +48,10 @@ def with_own(run: Emissions, elsewhere: Sequence[Region]) -> list[Region]:
     return list({region.code: region for region in [*elsewhere, *own]}.values())
 
 
-def comparison(kwh: float, elsewhere: Sequence[Region]) -> list[dict[str, Any]]:
-    """The energy in other places, the cleanest first."""
+def comparison(kwh: float | None, elsewhere: Sequence[Region]) -> list[dict[str, Any]]:
+    """The energy in other places, the cleanest first; none where no energy is known."""
+    if kwh is None:
+        return []
     found = [(annual(region), region) for region in elsewhere]
     return [
         {
