@@ -17,7 +17,7 @@ from ..door import read_bytes, typed
 from ..errors import UsageError, short
 from .embodied import MOST_UNITS
 from .schedule import Mode
-from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Series, parse_time
+from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Scope, Series, parse_time
 
 T = TypeVar("T")
 
@@ -77,9 +77,9 @@ class SeriesForm:
 class IntervalForm:
     start: Moment
     seconds: Seconds
-    cpu_kwh: Kwh
-    gpu_kwh: Kwh
-    ram_kwh: Kwh
+    cpu_kwh: Kwh | None
+    gpu_kwh: Kwh | None
+    ram_kwh: Kwh | None
     running: bool
 
 
@@ -96,6 +96,7 @@ class RecordForm:
     source: str | None
     intensity: SeriesForm | None
     market_g_per_kwh: Grams | None = None
+    scope: Scope = "machine"
 
     def check_span(self) -> None:
         """UsageError where the run, or the hours that it names, would leave the calendar."""

@@ -74,7 +74,11 @@ def draw_power(axes: Any, run: Emissions) -> None:
             continue
         axes.bar(starts, watts, widths, bottoms, align="edge", color=colour, label=PARTS[name])
         bottoms = [a + b for a, b in zip(bottoms, watts, strict=True)]
-    axes.set(ylabel="W, of the machine")
+    unread = [i for i in run.intervals if not i.measured]
+    for interval in unread:
+        axes.axvspan(interval.start, interval.end, facecolor="none", edgecolor=GREY, hatch="//")
+    of = "the machine" if run.scope == "machine" else "its processes"
+    axes.set(ylabel=f"W, of {of}{'; hatched: not known' if unread else ''}")
     if any(bottoms):
         axes.legend(loc="lower right", ncols=3)
 
@@ -107,7 +111,7 @@ def mass(run: Emissions, paused: bool) -> tuple[list[Any], list[float]]:
     assert run.intensity
     moment, total = run.submitted, 0.0
     times, kg = [moment], [0.0]
-    for interval in run.intervals:
+    for interval in run.counted or ():
         if not (paused or interval.running):
             continue
         start = interval.start if paused else moment

@@ -72,7 +72,7 @@ def facts(run: dict[str, Any]) -> list[Row]:
     ]
     if run["paused_seconds"]:
         rows.append(("paused for", lasting(run["paused_seconds"])))
-    if unread := run.get("not_measured_seconds"):
+    if unread := run["not_measured_seconds"]:
         mean = "" if run["energy_kwh"] is None else ", counted at the mean power of the rest"
         rows.append(("no meter for", f"{lasting(unread)}{mean}"))
     return [
@@ -87,7 +87,7 @@ def facts(run: dict[str, Any]) -> list[Row]:
 
 def _energy(run: dict[str, Any]) -> str:
     kwh, pue = run["energy_kwh"], run["pue"]
-    of = "the run's own processes" if run.get("scope") == "process" else "the machine"
+    of = "the run's own processes" if run["scope"] == "process" else "the machine"
     if kwh is None:
         return NOT_MEASURED
     if pue == 1:

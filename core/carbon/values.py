@@ -26,6 +26,7 @@ MOST_G = 1e6  # g/kWh
 MOST_KWH = 1e15  # the world makes 3e13 a year
 MOST_PUE = 100.0
 YEARS = range(1970, 2200)
+Scope = Literal["machine", "process"]  # of a meter: all that draws power, or a run's processes
 Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]
 
 

@@ -98,6 +98,8 @@ def test_what_is_no_record(tmp_path: Path, text: str):
 class FakeMeter:
     """A watt-hour for each reading."""
 
+    lag = 0.0
+
     def __init__(self) -> None:
         self.power = {"cpu": "measured (RAPL)"}
         self.reads = 0
