@@ -85,7 +85,8 @@ def report(
     if source and not region:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
     check_places([out / name for name in names(len(runs))], force)
-    subjects = [subject(path, region, source, intensity, embodied, per) for path in runs]
+    found = zip(runs, read(runs, region, source), strict=True)
+    subjects = [subject(path, run, intensity, embodied, per) for path, run in found]
     data = figures(subjects, chosen(regions))
     records = [one.run for one in subjects]
     paths = [str(path) for path in write(out, data, records, training_type(runs))]
@@ -133,12 +134,7 @@ def shown_runs(runs: list[dict[str, Any]]) -> tuple[list[str], list[list[str | N
 
 
 def subject(
-    path: Path,
-    region: str | None,
-    source: str | None,
-    intensity: float | None,
-    embodied: str | None,
-    per: str | None,
+    path: Path, run: "Emissions", intensity: float | None, embodied: str | None, per: str | None
 ) -> "Subject":
     """The run at `path` and what is asked about it. UsageError where that cannot be told."""
     from dln.core.carbon.embodied import machines, units
@@ -148,7 +144,6 @@ def subject(
     if per and not embodied:
         raise UsageError("the SCI counts what making the machines emitted.",
                          "--embodied 8xH100, server, or their kg")  # fmt: skip
-    run = emissions(path, region, source)
     if intensity is not None:
         run = replace(run, market_g_per_kwh=stated_grams(intensity))
     if per and run.kg is None:
@@ -185,18 +180,19 @@ def training_type(paths: list[Path]) -> str | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def emissions(path: Path, region: str | None, source: str | None) -> "Emissions":
-    """A run's record, with the intensities of the region asked for."""
+def read(paths: list[Path], region: str | None, source: str | None) -> "list[Emissions]":
+    """The runs' records, with the intensities of the region asked for."""
     from dln.core.carbon.emissions import Emissions
 
-    found = Emissions.load(path)
+    found = [Emissions.load(path) for path in paths]
     if region is None:
         return found
     from dln.core.carbon.regions import find
     from dln.core.carbon.sources import open_source, usual
 
     place = find(region)
-    return found.placed(place, open_source(source or usual(place), place))
+    opened = open_source(source or usual(place), place)
+    return [run.placed(place, opened) for run in found]
 
 
 def verified(paths: list[Path]) -> Result:

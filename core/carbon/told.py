@@ -192,8 +192,9 @@ def paragraph(run: dict[str, Any], made_with: str) -> str:
     if run["paused_seconds"]:
         said += f", and paused for {lasting(run['paused_seconds'])}"
     if run["emissions_kg"] is not None:
+        where = f", in {run['region_name']} ({run['region']})" if run["region"] else ""
         said += (
-            f", in {run['region_name']} ({run['region']}). At a mean of "
+            f"{where}. At a mean of "
             f"{rate(run['intensity_g_per_kwh'])} ({label_words(run)}) that is "
             f"{emitted(run['emissions_kg'])} (operation, location-based){compared(run)}"
         )

@@ -1,5 +1,6 @@
 """What a report says of a run that no meter read, in part or at all."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,14 @@ def test_a_share_of_a_machine_is_said_to_be():
     run |= {"scope": "process", "not_measured_seconds": 600.0}
     assert dict(facts(run))["energy used"] == "1 kWh of the run's own processes"
     assert dict(facts(run))["no meter for"].startswith("10 minutes, counted at the mean power")
+
+
+def test_a_file_of_intensities_needs_no_place():
+    run = report([Subject("a", replace(RUN, region=None))], [])["runs"][0]
+    assert run["emissions_kg"] == pytest.approx(0.4)
+    told = paragraph(run, "dln")
+    assert "in 2 hours. At a mean of 400.0 g CO2e/kWh" in told
+    assert "None" not in told + str(facts(run))
 
 
 @pytest.mark.parametrize(("paused", "text"), [(0.0, "did not wait"), (60.0, "saved nothing")])
