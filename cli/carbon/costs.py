@@ -57,6 +57,7 @@ class Costs:
     def data(self, shown: "Spread") -> dict[str, Any]:
         from dln.core.carbon.cleaner import clean_hours, cleaner_regions
         from dln.core.carbon.equivalents import equivalents
+        from dln.core.carbon.kin import lines
 
         place, grid, stated = self.place, self.grid, self.stated
         return {
@@ -74,6 +75,7 @@ class Costs:
             "equivalents": equivalents(shown.expected),
             "cleaner_regions": cleaner_regions(place, grid) if place and grid else {},
             "cleaner_hours_utc": place and clean_hours(place),
+            "other_figures": lines(place) if place else [],
         }
 
     def rows(self, data: dict[str, Any], shown: "Spread") -> list[tuple[str, object]]:
@@ -97,9 +99,11 @@ class Costs:
                 ("region", f"{self.place.name} ({self.place.code})"),
                 ("intensity", f"{words(self.grid.g_per_kwh)} g/kWh"),
                 ("signal", str(self.grid.label)),
+                *(("other figures" if not number else "", line)
+                  for number, line in enumerate(data["other_figures"])),
                 ("cleaner", cleaner or None),
                 ("cleaner hours", hours and f"{', '.join(map(str, hours))} o'clock UTC"),
-            ]
+            ]  # fmt: skip
         return [*rows, ("counted", self.counted("embodied" in data))]
 
     def counted(self, made: bool) -> str:

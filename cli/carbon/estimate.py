@@ -11,7 +11,7 @@ from ..options import Json, Quiet, Verbose
 from ..show import Result
 from .costs import Costs
 from .energy import Asked, Used
-from .region import RegionOption
+from .region import RegionOption, located
 from .regions import regions
 
 if TYPE_CHECKING:
@@ -94,7 +94,6 @@ def estimate(
       dln carbon estimate --paper
     """
     from dln.core.carbon.annual import annual, usual
-    from dln.core.carbon.regions import find
     from dln.core.carbon.values import MOST_PUE, stated_grams, within
 
     if paper:
@@ -109,7 +108,7 @@ def estimate(
     within(pue, "PUE", MOST_PUE, least=1)
     within(times, "--times", MOST_TIMES)
     check_making(embodied, per, region)
-    place = find(region) if region else None
+    place = located(region) if region else None
     yearly = month is None and hour is None
     grid = place and (annual(place) if yearly else usual(place, month, hour))
     asked = Asked(kwh, gpu, gpus, hours, machine, utilisation, model, preset, steps or (), batch,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dln.core.errors import UsageError
 
 from ..show import screen
+from .region import located
 
 if TYPE_CHECKING:
     from dln.core.carbon.recorder import Place
@@ -67,10 +68,9 @@ class Carbon:
 def place_of(region: str, source: str | None, pue: float | None) -> "Place":
     """The region with the source asked for, or with the one that knows it best offline."""
     from dln.core.carbon.recorder import Place
-    from dln.core.carbon.regions import find
     from dln.core.carbon.sources import open_source, usual
 
-    found = find(region)
+    found = located(region)
     place = Place(found, open_source(source or usual(found), found), 1.0 if pue is None else pue)
     place.check(datetime.now(UTC))
     return place

@@ -15,6 +15,7 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, number, table
 from .compare import DEFAULT, chosen
+from .region import located
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -187,10 +188,9 @@ def read(paths: list[Path], region: str | None, source: str | None) -> "list[Emi
     found = [Emissions.load(path) for path in paths]
     if region is None:
         return found
-    from dln.core.carbon.regions import find
     from dln.core.carbon.sources import open_source, usual
 
-    place = find(region)
+    place = located(region)
     opened = open_source(source or usual(place), place)
     return [run.placed(place, opened) for run in found]
 

@@ -16,7 +16,7 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, table
 from .pace import moment_of
-from .region import RegionOption
+from .region import RegionOption, located
 from .regions import regions
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ def schedule(
       dln carbon schedule --region gb --source csv:year.csv --start 2022-06-01T00:00Z
     """
     from dln.core.carbon.plan import Job, make_plan
-    from dln.core.carbon.regions import find
     from dln.core.carbon.series import parse_duration
     from dln.core.carbon.sources import open_source
     from dln.core.files import make_folder
@@ -90,7 +89,7 @@ def schedule(
         raise UsageError("there is no region by default.", "dln carbon regions")
     if out:
         check_places([out], force)
-    place = find(region)
+    place = located(region)
     job = Job(
         parse_duration(duration),
         parse_duration(slack),
