@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from ..door import read_bytes, typed
 from ..errors import UsageError, short
-from .embodied import MOST_UNITS
+from .embodied import LEAST_UNITS, MOST_UNITS
 from .schedule import Mode
 from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Scope, Series, parse_time
 
@@ -120,7 +120,7 @@ class MachinesForm:
 @dataclass(frozen=True)
 class UnitsForm:
     unit: str
-    units: Annotated[float, Field(gt=0, le=MOST_UNITS)]
+    units: Annotated[float, Field(ge=LEAST_UNITS, le=MOST_UNITS)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ CARDS = 8  # of one server, which they share
 # Years that machines serve: 4 (Davy 2021), 6 (Luccioni et al. 2023); the longest gives the least.
 LIFE = Spread(6.0, 5.0, 4.0)
 HOURS = 365 * 24.0  # of a year
-MOST_KG, MOST_COUNT, MOST_UNITS = 1e9, 1e6, 1e15
+MOST_KG, MOST_COUNT = 1e9, 1e6
+LEAST_UNITS, MOST_UNITS = 1e-9, 1e15
 HINT = "--embodied 8xH100, server, or the kg that their maker states"
 LONGEST_UNIT = 40
 
@@ -131,12 +132,16 @@ def units(text: str, steps: float | None) -> Units:
     if not name.isprintable() or not 0 < len(name.strip()) <= LONGEST_UNIT:
         raise UsageError(f"{short(text)!r} names no unit.", "--per 24:clip")
     if colon:
-        return Units(within(_number(count), "--per's count", MOST_UNITS), name.strip())
+        return Units(_checked(_number(count)), name.strip())
     if name != "step":
         raise UsageError(f"how many of {short(name)!r} there were is not known.", f"--per N:{name}")
     if not steps:
         raise UsageError("how many steps there were is not known.", "--per N:step")
-    return Units(steps, name)
+    return Units(_checked(steps), name)
+
+
+def _checked(count: float) -> float:
+    return within(count, "--per's count", MOST_UNITS, least=LEAST_UNITS)
 
 
 def _number(text: str) -> float:
