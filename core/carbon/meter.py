@@ -166,7 +166,7 @@ def power_of(hardware: list[Any], scope: Scope = "machine") -> dict[str, str]:
         elif kind == "GPU":
             found["gpu"] = counted(part, whose["all"])
         elif kind == "RAM":
-            found["ram"] = f"estimated (its size{whose['own']})"
+            found["ram"] = "estimated (its size)" if scope == "machine" else "estimated (its use)"
         elif kind in ("AppleSiliconChip", "Raspberry"):
             found[str(part.chip_part).lower()] = f"measured (the board's sensors{whose['all']})"
     return found

@@ -113,6 +113,7 @@ def test_this_machine(tmp_path, monkeypatch):
     while time.monotonic() < end:
         pass
     energy = meter.close()
+    assert energy
     assert energy.cpu + energy.gpu + energy.ram > 0
     assert energy.cpu + energy.gpu + energy.ram < 1e-3
     assert all(how.startswith(("measured", "estimated", "none")) for how in meter.power.values())
@@ -143,5 +144,6 @@ def test_codecarbons_own_figure(tmp_path, monkeypatch):
         kept.mark(running)
     found = kept.close()
     assert found.kg == pytest.approx(made[0].final_emissions - before, rel=0.03)
+    assert found.kwh
     assert found.kg == pytest.approx(found.kwh * 0.321)
     assert found.paused_seconds == pytest.approx(1, abs=0.5)

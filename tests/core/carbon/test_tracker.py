@@ -50,7 +50,8 @@ with redirect_stdout(said), redirect_stderr(said):
         found[name] = seen()
         del os.environ[f"CODECARBON_{name.upper()}"]
         home.unlink(missing_ok=True), local.unlink(missing_ok=True)
-    for text in (b"no ini at all", b"[codecarbon]\\npue = 50%\\n", b"\\xff\\x00", b"[codecarbon]\\na=1\\na=2"):
+    for text in (b"no ini at all", b"[codecarbon]\\npue = 50%\\n", b"\\xff\\x00",
+                 b"[codecarbon]\\na = 1\\na = 2"):
         home.write_bytes(text)
         found[repr(text)] = seen()
 print(json.dumps({"clean": clean, "found": found, "said": said.getvalue()}))
