@@ -180,7 +180,7 @@ def market(found: "Emissions") -> list[tuple[str, object]]:
 
 def emitted(found: "Emissions") -> list[tuple[str, object]]:
     """By the grid of the region."""
-    if found.region and found.kwh is None:
+    if found.intensity is not None and found.kwh is None:
         return [("emissions", "not measured")]
     if found.intensity is None or found.kg is None:
         if found.market_g_per_kwh is not None and not found.region:
