@@ -153,8 +153,10 @@ def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
     times = clock(found.running_seconds)
     if found.paused_seconds:
         times += f", paused for {clock(found.paused_seconds)}"
+    missed = found.not_measured_seconds
     return [
         ("time", times),
+        *([("no meter for", f"{missed:.3g} s")] if missed else []),
         ("energy", used(found)),
         *((name, how) for name, how in found.power.items()),
         *emitted(found),
