@@ -77,6 +77,8 @@ class Meter:
             self._lock.acquire()
             self._flush()  # what never tells is never ready
             self.power, self.problem = power_of(self._tracker._hardware, scope), SILENT
+            if self._closed.is_set():
+                self._stop()
             self._ready = True
         # Energy is an extra: whatever goes wrong with it must not cost the run.
         except Exception as error:
