@@ -153,8 +153,10 @@ def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
     times = clock(found.running_seconds)
     if found.paused_seconds:
         times += f", paused for {clock(found.paused_seconds)}"
+    missed = found.not_measured_seconds
     return [
         ("time", times),
+        *([("no meter for", f"{missed:.3g} s")] if missed else []),
         ("energy", used(found)),
         *((name, how) for name, how in found.power.items()),
         *emitted(found),
@@ -186,7 +188,7 @@ def emitted(found: "Emissions") -> list[tuple[str, object]]:
     """By the grid of the region."""
     from dln.core.carbon.amounts import mass
 
-    if found.region and found.kwh is None:
+    if found.intensity is not None and found.kwh is None:
         return [("emissions", "not measured")]
     if found.intensity is None or found.kg is None:
         if found.market_g_per_kwh is not None and not found.region:

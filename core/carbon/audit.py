@@ -69,7 +69,12 @@ def audit(
                 return 128 + (signals.received or 0)
         meter = Meter(scope, HEAD_START_S)
         metered = recorder(meter, submitted)
-        tree = Tree(command, stdout)
+        try:
+            tree = Tree(command, stdout)
+        except BaseException:
+            meter.close()
+            metered.path.unlink(missing_ok=True)  # there is nothing to record
+            raise
         try:
             code = _follow(tree, metered, schedule, signals, on_change, tell)
         except BaseException:

@@ -7,7 +7,7 @@ interval's energy times the intensity while it lasted (Dodge et al. 2022, sectio
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -116,14 +116,19 @@ class Emissions:
     @cached_property
     def counted(self) -> tuple[Interval, ...] | None:
         """The intervals with energy in all of them; None where too little was measured."""
-        known = [i for i in self.intervals if i.measured]
-        if not known or self.not_measured_seconds > sum(i.seconds for i in known):
+        known, lost = self._parted(lambda i: True)
+        if not known or _seconds(lost) > _seconds(known):
             return None
-        going, waiting = ([i for i in known if i.running == state] for state in (True, False))
-        return tuple(
-            i if i.measured else i.at_mean_of((going if i.running else waiting) or known)
-            for i in self.intervals
-        )
+        like: dict[bool, list[Interval]] = {}
+        for running in (True, False):  # a pause draws what pauses draw, if enough of that is known
+            own, missed = self._parted(lambda i, wanted=running: i.running == wanted)
+            like[running] = own if _seconds(own) >= _seconds(missed) else known
+        return tuple(i if i.measured else i.at_mean_of(like[i.running]) for i in self.intervals)
+
+    def _parted(self, wanted: Callable[[Interval], bool]) -> tuple[list[Interval], list[Interval]]:
+        """Those of the wanted ones that were measured, and the others."""
+        chosen = [i for i in self.intervals if wanted(i)]
+        return [i for i in chosen if i.measured], [i for i in chosen if not i.measured]
 
     @property
     def kwh(self) -> float | None:
@@ -134,15 +139,15 @@ class Emissions:
 
     @property
     def not_measured_seconds(self) -> float:
-        return sum(i.seconds for i in self.intervals if not i.measured)
+        return _seconds(i for i in self.intervals if not i.measured)
 
     @property
     def running_seconds(self) -> float:
-        return sum(i.seconds for i in self.intervals if i.running)
+        return _seconds(i for i in self.intervals if i.running)
 
     @property
     def paused_seconds(self) -> float:
-        return sum(i.seconds for i in self.intervals if not i.running)
+        return _seconds(i for i in self.intervals if not i.running)
 
     @property
     def kg(self) -> float | None:
@@ -249,6 +254,10 @@ class Emissions:
             market_g_per_kwh=form.market_g_per_kwh,
             scope=form.scope,
         )
+
+
+def _seconds(intervals: Iterable[Interval]) -> float:
+    return sum(interval.seconds for interval in intervals)
 
 
 def _interval(form: IntervalForm, metered: bool) -> Interval:

@@ -77,6 +77,8 @@ class Meter:
             self._lock.acquire()
             self._flush()  # what never tells is never ready
             self.power, self.problem = power_of(self._tracker._hardware, scope), SILENT
+            if self._closed.is_set():
+                self._stop()
             self._ready = True
         # Energy is an extra: whatever goes wrong with it must not cost the run.
         except Exception as error:
@@ -166,7 +168,7 @@ def power_of(hardware: list[Any], scope: Scope = "machine") -> dict[str, str]:
         elif kind == "GPU":
             found["gpu"] = counted(part, whose["all"])
         elif kind == "RAM":
-            found["ram"] = f"estimated (its size{whose['own']})"
+            found["ram"] = "estimated (its size)" if scope == "machine" else "estimated (its use)"
         elif kind in ("AppleSiliconChip", "Raspberry"):
             found[str(part.chip_part).lower()] = f"measured (the board's sensors{whose['all']})"
     return found
