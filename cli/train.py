@@ -13,6 +13,7 @@ import typer
 from dln.core.errors import UsageError
 
 from .assign import parse_overrides
+from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .show import Result, is_main_process, rows_of, say, screen, table
@@ -48,6 +49,7 @@ class TrainPrecision(StrEnum):
     bf16 = "bf16"
 
 
+@grouped
 def train(
     model: Annotated[str, typer.Argument(help="A name from dln models list.")],
     data: Annotated[
@@ -119,10 +121,7 @@ def train(
     deadline: Annotated[
         str | None, typer.Option(metavar="TIME", help="From then on run whatever the grid is.")
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Of the intensity: annual, typical, csv:FILE, gb ..."),
-    ] = None,
+    grid: Grid = USUAL,
     pue: Annotated[
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
@@ -172,7 +171,7 @@ def train(
     if dry_run:
         return intention(spec, options)
     schedule, place = Carbon(
-        carbon_plan, pause_above, region, source, deadline, pue
+        carbon_plan, pause_above, region, grid, deadline, pue
     ).resolve()  # fmt: skip
     return carry_out(spec, options, schedule, place, on_pause == OnPause.exit)
 

@@ -15,22 +15,21 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..progress import clock
 from ..show import Result, errors, screen, table
+from .grid import USUAL, Grid, grouped
 from .pace import Carbon
 
 if TYPE_CHECKING:
     from dln.core.carbon.emissions import Emissions
 
 
+@grouped
 def audit(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="What to run.")],
     region: Annotated[
         str | None,
         typer.Option("--region", "-r", metavar="REGION", help="Where it runs; else energy alone."),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Of the intensity: annual, typical, csv:FILE, gb ..."),
-    ] = None,
+    grid: Grid = USUAL,
     pue: Annotated[
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
@@ -68,7 +67,7 @@ def audit(
     from dln.core.carbon.recorder import Recorder
 
     schedule, place = Carbon(
-        plan, pause_above, region, source, deadline, pue, "--plan"
+        plan, pause_above, region, grid, deadline, pue, "--plan"
     ).resolve()  # fmt: skip
     path = target(out, force)
     made: list[Recorder] = []
@@ -126,9 +125,9 @@ def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
 
 def emitted(found: "Emissions") -> list[tuple[str, object]]:
     if found.intensity is None or found.kg is None:
-        return [("emissions", "not known without a --region")]
+        return [("emissions", "not known without a --region or --source csv:FILE")]
     return [
-        ("emissions", f"{found.kg:.4g} kg CO2e in {found.region}"),
+        ("emissions", f"{found.kg:.4g} kg CO2e" + (f" in {found.region}" if found.region else "")),
         ("intensity", f"{found.g_per_kwh or 0:.4g} g/kWh"),
         ("had it started at once", f"{found.at_once_kg:.4g} kg CO2e"),
         ("signal", str(found.intensity.label)),

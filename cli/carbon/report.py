@@ -12,11 +12,13 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, number, table
 from .compare import DEFAULT, chosen
+from .grid import USUAL, Grid, grouped
 
 if TYPE_CHECKING:
     from dln.core.carbon.emissions import Emissions
 
 
+@grouped
 def report(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Run folders, or audits' files.")
@@ -25,10 +27,7 @@ def report(
         str | None,
         typer.Option("--region", "-r", metavar="REGION", help="Where they ran, if not said then."),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Other intensities: csv:FILE, gb, watttime ..."),
-    ] = None,
+    grid: Grid = USUAL,
     regions: Annotated[
         str, typer.Option(metavar="A,B|aws:*", help="Where else the energy is priced.")
     ] = DEFAULT,
@@ -57,10 +56,10 @@ def report(
 
     if verify:
         return verified(runs)
-    if source and not region:
+    if grid.source and not region and not grid.is_file:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
     check_places([out / name for name in names(len(runs))], force)
-    found = [(in_utf8(path), emissions(path, region, source)) for path in runs]
+    found = [(in_utf8(path), run) for path, run in zip(runs, read(runs, region, grid), strict=True)]
     data = figures(found, chosen(regions))
     paths = [str(path) for path in write(out, data, [run for _, run in found])]
     rows = [
@@ -74,18 +73,20 @@ def report(
     return Result(shown, table(columns, rows, "report.html, report.md, report.json"), paths[:1])
 
 
-def emissions(path: Path, region: str | None, source: str | None) -> "Emissions":
-    """A run's record, with the intensities of the region asked for."""
+def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]":
+    """The runs' records, with the intensities of the region or the file asked for."""
     from dln.core.carbon.emissions import Emissions
 
-    found = Emissions.load(path)
-    if region is None:
+    found = [Emissions.load(path) for path in paths]
+    if region is None and grid.source is None:
+        grid.refuse()
         return found
     from dln.core.carbon.regions import find
-    from dln.core.carbon.sources import open_source, usual
+    from dln.core.carbon.sources import usual
 
-    place = find(region)
-    return found.placed(place, open_source(source or usual(place), place))
+    place = find(region) if region else None
+    source = grid.open(place, usual(place) if place else "")
+    return [run.placed(place, source) for run in found]
 
 
 def verified(paths: list[Path]) -> Result:

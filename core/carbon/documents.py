@@ -48,7 +48,7 @@ class BlockForm:
 
 @dataclass(frozen=True)
 class PlanForm:
-    region: str
+    region: str | None
     source: str
     mode: Mode
     submitted: Moment

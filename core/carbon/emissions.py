@@ -69,8 +69,8 @@ class Emissions:
 
     submitted: when it could have begun; the counterfactual starts there. power: how each
     component's energy came to be. pue: facility over machine energy, multiplied once, here.
-    region, source, intensity: None together; intensity is that of [submitted, end). What needs it
-    is None without it.
+    source, intensity: None together; intensity is that of [submitted, end). What needs it is None
+    without it. region: may be None beside them, where a file gave the intensities.
     """
 
     what: str
@@ -82,11 +82,12 @@ class Emissions:
     source: str | None = None
     intensity: Series | None = None
 
-    def placed(self, region: Region, source: IntensitySource) -> Emissions:
-        """The same run with the intensities that `source` has for its time. UsageError where it
-        does not know them."""
+    def placed(self, region: Region | None, source: IntensitySource) -> Emissions:
+        """The same run with the intensities that `source` has for its time; its region stays where
+        none is given. UsageError where the source does not know them."""
         series = source.series(self.submitted, max(self.end, self.submitted + timedelta(seconds=1)))
-        return replace(self, region=region.code, source=source.name, intensity=series)
+        code = region.code if region else self.region
+        return replace(self, region=code, source=source.name, intensity=series)
 
     @property
     def end(self) -> datetime:

@@ -28,14 +28,15 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class Plan:
-    """When a run goes: `blocks` in UTC, in order, ends exclusive.
+    """When a run goes: `blocks` in UTC, in order, ends exclusive. region: None where a file gave
+    the intensities and nobody said.
 
     g_per_kwh: mean intensity while it runs; at_once: of a run begun when submitted. foresight:
     whether the intensities are those that came to be. kept: the share of their promise that such
     plans kept in a back-test; 1 where the future is known, or no back-test is.
     """
 
-    region: str
+    region: str | None
     source: str
     mode: Mode
     submitted: datetime
@@ -140,7 +141,7 @@ class Job:
 
 
 def make_plan(
-    job: Job, region: Region, source: IntensitySource, submitted: datetime, kept: float = 1.0
+    job: Job, region: Region | None, source: IntensitySource, submitted: datetime, kept: float = 1.0
 ) -> tuple[Plan, Series]:
     """The plan, and the intensities that it was made from.
 
@@ -154,7 +155,7 @@ def make_plan(
     values = series.g_per_kwh
     blocks = _blocks(job, values, duration, len(values) - duration, series.step)
     plan = Plan(
-        region=region.code,
+        region=region and region.code,
         source=source.name,
         mode=job.mode,
         submitted=submitted,
