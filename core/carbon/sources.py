@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,16 +110,14 @@ def _sound(data: Series, start: datetime, end: datetime) -> Series:
 
 @dataclass(frozen=True)
 class Service:
-    """A live service: its history up to the hour before now, its forecast from there on."""
+    """A live service: its history up to the moment of asking, its forecast from there on."""
 
     live: Live
-    now: datetime
     name: str
     foresight: bool = False
 
     def series(self, start: datetime, end: datetime) -> Series:
-        past = end <= self.now
-        return self.live.history(start, end) if past else self.live.forecast(start, end)
+        return self.live.series(start, end)
 
 
 def open_source(
@@ -166,4 +164,4 @@ def _service(name: str, region: Region) -> Service:
     """Only here is the network touched, once the series is asked for."""
     from .live import open_live
 
-    return Service(open_live(name, region), datetime.now(UTC), name)
+    return Service(open_live(name, region), name)
