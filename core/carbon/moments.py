@@ -96,7 +96,7 @@ def day_first(cells: Sequence[str], told: bool | None) -> bool | None:
             for first in (True, False)]  # fmt: skip
     if near[0] == near[1]:
         one, two, _ = next(pair for pair in pairs if pair[0] != pair[1])
-        raise ValueError(f"{short(found[0][0])!r} may be day {one} of month {two} or day {two} of "
+        raise ValueError(f"{found[0][0].split()[0]!r} may be day {one} of month {two} or day {two} of "
                          f"month {one}")  # fmt: skip
     return near[0] < near[1]
 
