@@ -58,11 +58,17 @@ class Hours(Series):
         return replace(self, g_per_kwh=values, label=replace(self.label, origin=told))
 
     def remarked(self) -> "Hours":
-        """With a remark on the holes that are left."""
+        """With a remark on the holes that are left. UsageError where there are holes all over."""
         bad = np.flatnonzero(np.isnan(self.g_per_kwh))
         if not len(bad):
             return self
         first = int(bad[0])
+        if 1 + np.count_nonzero(np.diff(bad) > 1) > max(1, len(self.g_per_kwh) / 4):
+            raise UsageError(
+                f"{self.path} has holes all over: {len(bad):,} of {len(self.g_per_kwh):,} steps "
+                f"lack a value, the first {iso(self.time(first))}.",
+                "--fill 1",
+            )
         told = (f"{len(bad):,} of {len(self.g_per_kwh):,} steps of {self.path} have no value that "
                 f"can be used, the first {iso(self.time(first))}: {self.why(first)}")  # fmt: skip
         return replace(self, remarks=(*self.remarks, told))

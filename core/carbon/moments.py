@@ -33,12 +33,14 @@ class Stamp:
 
 def stamp(cell: str, day_first: bool | None) -> Stamp:
     """What a cell says. ValueError for what is no time, or not within YEARS."""
-    parts = _SPAN.split(cell.strip())
+    text = cell.strip()
+    parts = _SPAN.split(text) if len(text) > 25 else [text]  # the longest time has 25
     if len(parts) > 2:
         raise ValueError(f"{short(cell)!r} is not a time")
     times = [_moment(part.strip(), day_first) for part in parts]
-    if any(time.year not in YEARS for time in times):
-        raise ValueError(f"{short(cell)!r} is not within the years {YEARS[0]} to {YEARS[-1]}")
+    for time in times:
+        if time.year not in YEARS:
+            raise ValueError(f"{short(cell)!r} is not within the years {YEARS[0]} to {YEARS[-1]}")
     return Stamp(*times)
 
 
@@ -50,7 +52,7 @@ def _moment(text: str, day_first: bool | None) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         pass
-    named = _NAMED.match(text)
+    named = _NAMED.match(text) if text[-1:].isalpha() or text[-1:] == ")" else None
     if named and named[2] in _OFFSETS:
         zone = timezone(timedelta(hours=_OFFSETS[named[2]]))
         return _moment(named[1].strip(), day_first).replace(tzinfo=zone)
@@ -95,9 +97,8 @@ def day_first(cells: Sequence[str], told: bool | None) -> bool | None:
     near = [_apart([(year, *((two, one) if first else (one, two))) for one, two, year in pairs])
             for first in (True, False)]  # fmt: skip
     if near[0] == near[1]:
-        one, two, _ = next(pair for pair in pairs if pair[0] != pair[1])
-        raise ValueError(f"{found[0][0].split()[0]!r} may be day {one} of month {two} or day {two} of "
-                         f"month {one}")  # fmt: skip
+        date = next(match[0].split()[0] for match in found if int(match[1]) != int(match[3]))
+        raise ValueError(f"{date!r} may have the day first or the month")
     return near[0] < near[1]
 
 

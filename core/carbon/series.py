@@ -167,7 +167,7 @@ def _entries(sheet: Sheet, times: Timeline, amounts: _Amounts) -> list[Entry]:
     where it is empty, as services fill that hour, and refused where it is not."""
     entries: list[Entry] = []
     for at, ((line, row), start) in enumerate(zip(sheet.rows, times.starts, strict=True)):
-        if any(cell.strip() for cell in row[len(sheet.header) :]):
+        if len(row) > len(sheet.header) and any(map(str.strip, row[len(sheet.header) :])):
             raise UsageError(
                 f"{sheet.place(line)} has {len(row)} cells, the header {len(sheet.header)}.",
                 "put numbers with a decimal comma in quotes, or divide the columns by ;",

@@ -134,7 +134,7 @@ def _header(text: str, score: Callable[[list[str]], int]) -> tuple[str, int]:
 
 def _blank(row: list[str]) -> bool:
     """Nothing, or a remark."""
-    return not any(cell.strip() for cell in row) or row[0].lstrip().startswith(("#", "//"))
+    return not any(map(str.strip, row)) or row[0].lstrip().startswith(("#", "//"))
 
 
 def _filled(reader: Any) -> Iterator[Row]:

@@ -62,6 +62,8 @@ def decimal_comma(cells: Sequence[str], delimiter: str) -> bool:
 def number(cell: str, comma: bool) -> float | None:
     """The number in a cell, None for an empty one. ValueError for what is none."""
     text = cell.strip()
+    if text.isdigit() or (not comma and text.replace(".", "", 1).isdigit()):
+        return float(text)  # most of them, without the rest
     if text.lower() in NOTHING:
         return None
     for space in (" ", "\u00a0", "\u202f", "'"):
