@@ -18,7 +18,12 @@ from .values import Factors, Kind, Signal
 _NO_TIME = re.compile(
     r"time ?zone|offset|estimat|version|updat|creat|publi|issue|duration|number|frequen|percent"
 )
-_TIME = re.compile(r"time|dat[eu]|hour|period|\bmtu\b|interval|utc|^(from|start|to|end)\b")
+_TIME = re.compile(
+    r"time|dat[eu]|hour|period|\bmtu\b|interval|utc|^(from|start|to|end)\b|"
+    r"zeit|fecha|\bhora|heure|\btid\b|tidspunkt|время|дата"
+)
+_CLOCK = {"time", "start time", "heure", "heures", "uhrzeit", "zeit", "hora", "tid", "klokkeslett",
+          "время"}  # fmt: skip
 _END = re.compile(r"\b(end|ends|ending|to|bis)\b")
 _NO_VALUE = re.compile(
     r"free|renewable|\blow\b|zero|perc|%|^(intensity )?index$|estimat|source|total|demand|price|"
@@ -61,11 +66,13 @@ class Reading:
 class Columns:
     """The places of the columns that count, and what they mean.
 
+    clock: of the column with the time of day, where `time` is a date alone.
     end: of the column with an interval's other end. ends: whether the time is an interval's end.
     unit, clocks: None where the names do not say. clocks is "local" where only that is said.
     """
 
     time: int
+    clock: int | None
     end: int | None
     ends: bool
     value: int
@@ -104,6 +111,7 @@ def columns(sheet: Sheet, reading: Reading) -> Columns:
               and _END.search(each) and not _END.search(names[time])]  # fmt: skip
     return Columns(
         time=time,
+        clock=_clock(names, time),
         end=others[0] if others else None,
         ends=ends,
         value=value,
@@ -123,7 +131,7 @@ def _time_rank(name: str) -> int | None:
     if _NO_TIME.search(name) or not _TIME.search(name):
         return None
     rank = 0 if re.search(r"timestamp|date ?time|point time", name) else 1
-    if re.fullmatch(r"(data |business )?date|hour", name):
+    if name == "hour" or name in _CLOCK:  # a time of day
         rank = 2
     later = 4 * bool(_END.search(name)) + 8 * bool(re.search(r"local|zone|\bdk\b|hourdk", name))
     return rank + later - 20 * ("utc" in name)
@@ -145,6 +153,13 @@ def _time(names: list[str], sheet: Sheet) -> int:
         raise _missing(sheet, "no column of times",
                        "name one timestamp_utc, the other gco2_per_kwh")  # fmt: skip
     return min(ranks)[1]
+
+
+def _clock(names: list[str], time: int) -> int | None:
+    """A file with a column of dates names the time of day in another."""
+    if not re.fullmatch(r"(data |business )?(date|datum|fecha|dato|дата)", names[time]):
+        return None
+    return next((i for i, name in enumerate(names) if name in _CLOCK), None)
 
 
 def _value(names: list[str], sheet: Sheet, reading: Reading) -> int:

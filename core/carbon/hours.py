@@ -102,7 +102,7 @@ def laid_out(
             f"{path} spans {count:,} steps of {step.total_seconds():g} s: too many.",
             "is a year mistyped? cut out those that count",
         )
-    values, faults, lines = np.full(count, np.nan), {}, {}
+    values, faults, lines, alike = np.full(count, np.nan), {}, {}, list[str]()
     for entry in entries:
         index, rest = divmod(entry.time - first, step)
         if rest:
@@ -117,5 +117,9 @@ def laid_out(
             faults[index] = f"{word} {entry.line} {entry.fault}"
         else:
             values[index] = entry.value
+        if index in lines and index not in faults:
+            alike.append(f"{word}s {lines[index]} and {entry.line}, {iso(entry.time)}")
         lines[index] = entry.line
-    return Hours(first, step, values, label, path, faults)
+    more = f", and {len(alike) - 1:,} more" if len(alike) > 1 else ""
+    told = f"an hour stands twice in {path}, alike: {alike[0]}{more}" if alike else ""
+    return Hours(first, step, values, label, path, faults, (told,) if told else ())

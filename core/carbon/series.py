@@ -59,7 +59,7 @@ def read_csv(path: Path | str, reading: Reading | None = None) -> Hours:
     label = Label(found.signal, found.factors, year, origin, found.kind)
     hours = laid_out(entries, times.step, label, path, sheet.word).filled(reading.fill)
     naive = f"the times of {path} name no zone: UTC is assumed (--timezone)"
-    remarks = (*left_out, *([naive] if times.assumed else []))
+    remarks = (*left_out, *([naive] if times.assumed else []), *hours.remarks)
     return replace(hours, remarks=remarks).remarked()
 
 

@@ -50,6 +50,9 @@ def cell_of(row: Sequence[str], at: int) -> str:
 
 def _stamps(sheet: Sheet, found: Columns) -> list[Stamp]:
     cells = [cell_of(row, found.time) for _, row in sheet.rows]
+    if found.clock is not None:
+        clocks = [cell_of(row, found.clock) for _, row in sheet.rows]
+        cells = [f"{date} {clock}" for date, clock in zip(cells, clocks, strict=True)]
     others = [cell_of(row, found.end) if found.end is not None else "" for _, row in sheet.rows]
     try:
         first = day_first(cells, found.day_first)

@@ -438,6 +438,26 @@ def test_zeros_that_are_real(tmp_path: Path):
     assert read_csv(path, Reading(zeros=True)).sound().g_per_kwh.min() == 0
 
 
+def test_a_row_that_stands_twice_is_said(tmp_path: Path, rng: random.Random):
+    values, text = base(rng)
+    lines = text.split("\n")
+    lines.insert(20, lines[20])
+    (tmp_path / "g.csv").write_text("\n".join(lines))
+    found = read_csv(tmp_path / "g.csv")
+    same(found, values)
+    assert found.remarks[0].endswith("alike: lines 21 and 22, 2023-10-27T19:00Z")
+
+
+def test_dates_and_times_of_day_in_two_columns(tmp_path: Path, rng: random.Random):
+    values = drawn(rng)
+    for date, clock in (("Date", "Heures"), ("Datum", "Uhrzeit"), ("Date", "Time")):
+        rows = [[f"{t:%d.%m.%Y}", f"{t:%H:%M}", v]
+                for t, v in zip(times(96), values, strict=True)]  # fmt: skip
+        header = [date, clock, "Taux de CO2 (g/kWh)"]
+        path = written(tmp_path / "two.csv", header, rows, ";")
+        same(read_csv(path, Reading(timezone="UTC")), values)
+
+
 def test_too_coarse(tmp_path: Path):
     rows = [[f"2023/10/{day}", "NSW1", 0.66] for day in range(10, 20)]
     path = written(tmp_path / "d.csv", ["SETTLEMENTDATE", "REGIONID", "CO2E_INTENSITY_INDEX"], rows)
