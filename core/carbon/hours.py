@@ -36,7 +36,7 @@ class Hours(Series):
             more = f", nor for {len(bad) - 1:,} other steps that are needed" if len(bad) > 1 else ""
             raise UsageError(
                 f"{self.path} has no value for {iso(self.time(first))}{more}: {self.why(first)}.",
-                f"mend it, keep clear of it with --start, or fill it in: --fill {_longest(bad)}",
+                f"mend the file, or interpolate: --fill {_longest(bad)}",
             )
         return part
 

@@ -85,7 +85,7 @@ class Recorded:
             raise UsageError(
                 f"{iso(start)} to {iso(end)} is not within the data, which goes from "
                 f"{iso(self.data.start)} to {iso(self.data.end)}",
-                hint="choose --start and --slack so that the plan ends within it",
+                hint="times within it, or data that cover them",
             )
         return _sound(self.data, start, end)
 
