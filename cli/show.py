@@ -150,7 +150,7 @@ def print_drawn(renderable: "RenderableType") -> None:
     """Draw first, write afterwards: rich itself would end the process where a pipe is closed."""
     drawing = output()
     with drawing.capture() as captured:
-        drawing.print(renderable)
+        drawing.print(renderable, crop=False)  # what must not be wrapped is longer
     sys.stdout.write(captured.get())
 
 

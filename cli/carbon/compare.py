@@ -10,6 +10,7 @@ from dln.core.errors import UsageError, short
 from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, table
+from .region import located
 
 # Where the paper's 16 Azure regions lie, as far as their grids are told apart.
 DEFAULT = (
@@ -90,7 +91,6 @@ def draw(path: Path, rows: list[dict]) -> None:
 
 def chosen(text: str) -> list:
     """The regions of "a,b,aws:*"; one that is named twice counts once."""
-    from dln.core.carbon.regions import find
     from dln.core.carbon.regions import regions as every
 
     found = {}
@@ -100,7 +100,7 @@ def chosen(text: str) -> list:
             if not alike:
                 raise UsageError(f"no cloud {short(word)!r}.", "aws:*, azure:* or gcp:*")
         else:
-            alike = [find(word)]
+            alike = [located(word)]
         found |= {region.code: region for region in alike}
     if not found:
         raise UsageError("--regions names none.", "--regions norway,france")

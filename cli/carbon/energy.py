@@ -81,7 +81,7 @@ class Asked:
         from dln.core.carbon.energy import of_devices
 
         kwh = of_devices(gpu, self.gpus, hours, self.machine, self._load)
-        return Used(kwh, f"estimated ({self._share})")
+        return Used(kwh, f"estimated ({self._share}; {_told(gpu)})", _facts(gpu))
 
     def _of_model(self, model: str) -> Used:
         """The floating-point operations of a training over those that a device reaches."""
@@ -93,8 +93,10 @@ class Asked:
                   for w in found]  # fmt: skip
         more: dict[str, Any] = {"flop": flop, "stages": stages}
         if self.gpu:
-            more |= (hours_of(flop, self.gpu) * (1 / self.gpus)).to_json("hours")
-        devices = self.gpu or f"{UNNAMED[0]} to {UNNAMED[-1]}, as no --gpu is given"
+            more |= (hours_of(flop, self.gpu) * (1 / self.gpus)).to_json("hours") | _facts(self.gpu)
+        devices = (
+            _told(self.gpu) if self.gpu else f"{UNNAMED[0]} to {UNNAMED[-1]}, as no --gpu is given"
+        )
         reached = f"{REACHED.low:.0%} to {REACHED.high:.0%}".replace("%", " %")
         how = f"estimated ({flop:.3g} FLOP at {reached} of the rate and {self._share}: {devices})"
         return Used(of_work(flop, self.gpu, self.machine, self._load), how, more)
@@ -114,6 +116,22 @@ class Asked:
         for count in (*counts, self.batch):
             within(1 if count is None else count, "--steps and --batch each", MOST_STEPS, least=1)
         return work(model, TrainOptions(preset=self.preset, steps=steps, batch=self.batch))
+
+
+def _told(gpu: str) -> str:
+    """The device that the name is taken for, and those of its family that it is not."""
+    from dln.core.carbon.energy import device, siblings
+
+    rest = " or ".join(f"{other.name} ({other.watts:g} W)" for other in siblings(gpu))
+    return f"{device(gpu)}, not {rest}" if rest else str(device(gpu))
+
+
+def _facts(gpu: str) -> dict[str, Any]:
+    """The device that the name was taken for."""
+    from dln.core.carbon.energy import device
+
+    found = device(gpu)
+    return {"device": found.name, "device_watts": found.watts, "device_source": found.source}
 
 
 def _of_run(path: Path) -> Used:

@@ -10,7 +10,7 @@ from dln.core.errors import UsageError
 from ..options import Json, Quiet, Verbose
 from ..show import Result, table
 from .energy import Asked, Used
-from .region import RegionOption
+from .region import RegionOption, located
 from .regions import regions
 from .words import alike, figure, words
 
@@ -79,7 +79,6 @@ def estimate(
       dln carbon estimate --paper
     """
     from dln.core.carbon.annual import annual, usual
-    from dln.core.carbon.regions import find
     from dln.core.carbon.values import MOST_PUE, within
 
     if paper:
@@ -92,7 +91,7 @@ def estimate(
         raise UsageError("there is no region by default.", "dln carbon estimate --region")
     within(pue, "PUE", MOST_PUE, least=1)
     within(times, "--times", MOST_TIMES)
-    place = find(region)
+    place = located(region)
     yearly = month is None and hour is None
     intensity = annual(place) if yearly else usual(place, month, hour)
     asked = Asked(kwh, gpu, gpus, hours, machine, utilisation, model, preset, steps or (), batch,
@@ -104,10 +103,12 @@ def costs(place: "Region", intensity: "Intensity", used: Used, times: float, pue
     """Energy times intensity, what that equals, and what is cleaner."""
     from dln.core.carbon.cleaner import clean_hours, cleaner_regions
     from dln.core.carbon.energy import equivalents
+    from dln.core.carbon.kin import lines
 
     energy = used.kwh * (times * pue)
     emitted = (energy * intensity.g_per_kwh) * 1e-3
     others, hours = cleaner_regions(place, intensity), clean_hours(place)
+    elsewhere = lines(place)
     data: dict[str, Any] = {
         "region": place.code,
         "name": place.name,
@@ -121,6 +122,7 @@ def costs(place: "Region", intensity: "Intensity", used: Used, times: float, pue
         "equivalents": equivalents(emitted.expected),
         "cleaner_regions": others,
         "cleaner_hours_utc": hours,
+        "other_figures": elsewhere,
     }
     rows = [
         ("region", f"{place.name} ({place.code})"),
@@ -132,6 +134,7 @@ def costs(place: "Region", intensity: "Intensity", used: Used, times: float, pue
         ("cleaner", ", ".join(f"{code} {figure(g)}" for code, g in others.items()) or None),
         ("cleaner hours", hours and f"{', '.join(map(str, hours))} o'clock UTC"),
         ("signal", str(intensity.label)),
+        *(("other figures" if not number else "", line) for number, line in enumerate(elsewhere)),
         ("counted", "operation, location-based; not what making the machines emitted"),
     ]
     return Result(data, table(("", "low / expected / high"), rows), [f"{emitted.expected:.6g}"])

@@ -10,10 +10,12 @@ from dln.core.errors import UsageError
 
 from ..show import screen
 from .grid import USUAL, Grid
+from .region import located
 
 if TYPE_CHECKING:
     from dln.core.carbon.recorder import Place
     from dln.core.carbon.threshold import Schedule
+    from dln.core.carbon.values import Series
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,23 @@ class Carbon:
         return planned
 
     def _limit(self, place: "Place") -> "Schedule":
-        from dln.core.carbon.threshold import Threshold
+        from dln.core.carbon.threshold import Threshold, check_reachable
 
         assert self.pause_above is not None
-        return Threshold(self.pause_above, now_at(place), moment_of(self.deadline), screen.note)
+        deadline = moment_of(self.deadline)
+        limit = Threshold(self.pause_above, now_at(place), deadline, screen.note)
+        if deadline is None:
+            check_reachable(self.pause_above, place.source, datetime.now(UTC))
+        return limit
 
 
 def place_of(region: str | None, grid: Grid, pue: float | None) -> "Place":
     """The region with the source asked for, or with the one that knows it best offline; without a
     region what the file says."""
     from dln.core.carbon.recorder import Place
-    from dln.core.carbon.regions import find
     from dln.core.carbon.sources import usual
 
-    found = find(region) if region else None
+    found = located(region) if region else None
     source = grid.open(found, usual(found) if found else "")
     place = Place(found, source, 1.0 if pue is None else pue)
     place.check(datetime.now(UTC))
@@ -83,9 +88,15 @@ def place_of(region: str | None, grid: Grid, pue: float | None) -> "Place":
 
 
 def now_at(place: "Place") -> Callable[[datetime], float]:
-    """g/kWh there at a moment."""
-    span = timedelta(minutes=5)
-    return lambda moment: place.source.series(moment, moment + span).at(moment)
+    """g/kWh there at a moment. The source is asked once for each of its steps."""
+    known: list[Series] = []
+
+    def at(moment: datetime) -> float:
+        if not known or known[0].index(moment):
+            known[:] = [place.source.series(moment, moment + timedelta(seconds=1))]
+        return known[0].at(moment)
+
+    return at
 
 
 def moment_of(text: str | None) -> datetime | None:

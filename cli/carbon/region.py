@@ -1,9 +1,14 @@
 """--region, which may stand alone: then the command lists the regions."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand
+
+from ..show import screen
+
+if TYPE_CHECKING:
+    from dln.core.carbon.regions import Region
 
 RegionOption = Annotated[
     str | None,
@@ -22,3 +27,24 @@ class BareRegion(TyperCommand):
             if word in ("--region", "-r") and (not following or following[0].startswith("-")):
                 full.append("")
         return super().parse_args(ctx, full)
+
+
+def located(text: str) -> "Region":
+    """The region of that name. A note where the name is also that of a place with another figure;
+    UsageError where there is none, or several of a kind."""
+    from dln.core.carbon.kin import namesakes
+    from dln.core.carbon.regions import find
+
+    region = find(text)
+    if others := namesakes(text, region):
+        not_for = " or ".join(figured(other) for other in others)
+        screen.note(f"{text!r} is taken for {figured(region)}, not for {not_for}.")
+    return region
+
+
+def figured(region: "Region") -> str:
+    """Kind, code and figure."""
+    from dln.core.carbon.annual import annual
+
+    kind = "cloud region" if region.kind == "cloud" else region.kind
+    return f"the {kind} {region.code} ({annual(region).g_per_kwh.expected:.0f} g/kWh)"

@@ -28,11 +28,12 @@ def regions(
     rows = sorted((entry(region) for region in search(text)), key=lambda row: row["g_per_kwh"])
     if not rows:
         raise UsageError(f"no region has {short(text)!r} in its name.", "dln carbon regions")
-    columns = ("code", "name", "kind", "g/kWh", "hours", "year")
+    columns = ("code", "name", "kind", "g/kWh", "hours", "year", "factors")
     lines = [
-        (r["code"], r["name"], r["kind"], f"{r['g_per_kwh']:.0f}", r["zone"], r["label"]["year"])
+        (r["code"], r["name"], r["kind"], f"{r['g_per_kwh']:.0f}", r["zone"], r["label"]["year"],
+         r["label"]["factors"])
         for r in rows
-    ]
+    ]  # fmt: skip
     return Result({"regions": rows}, table(columns, lines), [row["code"] for row in rows])
 
 

@@ -13,6 +13,7 @@ from ..places import check_places
 from ..show import Result, number, table
 from .compare import DEFAULT, chosen
 from .grid import USUAL, Grid, grouped
+from .region import located
 
 if TYPE_CHECKING:
     from dln.core.carbon.emissions import Emissions
@@ -81,10 +82,9 @@ def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]"
     if region is None and grid.source is None:
         grid.refuse()
         return found
-    from dln.core.carbon.regions import find
     from dln.core.carbon.sources import usual
 
-    place = find(region) if region else None
+    place = located(region) if region else None
     source = grid.open(place, usual(place) if place else "")
     return [run.placed(place, source) for run in found]
 

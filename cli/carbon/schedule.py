@@ -1,6 +1,6 @@
 """`dln carbon schedule`: when to run, and whether waiting is worth it."""
 
-import shlex
+import os
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,10 +14,11 @@ from dln.core.errors import UsageError
 
 from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
+from ..progress import clock
 from ..show import Result, table
 from .grid import USUAL, Grid, grouped
 from .pace import moment_of
-from .region import RegionOption
+from .region import RegionOption, located
 from .regions import regions
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 LEVELS = "▁▂▃▄▅▆▇█"
 WIDTH = 96  # steps drawn in a line
 SHOWN = 200  # blocks
+STARTED = {
+    "now": "it begins now:",
+    "cron": "cron, both lines in a crontab:",
+    "at": "at:",
+    "slurm": "Slurm:",
+}
 
 
 class Mode(StrEnum):
@@ -62,7 +69,10 @@ def schedule(
     ] = None,
     command: Annotated[
         str | None,
-        typer.Option(help="What the lines for cron, at and Slurm start; default: dln train."),
+        typer.Option(
+            metavar="LINE",
+            help="What the lines for cron, at and Slurm start; default: dln train cogvideo.",
+        ),
     ] = None,
     force: Force = False,
     json: Json = False,
@@ -79,7 +89,6 @@ def schedule(
       dln carbon schedule --source csv:times.csv --column Wert --unit t/MWh --timezone Europe/Berlin
     """
     from dln.core.carbon.plan import Job, make_plan
-    from dln.core.carbon.regions import find
     from dln.core.carbon.series import parse_duration
     from dln.core.files import make_folder
 
@@ -89,7 +98,7 @@ def schedule(
         raise UsageError("there is no region by default.", "dln carbon regions")
     if out:
         check_places([out], force)
-    place = find(region) if region else None
+    place = located(region) if region else None
     job = Job(
         parse_duration(duration),
         parse_duration(slack),
@@ -100,10 +109,10 @@ def schedule(
     begin, opened = moment_of(start) or soon(datetime.now(UTC)), grid.open(place, "typical")
     tested = skill_of(opened, place, begin, job)
     plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
+    lines = starting(plan, command, out)
     if out:
         make_folder(out.parent)
         plan.save(out)
-    lines = plan.lines(command or training(out))
     data = {**plan.to_json(), "path": out and str(out), "lines": lines, **figures(tested)}
     drawing = drawn(plan, series, lines, tested)
     return Result(data, drawing, [str(out)] if out else brief(plan))
@@ -116,9 +125,18 @@ def soon(moment: datetime) -> datetime:
     return midnight + -(-(moment - midnight) // step) * step
 
 
-def training(out: Path | None) -> str:
-    """A training, which follows the plan where it is kept."""
-    return "dln train cogvideo" + (f" --carbon-plan {shlex.quote(str(out))}" if out else "")
+def starting(plan: "Plan", command: str | None, out: Path | None) -> dict[str, str]:
+    """The lines that start the command, with the plan where it has to be followed: none for one
+    with pauses that is not kept."""
+    from dln.core.carbon.starts import following, lines
+
+    now, asked = datetime.now(UTC), "dln train cogvideo" if command is None else command
+    found = lines(plan, asked, now)
+    paused = len(plan.blocks) > 1
+    if out and (paused or command is None):
+        # Cron starts elsewhere.
+        return lines(plan, following(asked, Path(os.path.abspath(out))), now)
+    return {} if paused else found
 
 
 def skill_of(
@@ -172,8 +190,20 @@ def drawn(
     ]
     if plan.label.signal == "average":
         parts.append("average intensity: an attributional change, not emissions avoided")
-    starts = [(name, line.replace("\n", "; ")) for name, line in lines.items()]
-    return Group(*parts, "", table(("start it with", ""), starts))
+    return Group(*parts, "", *pasted(plan, lines))
+
+
+def pasted(plan: "Plan", lines: dict[str, str]) -> "Iterator[RenderableType]":
+    """The lines as they are, however long, each under its name."""
+    from rich.text import Text
+
+    if not lines and plan.blocks[-1][1] <= datetime.now(UTC):
+        yield "the plan is over: there is nothing to start"
+    elif not lines:
+        yield "it has pauses: with --out plan.json come the lines that start and follow it"
+    for name, line in lines.items():
+        yield STARTED[name]
+        yield Text(line, no_wrap=True, overflow="ignore")
 
 
 def hours(plan: "Plan", series: "Series") -> list[str]:
@@ -202,9 +232,12 @@ def going(plan: "Plan", moments: list[datetime]) -> Iterator[bool]:
 
 def verdict(plan: "Plan", tested: "Skill | None") -> list[str]:
     """What is saved, how sure that is, and whether it is worth the wait."""
+    extra, pauses = plan.running_time - plan.duration, len(plan.blocks) - 1
+    cost = "1 pause costs" if pauses == 1 else f"{pauses} pauses cost"
+    net = f", net of what {cost}: {clock(extra.total_seconds())} of running" if extra else ""
     lines = [
         f"{plan.g_per_kwh:.0f} g/kWh instead of {plan.at_once:.0f} at once: "
-        f"{plan.saving_percent:.1f} % less"
+        f"{plan.saving_percent:.1f} % less{net}"
     ]
     if plan.foresight:
         lines.append("with the future known: the most that can be had")
@@ -222,7 +255,6 @@ def judged(plan: "Plan", tested: "Skill") -> list[str]:
     return [
         f"as the source '{plan.source}' has it; to be expected are "
         f"{plan.expected_saving_percent:.1f} %",
-        f"back-test of {job}: such plans promised {tested.promised:.1f} % and saved "
-        f"{tested.saving:.1f} %; with the future known {tested.oracle:.1f} % "
-        f"(skill {tested.share:.2f})",
+        f"back-test of {job}: such plans kept {100 * tested.kept:.0f} % of what they promised, and "
+        f"had {100 * tested.share:.0f} % of what a known future gives",
     ]

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import UsageError
 from .embedded import LABEL, month_deviations, months
-from .regions import Region
-from .values import Intensity, Label, Spread
+from .regions import Region, find
+from .values import Factors, Intensity, Label, Spread
 
 LB_PER_MWH = 0.45359237  # g/kWh
 _SOURCES = {
@@ -62,11 +62,8 @@ def _origin() -> str:
     return " ".join(["codecarbon", *(folder.stem.partition("-")[2] for folder in beside[-1:])])
 
 
-def _published(value: float, year: int, origin: str) -> Intensity:
-    label = Label(
-        "average", "life-cycle", str(year), f"{_origin()}: {origin}",
-        "published",
-    )  # fmt: skip
+def _published(value: float, year: int, origin: str, factors: Factors = "life-cycle") -> Intensity:
+    label = Label("average", factors, str(year), f"{_origin()}: {origin}", "published")
     return Intensity(Spread(SWING[0] * value, value, SWING[1] * value), label)
 
 
@@ -74,19 +71,34 @@ def annual(region: Region) -> Intensity:
     """The year's mean; low and high are the 5th and 95th percentile of the typical hours, or the
     median zone's swing where no hours are known. UsageError where there is no figure."""
     means = months(region)
-    if means:
-        return _of_hours(means)
-    if region.country == "USA" and region.subdivision:
-        return _state(region.subdivision)
-    if region.country == "CAN" and region.kind == "state":
-        return _province(region.name)
+    return _of_hours(means) if means else statistic(region)
+
+
+def statistic(region: Region) -> Intensity:
+    """The published mean of around(region). UsageError where there is none."""
+    place = around(region)
+    if place.kind == "zone":
+        return _bidding_zone(place)
+    if place.kind == "state":
+        return _SUBDIVIDED[place.country](place)
     countries = _data("global_energy_mix.json")
-    if region.country not in countries:
-        raise UsageError(f"no intensity is known for {region.name}", "--source csv:FILE")
-    row = countries[region.country]
+    if place.country not in countries:
+        raise UsageError(f"no intensity is known for {place.name}", "--source csv:FILE")
+    row = countries[place.country]
     # A 0 is a gap: no power plant has none.
     grams = row["carbon_intensity"] or _mixed({s: row[f"{s}_TWh"] for s in _PLANTS}, _PLANTS)
     return _published(grams, row["year"], "Our World in Data")
+
+
+def around(region: Region) -> Region:
+    """The narrowest place around the region, or itself, of which a year's mean is published: a
+    bidding zone in Norway and Sweden, a state or province in the US, Canada and China, a country
+    elsewhere."""
+    if region.zone and region.country in ("NOR", "SWE"):
+        return find(region.zone)
+    if region.subdivision and region.country in _SUBDIVIDED:
+        return find(f"{find(region.country).code}-{region.subdivision}")
+    return find(region.country)
 
 
 def _of_hours(means: list[list[float]]) -> Intensity:
@@ -118,21 +130,36 @@ def quantile(values: list[float], share: float) -> float:
     return values[below] + (place - below) * (values[below + 1] - values[below])
 
 
-def _state(letters: str) -> Intensity:
+def _state(place: Region) -> Intensity:
     """EPA's eGRID, in lb/MWh: what leaves the chimneys."""
     table = _data("2023/usa_emissions.json")
     rows = {row["regionCode"]: row["emissions"] for row in table.values() if "regionCode" in row
             and "_" not in row}  # fmt: skip
-    found = _published(rows[letters] * LB_PER_MWH, table["_source"]["year"], "EPA eGRID")
-    label = Label("average", "direct", found.label.year, found.label.origin, "published")
-    return Intensity(found.g_per_kwh, label)
+    grams = rows[place.subdivision] * LB_PER_MWH
+    return _published(grams, table["_source"]["year"], "EPA eGRID", "direct")
 
 
-def _province(name: str) -> Intensity:
+def _province(place: Region) -> Intensity:
     """A Canadian province's mix in percent, each source with codecarbon's life-cycle factor."""
-    mix = dict(_data("2023/canada_energy_mix.json")[name.lower()])
+    mix = dict(_data("2023/canada_energy_mix.json")[place.name.lower()])
     del mix["total"]
     return _published(_mixed(mix, _SOURCES), 2023, "mix of the province")
+
+
+def _chinese(place: Region) -> Intensity:
+    """A Chinese province's, of the ministry of ecology: CO2 alone, imports from others counted."""
+    row = _data("2023/china_provincial_emissions.json")["data"][place.code]
+    origin = "China's Ministry of Ecology and Environment, CO2 alone"
+    return _published(row["emission_factor"], row["year"], origin, "direct")
+
+
+def _bidding_zone(place: Region) -> Intensity:
+    """A Norwegian or Swedish one's."""
+    row = _data("nordic_emissions.json")["data"][place.code.rpartition("-")[2]]
+    return _published(row["emission_factor"], row["year"], "ENTSO-E")
+
+
+_SUBDIVIDED = {"USA": _state, "CAN": _province, "CHN": _chinese}
 
 
 def _mixed(mix: dict[str, float], called: dict[str, str]) -> float:

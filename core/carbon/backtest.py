@@ -66,7 +66,9 @@ def backtest(
 ) -> Backtest:
     """Score a planner. UsageError where the data lacks a year, or one is both fitted and scored."""
     if score in fit or not fit:
-        raise UsageError("a planner is scored on a year that it has not seen", "--fit 2021 2022")
+        raise UsageError(
+            "a planner is scored on a year that it has not seen", "--fit 2021 --fit 2022"
+        )
     if planner == "typical" and len(fit) < 2:
         raise UsageError("what to expect is found by fitting one year and scoring another",
                          "--fit takes two years or more")  # fmt: skip

@@ -15,9 +15,9 @@ def cleaner_regions(place: Region, intensity: Intensity) -> dict[str, float]:
     alike = [r for r in regions() if r.kind == "cloud" and r.code.startswith(cloud)]
     found: dict[str, tuple[float, str]] = {}
     for region in alike:
-        found.setdefault(
-            region.zone or region.name, (annual(region).g_per_kwh.expected, region.code)
-        )
+        grid = region.zone or region.name
+        if grid not in found:
+            found[grid] = (annual(region).g_per_kwh.expected, region.code)
     best = sorted(found.values())[:SHOWN]
     return {code: g for g, code in best if g < intensity.g_per_kwh.expected}
 

@@ -58,6 +58,7 @@ class PlanForm:
     foresight: bool
     label: Label
     kept: Annotated[float, Field(ge=0, le=1)] = 1.0
+    duration_seconds: Step | None = None  # older plans lack it: their blocks are as long
 
 
 @dataclass(frozen=True)

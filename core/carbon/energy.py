@@ -1,6 +1,7 @@
 """Energy of a run before it is run, and what a mass of CO2e equals."""
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -55,39 +56,81 @@ PAPER_STARTS_G = (
 PAPER_G_PER_KWH = (200.0, 755.0)  # marginal, the best and the worst of 16 regions, 2020
 
 
+# Words of a printed name that tell no two devices apart, and how much memory one has.
+_IDLE = {
+    *("nvidia", "amd", "intel", "apple", "google", "aws", "amazon"),
+    *("tesla", "geforce", "instinct", "radeon", "gpu", "graphics", "accelerator", "generation"),
+    *("oam", "mcm", "ac", "mba", "tm", "r"),
+}
+_MEMORY = re.compile(r"\d+gb?|hbm\d?e?")
+
+
 @dataclass(frozen=True)
 class Device:
     """watts: rated power; tflops: 1e12 FLOP/s of dense matrix products that its maker states, of
-    16-bit numbers where it has units for them; None where none is stated."""
+    16-bit numbers where it has units for them; None where none is stated. source: who says how
+    much it draws, "assumed" where its maker does not. note: what the watts are of."""
 
     name: str
     watts: float
     tflops: float | None
+    source: str
+    note: str
+
+    def __str__(self) -> str:
+        told = f"{self.name}, {self.watts:g} W {'assumed' if self.source == 'assumed' else 'rated'}"
+        return f"{told}, {self.note}" if self.note else told
 
 
 @cache
 def hardware() -> dict[str, Device]:
-    """By folded name."""
+    """By every name, as written."""
     text = files("dln.core.carbon").joinpath("hardware.csv").read_text(encoding="utf-8")
     found: dict[str, Device] = {}
     for row in csv.DictReader(text.splitlines()):
         rate = float(row["tflops"]) if row["tflops"] else None
-        device = Device(row["name"], float(row["watts"]), rate)
-        for name in (row["name"], *row["aliases"].split()):
-            found[name.lower()] = device
+        device = Device(row["name"], float(row["watts"]), rate, row["source"], row["note"])
+        for name in (row["name"], *filter(None, row["aliases"].split("|"))):
+            found[name] = device
     return found
+
+
+@cache
+def _by_words() -> dict[str, Device]:
+    return {"".join(_words(name)): device for name, device in hardware().items()}
+
+
+def _words(name: str) -> list[str]:
+    return [w for w in re.findall(r"[a-z0-9]+", name.lower()) if w not in _IDLE]
 
 
 def device(name: str) -> Device:
-    """The device of that name. UsageError with the nearest names."""
-    wanted = name.lower().replace(" ", "-").removeprefix("nvidia-")
-    found = hardware().get(wanted)
-    if found is None:
+    """The device of that name, as people, nvidia-smi, rocm-smi and macOS write it; of a family
+    ("A100") its usual one. UsageError with the nearest names."""
+    words = _words(name)
+    sizeless = [word for word in words if not _MEMORY.fullmatch(word)]
+    found = _by_words().get("".join(words)) or _by_words().get("".join(sizeless))
+    if "laptop" in words:
         raise UsageError(
-            f"no device {short(name)!r}.{closest(short(wanted), hardware())}",
+            f"what {short(name)!r} may draw is for the laptop's maker to set",
+            "give --kwh; nvidia-smi -q -d POWER shows the limit",
+        )
+    if found is None:
+        names = dict.fromkeys(known.name.lower() for known in hardware().values())
+        raise UsageError(
+            f"no device {short(name)!r}.{closest(short('-'.join(words)), names)}",
             "give --kwh where it is known",
         )
     return found
+
+
+def siblings(name: str) -> list[Device]:
+    """Of a family's name ("P100"), which device() takes for one of it: the others."""
+    asked, found = "".join(_words(name)), device(name)
+    if asked == "".join(_words(found.name)):
+        return []
+    alike = {d.name: d for key, d in _by_words().items() if key.startswith(asked) and d != found}
+    return list(alike.values())
 
 
 def of_devices(

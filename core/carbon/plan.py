@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
-from math import ceil
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,17 @@ import numpy as np
 
 from ..errors import UsageError
 from ..files import write_json
+from .exact import Task, best_pauses, best_start
 from .regions import Region
-from .schedule import Blocks, Mode, best_plan, flexible_start, mean_of, pause_and_resume
+from .schedule import Mode
 from .sources import IntensitySource
 from .values import Label, Series, iso
 
 SCHEMA = 1
 WORTH = 3.0  # percent; below it a plan's gain drowns in what the source does not know
 MOST_STEPS = 110_000  # of a plan; a year of five minutes has 105,120
-STEP = timedelta(minutes=5)  # between two starts of Flexible Start (Dodge et al. 2022)
+_TICK = timedelta(microseconds=1)
+_MINUTE = timedelta(minutes=1) // _TICK
 Span = tuple[datetime, datetime]
 
 
@@ -31,9 +31,10 @@ class Plan:
     """When a run goes: `blocks` in UTC, in order, ends exclusive. region: None where a file gave
     the intensities and nobody said.
 
-    g_per_kwh: mean intensity while it runs; at_once: of a run begun when submitted. foresight:
-    whether the intensities are those that came to be. kept: the share of their promise that such
-    plans kept in a back-test; 1 where the future is known, or no back-test is.
+    g_per_kwh: mean intensity while it runs; at_once: of a run begun when submitted. duration: of
+    the job without a pause; the blocks hold what pauses cost, too. foresight: whether the
+    intensities are those that came to be. kept: the share of their promise that such plans kept
+    in a back-test; 1 where the future is known, or no back-test is.
     """
 
     region: str | None
@@ -45,17 +46,30 @@ class Plan:
     at_once: float
     foresight: bool
     label: Label
+    duration: timedelta
     kept: float = 1.0
 
     @property
+    def running_time(self) -> timedelta:
+        """How long the blocks are, together."""
+        return sum((end - start for start, end in self.blocks), timedelta())
+
+    @property
     def saving_percent(self) -> float:
-        """Against starting at once, by the source's intensities."""
-        return 100 * (1 - self.g_per_kwh / self.at_once) if self.at_once else 0.0
+        """Against starting at once, by the source's intensities and net of what pauses cost."""
+        return self._saving(1.0)
 
     @property
     def expected_saving_percent(self) -> float:
-        """What of it is to be expected, by the source's skill."""
-        return self.kept * self.saving_percent
+        """What of it is to be expected: by the source's skill the intensity is that much lower,
+        while pauses cost what they cost."""
+        return self._saving(self.kept)
+
+    def _saving(self, kept: float) -> float:
+        if not self.at_once or not self.duration:
+            return 0.0
+        level = 1 - kept * (1 - self.g_per_kwh / self.at_once)
+        return 100 * (1 - level * (self.running_time / self.duration))
 
     @property
     def worth_it(self) -> bool:
@@ -65,17 +79,6 @@ class Plan:
         """Whether the run goes at `moment`; after the last block it may go on to its end."""
         within = any(start <= moment < end for start, end in self.blocks)
         return within or moment >= self.blocks[-1][1]
-
-    def lines(self, command: str) -> dict[str, str]:
-        """What starts `command` with the first block: cron, at and Slurm, times in UTC."""
-        first, quoted = self.blocks[0][0], shlex.quote(command)
-        # A % ends the command in a crontab.
-        spelt = command.replace("%", r"\%")
-        return {
-            "cron": f"CRON_TZ=UTC\n{first:%M %H %d %m} * {spelt}",
-            "at": f"echo {quoted} | TZ=UTC at -t {first:%Y%m%d%H%M}",
-            "slurm": f"TZ=UTC sbatch --begin={first:%Y-%m-%dT%H:%M:%S} --wrap={quoted}",
-        }
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -87,6 +90,8 @@ class Plan:
             "blocks": [{"start": iso(start), "end": iso(end)} for start, end in self.blocks],
             "intensity_g_per_kwh": self.g_per_kwh,
             "at_once_g_per_kwh": self.at_once,
+            "duration_seconds": self.duration.total_seconds(),
+            "running_seconds": self.running_time.total_seconds(),
             "saving_percent": self.saving_percent,
             "expected_saving_percent": self.expected_saving_percent,
             "kept": self.kept,
@@ -107,6 +112,7 @@ class Plan:
             form = read_document(PlanForm, path)
             blocks = tuple((block.start, block.end) for block in form.blocks)
             edges = [edge for block in blocks for edge in block]
+            running = sum((end - start for start, end in blocks), timedelta())
             if edges != sorted(edges):
                 raise UsageError("its blocks are not in order.")
         except UsageError as error:
@@ -124,6 +130,9 @@ class Plan:
             at_once=form.at_once_g_per_kwh,
             foresight=form.foresight,
             label=form.label,
+            duration=running
+            if form.duration_seconds is None
+            else timedelta(seconds=form.duration_seconds),
             kept=form.kept,
         )
 
@@ -149,51 +158,59 @@ def make_plan(
     """
     if job.duration <= timedelta() or job.slack < timedelta():
         raise UsageError("--duration is above 0 and --slack not below", "--duration 8h --slack 24h")
-    known = source.series(submitted, submitted + job.duration + job.slack)
-    series = in_steps(known, submitted, job)
-    duration = ceil(job.duration / series.step)
-    values = series.g_per_kwh
-    blocks = _blocks(job, values, duration, len(values) - duration, series.step)
+    end = submitted + job.duration + job.slack
+    known = source.series(submitted, end)
+    task, unit = posed(job, known, submitted)
+    blocks = best_start(task) if job.mode == "start" else best_pauses(task)
     plan = Plan(
         region=region and region.code,
         source=source.name,
         mode=job.mode,
         submitted=submitted,
-        blocks=tuple((series.time(first), series.time(end)) for first, end in blocks),
-        g_per_kwh=mean_of(values, blocks),
-        at_once=mean_of(values, ((0, duration),)),
+        blocks=tuple((submitted + first * unit, submitted + end * unit) for first, end in blocks),
+        g_per_kwh=task.mean(blocks),
+        at_once=task.mean(((0, task.duration),)),
         foresight=source.foresight,
-        label=series.label,
+        label=known.label,
+        duration=job.duration,
         kept=1.0 if source.foresight else kept,
     )
     return plan, known
 
 
-def in_steps(known: Series, submitted: datetime, job: Job) -> Series:
-    """The job's window in steps that begin with it: the source's own where submission, duration
-    and slack fall on them, else of at most five minutes, as the paper's."""
+def posed(job: Job, known: Series, submitted: datetime) -> tuple[Task, timedelta]:
+    """The job beside the intensities from its submission on, and the unit of their times: the
+    longest that all of them are multiples of; where pauses of a job in whole minutes are to be
+    found and the source's steps begin between these, the minute."""
     end = submitted + job.duration + job.slack
-    edges = (submitted - known.start, job.duration, job.slack)
-    whole = not any(edge % known.step for edge in edges)
-    step = known.step if whole else min(STEP, known.step)
-    if (end - submitted) / step > MOST_STEPS:
+    inside = _covering(known, submitted, end)
+    offset, step = (inside.start - submitted) // _TICK, inside.step // _TICK
+    edges = offset + np.arange(len(inside.g_per_kwh) + 1) * step
+    edges[0], edges[-1] = 0, (end - submitted) // _TICK
+    lengths = [span // _TICK for span in (job.duration, job.pause_cost, job.min_block)]
+    task = Task(edges, inside.g_per_kwh, *lengths)
+    own = gcd(*lengths, task.slack)
+    unit = gcd(own, offset, step)
+    costly = job.mode == "pause" and (job.pause_cost or job.min_block)
+    if costly and unit < _MINUTE and own % _MINUTE == 0:
+        return task.counted(_MINUTE), _MINUTE * _TICK
+    return task.counted(unit), unit * _TICK
+
+
+def _covering(known: Series, start: datetime, end: datetime) -> Series:
+    """The steps that touch [start, end). UsageError where some are missing, or there are too many
+    for a plan."""
+    if known.start > start or known.end < end:
         raise UsageError(
-            f"{(end - submitted) // step:,} steps of {step.total_seconds():g} s are more than a "
-            f"plan can have, {MOST_STEPS:,}",
-            "a shorter --duration or --slack, or a --start and times in whole hours",
+            f"{iso(start)} to {iso(end)} is not within the data, which goes from "
+            f"{iso(known.start)} to {iso(known.end)}",
+            "a shorter --duration or --slack, or another --start",
         )
-    if whole:
-        return known.between(submitted, end)
-    count = ceil(job.duration / step) + job.slack // step
-    times = [submitted + i * step for i in range(count + 1)]
-    values = [known.mean(*pair) for pair in pairwise(times)]
-    return Series(submitted, step, np.array(values), known.label)
-
-
-def _blocks(job: Job, values: np.ndarray, duration: int, slack: int, step: timedelta) -> Blocks:
-    if job.mode == "start":
-        return flexible_start(values, duration, slack)
-    if not (job.pause_cost or job.min_block):
-        return pause_and_resume(values, duration, slack)
-    cost = job.pause_cost / step * float(values.mean())
-    return best_plan(values, duration, slack, cost, ceil(job.min_block / step))
+    inside = known.between(start, end)
+    if len(inside.g_per_kwh) > MOST_STEPS:
+        raise UsageError(
+            f"{len(inside.g_per_kwh):,} steps of {known.step.total_seconds():g} s are more than a "
+            f"plan can have, {MOST_STEPS:,}",
+            "a shorter --duration or --slack",
+        )
+    return inside

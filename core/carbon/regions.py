@@ -17,7 +17,8 @@ class Region:
     """A place with an intensity.
 
     code: "DE", "US-CAL-CISO", "US-CA", "aws:eu-north-1". country: ISO 3166 alpha-3. zone: the grid
-    zone whose hours are known, if they are. subdivision: a state's or province's letters.
+    zone whose hours are known, if they are. subdivision: the letters of the state or province that
+    it is, or lies in. also: its other names, "|" between them.
     """
 
     code: str
@@ -27,38 +28,34 @@ class Region:
     zone: str | None
     subdivision: str | None
     russian: str = ""
+    also: str = ""
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """Everything that it is called, as written."""
+        bare = self.code.rpartition(":")[2]
+        parts = self.code.split("-") if self.kind == "zone" else []
+        last = parts[-1] if len(parts) > 1 and parts[-1][-1].isdigit() else ""
+        alpha3 = self.country if self.kind == "country" else ""
+        words = (self.code, bare, self.name, self.russian, alpha3, last, *self.also.split("|"))
+        return tuple(word for word in words if word)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Everything that it is called, folded."""
-        bare = self.code.rpartition(":")[2]
-        parts = self.code.split("-") if self.kind == "zone" else []
-        last = parts[-1:] if len(parts) > 1 and parts[-1][-1].isdigit() else []
-        alpha3 = [self.country] if self.kind == "country" else []
-        called = [self.code, bare, self.name, self.russian, *alpha3, *last, *_ALIASES.get(bare, ())]
-        return tuple(fold(word) for word in called if word)
+        return tuple(fold(word) for word in self.called)
 
 
-_ALIASES = {
-    "GB": ("uk", "great britain", "britain", "england"),
-    "US": ("usa", "united states of america", "america"),
-    "KR": ("korea",),
-    "CZ": ("czech republic",),
-    "NL": ("holland",),
-    "AE": ("uae",),
-    "HK": ("hong kong",),
-    "US-TEX-ERCO": ("ercot",),
-    "US-CAL-CISO": ("caiso",),
-    "US-MIDA-PJM": ("pjm",),
-    "US-MIDW-MISO": ("miso",),
-}
 _ORDER: tuple[Kind, ...] = ("country", "zone", "state", "cloud")
+_SPACES = dict.fromkeys("_-\u2010\u2011\u2013\u2014", " ")  # hyphens and dashes
+_NOTHING = dict.fromkeys((*".,'\u2019\u2018`\u02bc\u00b4()[]", *map(chr, range(0x300, 0x370))), "")
+_SAME = str.maketrans({**_SPACES, **_NOTHING, "&": " and "})
 
 
 def fold(text: str) -> str:
-    """Lower case without accents, as names are compared."""
-    plain = unicodedata.normalize("NFKD", text.strip().casefold())
-    return "".join(c for c in plain if not unicodedata.combining(c)).replace("_", "-")
+    """As names are compared: lower case, without accents, punctuation and articles."""
+    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_SAME)
+    return " ".join(word for word in plain.split() if word != "the")
 
 
 @cache
@@ -81,28 +78,43 @@ def _called() -> dict[str, tuple[Region, ...]]:
     return found
 
 
+def called(text: str) -> tuple[Region, ...]:
+    """All regions of that name or code, which may be several."""
+    return _called().get(fold(text), ())
+
+
 def find(text: str) -> Region:
-    """The region of that name or code, in any case. UsageError with the nearest where there is
-    none; there is no region by default."""
-    called = _called().get(fold(text), ())
-    exact = [region for region in called if fold(region.code) == fold(text)]
+    """The region of that name or code, in any case; of a country and a state of one name, the
+    country. UsageError with the nearest where there is none, with the choices where several of a
+    kind are called so; there is no region by default."""
+    found = called(text)
+    exact = [region for region in found if fold(region.code) == fold(text)]
     for kind in _ORDER:
-        alike = [region for region in exact or called if region.kind == kind]
+        alike = [region for region in exact or found if region.kind == kind]
         if len(alike) == 1:
             return alike[0]
         if alike:
-            codes = " or ".join(region.code for region in alike)
-            raise UsageError(f"{short(text)!r} is more than one region: {codes}.")
+            raise UsageError(
+                f"{short(text)!r} is more than one region: "
+                f"{' or '.join(_told_apart(region, text) for region in alike)}."
+            )
+    names = (name.lower() for region in regions() for name in region.called)
     raise UsageError(
-        f"no region {short(text)!r}.{closest(short(fold(text)), _called())}",
+        f"no region {short(text)!r}.{closest(short(text.strip()), dict.fromkeys(names))}",
         "dln carbon regions TEXT searches",
     )
+
+
+def _told_apart(region: Region, text: str) -> str:
+    """Its code, with its name where that is not what was asked for."""
+    same = fold(region.name) == fold(text)
+    return region.code if same else f"{region.code} ({region.name})"
 
 
 def search(text: str = "") -> list[Region]:
     """The regions whose names or codes hold `text`, and the zones of a country of that name."""
     wanted = fold(text)
-    countries = {r.country for r in _called().get(wanted, ()) if r.kind == "country"}
+    countries = {r.country for r in called(text) if r.kind == "country"}
     return [
         region
         for region in regions()

@@ -1,10 +1,9 @@
-"""When to run: the two algorithms of Dodge et al. 2022 and an optimal plan.
+"""When to run: the two algorithms of Dodge et al. 2022 in steps, as back-tests count them.
 
 All of them take intensities per step, (N,), the mean of each; durations and slacks are in steps.
 Ties go to the earliest.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,7 +17,6 @@ Array = NDArray[np.float64]
 Blocks = tuple[tuple[int, int], ...]  # first step and the one after the last
 Mode = Literal["start", "pause"]
 _CHUNK = 4_000_000  # values that are sorted at a time
-_MOST_CELLS = 200_000_000  # of a table of (step, steps run): two of them take 400 MB
 
 
 def _window(values: Array, duration: int, slack: int) -> Array:
@@ -28,7 +26,7 @@ def _window(values: Array, duration: int, slack: int) -> Array:
     if len(values) < duration + slack:
         raise UsageError(
             f"the job and its slack need {duration + slack} steps, the data has {len(values)}",
-            hint="a shorter --slack, an earlier --start, or more data",
+            hint="a shorter --duration or --slack, or more data",
         )
     return np.asarray(values[: duration + slack], dtype=np.float64)
 
@@ -55,62 +53,6 @@ def merged(steps: Sequence[int]) -> Blocks:
         else:
             blocks.append((step, step + 1))
     return tuple(blocks)
-
-
-def best_plan(
-    values: Array, duration: int, slack: int, pause_cost: float = 0.0, min_block: int = 1
-) -> Blocks:
-    """The blocks of at least `min_block` steps with the least sum of intensities plus
-    `pause_cost` for each pause, by dynamic programming over (step, steps run).
-
-    pause_cost: in g/kWh times steps, what stopping and starting again costs. Where the job is
-    shorter than `min_block` it runs in one block.
-    """
-    window = _window(values, duration, slack)
-    least, steps = min(max(min_block, 1), duration), len(window)
-    if steps * duration > _MOST_CELLS:
-        raise UsageError(
-            f"{duration:,} of {steps:,} steps are too many for --pause-cost and --min-block",
-            hint="a shorter --duration or --slack, or data in whole hours",
-        )
-    sums = np.concatenate([[0.0], np.cumsum(window)])
-    # idle[-1][d]: least cost with d steps run before t and the machine at rest, idle[0] the same
-    # `least` steps ago; busy[d]: running.
-    first, busy = np.full((2, duration + 1), np.inf)
-    first[0] = 0.0
-    idle = deque([first], maxlen=least)
-    begun = np.zeros((steps + 1, duration + 1), dtype=bool)  # the last block began `least` ago
-    rested = np.zeros((steps + 1, duration + 1), dtype=bool)  # at rest before, too
-    price = np.full(duration + 1, pause_cost)
-    price[0] = 0.0
-    for t in range(1, steps + 1):
-        longer = np.full(duration + 1, np.inf)
-        longer[1:] = busy[:-1] + window[t - 1]
-        fresh = np.full(duration + 1, np.inf)
-        if t >= least:
-            block = sums[t] - sums[t - least]
-            fresh[least:] = (idle[0] + price)[: duration + 1 - least] + block
-        busy, begun[t] = np.minimum(longer, fresh), fresh < longer
-        rested[t] = idle[-1] <= busy
-        idle.append(np.minimum(idle[-1], busy))
-    return _traced(begun, rested, least, duration)
-
-
-def _traced(begun: NDArray, rested: NDArray, least: int, duration: int) -> Blocks:
-    """Back from the end of the window to its begin."""
-    steps: list[int] = []
-    t, left, running = len(begun) - 1, duration, False
-    while left or running:
-        if not running:
-            running = not rested[t, left]
-            t -= 0 if running else 1
-        elif begun[t, left]:
-            steps += range(t - 1, t - 1 - least, -1)
-            t, left, running = t - least, left - least, False
-        else:
-            steps.append(t - 1)
-            t, left = t - 1, left - 1
-    return merged(sorted(steps))
 
 
 def mean_of(values: Array, blocks: Blocks) -> float:

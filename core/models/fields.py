@@ -32,6 +32,13 @@ def limited(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def unsaid(kind: Any) -> dict[str, Any]:
+    """What a file means that does not name a field of a dataclass, for fields that came later and
+    whose default (`unsaid` in their metadata) is not what was done before."""
+    told = {field.name: field.metadata for field in dataclasses.fields(kind)}
+    return {name: rule["unsaid"] for name, rule in told.items() if "unsaid" in rule}
+
+
 def size(default: Any, most: float = 1 << 16, least: float = 1, items: int = 64) -> Any:
     """A field for a size of a network, or a list of them, one a level: from `least` to `most`."""
     return limited(default, least=least, most=most, items=items)

@@ -14,7 +14,7 @@ from ..errors import DlnError, UsageError
 from ..files import atomic_write, known_sha256
 from ..text.vocabulary import Vocabulary
 from .about import About
-from .fields import check
+from .fields import check, unsaid
 from .locate import FORMAT, about_of, damaged, locate, read_header
 from .registry import MODELS, load
 from .system import SystemModel
@@ -97,7 +97,7 @@ def _numbers(tensors: dict[str, torch.Tensor]) -> int:
 def rebuild(kind: Any, values: dict[str, Any]) -> Any:
     """A (nested) configuration dataclass back from its JSON. UsageError for a value of another
     kind or outside its range; what the class does not have is left out."""
-    hints, fields = get_type_hints(kind), {}
+    hints, fields, values = get_type_hints(kind), {}, unsaid(kind) | values
     for item in dataclasses.fields(kind):
         if item.name not in values:
             continue

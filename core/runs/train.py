@@ -12,6 +12,7 @@ import torch
 
 from ..carbon.recorder import Place
 from ..errors import Interrupted, UsageError, closest
+from ..models.fields import unsaid
 from ..models.registry import find, load
 from ..training.accelerator import create_accelerator, default_precision, first_here
 from ..training.batches import step_seed
@@ -100,7 +101,7 @@ def _train(
             "data": {"fingerprint": source.fingerprint()},
             "start": {"sha256": start.sha256} if start else {},
         }
-        run = _open_run(path, table, options, accelerator)
+        run = _open_run(about, path, table, options, accelerator)
     refuse_links(run.path)
     with run.locked(accelerator.is_main_process):
         if accelerator.is_main_process:
@@ -121,9 +122,19 @@ def _resolved(
 ) -> TrainOptions:
     """With what the run in `path` was begun with, or the defaults."""
     if options.resume:
-        return with_stored(options, about.name, Run.open(path))
+        run = Run.open(path)
+        stored = with_stored(options, about.name, run)
+        return replace(stored, config=_later(about, run) | stored.config)
     preset = None if options.start_from else about.default_preset
     return with_defaults(options, preset, default_precision(accelerator.device))
+
+
+def _later(about: About, run: Run) -> dict[str, Any]:
+    """What the run means by not naming fields of the configuration that are newer than it is."""
+    meant = unsaid(load(about).Config)
+    return {
+        name: value for name, value in meant.items() if name not in run.config.get("config", {})
+    }
 
 
 def _begun(
@@ -185,7 +196,11 @@ def _train_stage(
 
 
 def _open_run(
-    path: Path, table: dict[str, Any], options: TrainOptions, accelerator: Accelerator
+    about: About,
+    path: Path,
+    table: dict[str, Any],
+    options: TrainOptions,
+    accelerator: Accelerator,
 ) -> Run:
     """The run: new, or one whose model and data are still the same."""
     if not accelerator.is_main_process:
@@ -193,6 +208,7 @@ def _open_run(
     if not options.resume:
         return Run.create(path, table, force=options.force)
     run = Run.open(path)
+    run.config["config"] = _later(about, run) | run.config.get("config", {})
     fixed = {"config": "the configuration", "data": "the data", "start": "what it starts from"}
     for key, what in fixed.items():
         if run.config.get(key, {}) != table[key]:

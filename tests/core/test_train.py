@@ -1,6 +1,7 @@
 """From options to a run, with a small model of two stages in the registry's place."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from dln.core.carbon.recorder import Place
 from dln.core.carbon.regions import find
 from dln.core.carbon.sources import open_source
 from dln.core.errors import Interrupted, MissingCapability, UsageError
+from dln.core.models.fields import limited
 from dln.core.runs.build import override
 from dln.core.runs.start import extended
 from dln.core.text.vocabulary import Vocabulary
@@ -22,7 +24,7 @@ from dln.core.training.accelerator import create_accelerator
 from dln.core.training.events import Event, Finished, Note, Started
 from dln.core.training.run import Run
 
-from .toy_run import Config, Model, Part, World, kept, same
+from .toy_run import Config, Model, Part, Whole, World, kept, same
 
 DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
 
@@ -85,6 +87,28 @@ def test_interrupted_and_resumed_ends_like_all(
     assert same(whole, path)
     assert world.cards[0]["steps"] == world.cards[1]["steps"] == {"first": 5, "second": 6}
     assert world.cards[1]["seed"] == 3
+
+
+def test_a_run_older_than_a_field_goes_on_as_it_began(
+    world: World, go: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole, path = go(), tmp_path / "older"
+    world.events.append("stop first 2")
+    with pytest.raises(Interrupted):
+        go(out=path)
+    world.events.remove("stop first 2")
+
+    @dataclass(frozen=True)
+    class Newer(Config):
+        rule: str = limited("new", unsaid="old")
+
+    monkeypatch.setattr(Whole, "Config", Newer)
+    monkeypatch.setattr(Whole, "PRESETS", {"tiny": Newer()})
+    for _ in range(2):
+        go(out=path, resume=True)
+        assert Run.open(path).config["config"]["rule"] == "old"
+    assert same(whole, path)
+    assert Run.open(go(out=tmp_path / "newer")).config["config"]["rule"] == "new"
 
 
 def test_every_session_is_metered(world: World, go: Callable[..., Path], tmp_path: Path):

@@ -75,7 +75,9 @@ def answers(pantry: Pantry) -> st.SearchStrategy[Case]:
 def ask(folder: Path) -> None:
     """As a schedule or a paused training asks; DlnError for whatever is answered."""
     from dln.core.carbon.live import ADAPTERS
+    from dln.core.carbon.live.http import resting
 
+    resting.clear()  # what failed is asked again
     told = json.loads((folder / "told.json").read_bytes())
     server = serving()
     server.status, server.body = told["status"], (folder / "body").read_bytes()

@@ -27,7 +27,8 @@ class GreatBritain(Live):
     longest = timedelta(days=13)  # the answer begins one half-hour early
 
     def find_area(self) -> str:
-        if self.region.country != "GBR":
+        # Northern Ireland is on the grid of its island.
+        if self.region.zone != "GB":
             raise UsageError(
                 f"the Carbon Intensity API knows Great Britain only, not {self.region.code}",
                 hint="--region GB, or --source electricity-maps",

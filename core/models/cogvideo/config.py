@@ -28,6 +28,9 @@ class Config(Checked):
     clip_seconds: float = 4.0  # what five key frames span, one of DURATIONS
     image_position: int = limited(16, least=0)  # where a frame's positions begin in the base table
     positions: int = size(80)  # rows of the base table
+    # From where the text's positions count: its first place, padding included, as published, or
+    # its first word, as models read it whose files say nothing of it.
+    text_positions: str = limited("place", choices=("place", "word"), unsaid="word")
     # rows of the embedding table; None: as many as needed
     vocabulary_rows: int | None = size(None, most=1 << 20)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
@@ -46,6 +49,10 @@ class Config(Checked):
         if self.grid % self.window:
             raise UsageError(
                 f"window {self.window} does not divide the grid of {self.grid} x {self.grid} tokens"
+            )
+        if self.text_positions == "place" and self.positions < self.text_length:
+            raise UsageError(
+                f"positions {self.positions} is less than text_length {self.text_length}"
             )
         if self.positions < self.image_position + self.frame_length:
             raise UsageError(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..graph import Graph, Range, Value
 from .config import Config
 from .tokenizer import ImageTokenizer
-from .transformer import Attention, Backbone, Channel, text_positions
+from .transformer import Attention, Backbone, Channel
 
 HIDDEN = (
     -30_000.0
@@ -47,7 +47,7 @@ class TextGraph(nn.Module):
     def forward(self, text: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
         """text, seen: (B, S) -> padding (B, S), then (L, B, H, S, D) keys and values of each."""
         backbone, heads = self.backbone, self.backbone.config.heads
-        x = backbone.tokens(text) + backbone.positions(text_positions(seen))
+        x = backbone.read(text, seen)
         padding = (1.0 - seen.to(x.dtype)) * HIDDEN
         caches: list[list[Tensor]] = [[] for _ in range(2 + 2 * len(self.channels))]
         for index, layer in enumerate(backbone.blocks):

@@ -83,6 +83,12 @@ class Backbone(nn.Module):
         """The layers, bottom up."""
         return cast(list[Layer], list(self.layers))
 
+    def read(self, text: Tensor, seen: Tensor) -> Tensor:
+        """text, seen: (B, S), with 1 where a token is no padding -> their states (B, S, C)."""
+        if self.config.text_positions == "word":
+            return self.tokens(text) + self.positions((seen.long().cumsum(-1) - 1).clamp(min=0))
+        return self.tokens(text) + self.positions.weight[: text.shape[1]]
+
     def logits(self, x: Tensor) -> Tensor:
         """Final states (B, T, C) -> scores of the image codes (B, T, codes); tied embedding."""
         return F.linear(self.norm(x), self.tokens.weight[: self.config.codes])
@@ -123,11 +129,6 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(child.bias)
 
 
-def text_positions(seen: Tensor) -> Tensor:
-    """seen: (B, S) with 1 where a text token is no padding -> its position, counted from 0."""
-    return (seen.long().cumsum(-1) - 1).clamp(min=0)
-
-
 def clip_logits(
     backbone: Backbone,
     channel: Channel | None,
@@ -147,8 +148,7 @@ def clip_logits(
     place = backbone.positions.weight[start : start + length]
     if channel is not None:
         place = torch.cat([place, channel.positions.weight[: (frames - 1) * length]])
-    words = backbone.tokens(text) + backbone.positions(text_positions(seen))
-    x = torch.cat([words, backbone.tokens(codes).flatten(1, 2) + place], dim=1)
+    x = torch.cat([backbone.read(text, seen), backbone.tokens(codes).flatten(1, 2) + place], dim=1)
     padding = torch.zeros_like(seen, dtype=x.dtype).masked_fill(seen == 0, float("-inf"))
     # A row of padding only sees itself in the softmax's place of a NaN; nothing reads it.
     padding = padding.clamp(min=torch.finfo(torch.float32).min / 2)

@@ -12,10 +12,8 @@ import pytest
 
 from dln.core.carbon.schedule import (
     Mode,
-    best_plan,
     flexible_start,
     mean_of,
-    merged,
     pause_and_resume,
     savings,
 )
@@ -35,9 +33,6 @@ def test_by_hand():
     values = np.array([5.0, 1.0, 4.0, 1.0, 9.0, 1.0])
     assert flexible_start(values, 2, 4) == ((1, 3),)
     assert pause_and_resume(values, 3, 3) == ((1, 2), (3, 4), (5, 6))
-    assert best_plan(values, 3, 3, pause_cost=2.5) == ((1, 4),)
-    assert best_plan(values, 3, 3, pause_cost=1.0) == ((1, 2), (3, 4), (5, 6))
-    assert best_plan(values, 2, 4, min_block=2) == ((1, 3),)
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -53,28 +48,6 @@ def test_a_thousand_series_equal_brute_force(part: int):
         blocks = pause_and_resume(values, duration, slack)
         assert sum(end - first for first, end in blocks) == duration
         assert mean_of(values, blocks) * duration == pytest.approx(least)
-
-
-def cost(values: np.ndarray, steps: tuple[int, ...], pause_cost: float, least: int) -> float:
-    blocks = merged(steps)
-    if any(end - first < least for first, end in blocks):
-        return np.inf
-    return values[list(steps)].sum() + pause_cost * (len(blocks) - 1)
-
-
-@pytest.mark.parametrize("part", range(3))
-def test_the_optimal_plan_equals_exhaustive_search(part: int):
-    rng = np.random.default_rng(10 + part)
-    for _ in range(80):
-        duration, slack = int(rng.integers(1, 6)), int(rng.integers(0, 6))
-        least, pause_cost = int(rng.integers(1, duration + 1)), float(rng.integers(0, 12))
-        values = rng.integers(0, 20, duration + slack).astype(float)
-        every = combinations(range(len(values)), duration)
-        best = min(cost(values, steps, pause_cost, least) for steps in every)
-        blocks = best_plan(values, duration, slack, pause_cost, least)
-        steps = tuple(s for first, end in blocks for s in range(first, end))
-        assert len(steps) == duration
-        assert cost(values, steps, pause_cost, least) == pytest.approx(best)
 
 
 def test_orders_that_always_hold():

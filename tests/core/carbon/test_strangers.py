@@ -23,7 +23,6 @@ from dln.core.carbon.plan import Job, Plan, make_plan
 from dln.core.carbon.profiles import recent
 from dln.core.carbon.regions import find
 from dln.core.carbon.report import report, verify
-from dln.core.carbon.schedule import best_plan
 from dln.core.carbon.series import parse_duration, read_csv
 from dln.core.carbon.sources import Annual, Recorded
 from dln.core.carbon.threshold import RETRY, Threshold
@@ -180,9 +179,10 @@ def test_figures_in_range():
 def test_a_plan_of_too_many_steps():
     source = Annual(100.0, LABEL)
     with pytest.raises(UsageError, match="more than a plan can have"):
-        make_plan(Job(HOUR, 800 * 24 * HOUR), find("de"), source, START + timedelta(minutes=7))
+        make_plan(Job(HOUR, 13 * 366 * 24 * HOUR), find("de"), source, START)
+    costly = Job(2000 * HOUR, 4000 * HOUR, pause_cost=timedelta(minutes=1))
     with pytest.raises(UsageError, match="too many for --pause-cost"):
-        best_plan(np.ones(60_000), 20_000, 40_000, 1.0)
+        make_plan(costly, find("de"), source, START)
 
 
 def test_a_back_test_of_too_many_steps():
@@ -325,7 +325,7 @@ def test_a_source_that_fails_is_told_once_and_left_alone():
         return 500.0
 
     limit = Threshold(100.0, intensity, on_problem=told.append)
-    moments = [START + i * RETRY / 4 for i in range(12)]
+    moments = [START + i * RETRY / 4 for i in range(13)]  # asked at 0, 1 and 3 minutes
     assert all(limit.running(moment) for moment in moments)
     assert len(asked) == 3
     assert [("down" in line, "goes on" in line) for line in told] == [(True, True)]
