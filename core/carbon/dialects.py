@@ -68,7 +68,8 @@ class Columns:
 
     clock: of the column with the time of day, where `time` is a date alone.
     end: of the column with an interval's other end. ends: whether the time is an interval's end.
-    unit, clocks: None where the names do not say. clocks is "local" where only that is said.
+    unit, clocks: None where the names do not say. clocks is "local" where only that is said. small:
+    the unit of numbers without one that are too small for g/kWh.
     """
 
     time: int
@@ -78,6 +79,7 @@ class Columns:
     value: int
     zone: int | None
     unit: str | None
+    small: str | None
     signal: Signal
     factors: Factors
     kind: Kind
@@ -104,9 +106,10 @@ def columns(sheet: Sheet, reading: Reading) -> Columns:
     names = [plain(name) for name in sheet.header]
     time = _time(names, sheet)
     value = _value(names, sheet, reading)
-    name, eia = names[value], "consumed electricity" in names[value]
+    name = names[value]
+    eia = "consumed electricity" in name or "generated electricity" in name
     moer = "moer" in name or (name == "value" and "point time" in names)
-    ends = bool(_END.search(names[time])) or eia or "generated electricity" in name
+    ends = bool(_END.search(names[time])) or eia
     others = [i for i, each in enumerate(names) if _time_rank(each) is not None and i != time
               and _END.search(each) and not _END.search(names[time])]  # fmt: skip
     return Columns(
@@ -117,6 +120,7 @@ def columns(sheet: Sheet, reading: Reading) -> Columns:
         value=value,
         zone=next((names.index(zone) for zone in _ZONES if zone in names), None),
         unit=unit_in(name) or ("lb/MWh" if moer or "aoer" in name else None),
+        small="lb/kWh" if eia else None,
         signal=_agreed("signal", "marginal" if moer or "marginal" in name else None, reading.signal,
                        "average", sheet),
         factors=_agreed("factors", _factors(name, names), reading.factors, "unknown", sheet),

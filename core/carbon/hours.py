@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .values import Label, Series, iso
@@ -18,12 +19,15 @@ MOST_STEPS = 2_000_000  # nineteen years of five minutes
 class Hours(Series):
     """A series whose value is NaN where the file has none that can be used.
 
-    faults: why, by the step, where there is a row to blame. remarks: what a user should know of how
-    the file was read.
+    lines: the row of each step, 0 where there is none; empty for a series from elsewhere. faults:
+    why, by the step, where there is a row to blame. word: what a row's number counts. remarks: what
+    a user should know of how the file was read.
     """
 
     path: Path = Path()
+    lines: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     faults: Mapping[int, str] = field(default_factory=dict)
+    word: str = "line"
     remarks: tuple[str, ...] = ()
 
     def sound(self, start: datetime | None = None, end: datetime | None = None) -> Series:
@@ -42,7 +46,11 @@ class Hours(Series):
 
     def why(self, index: int) -> str:
         """What is wrong with a step."""
-        return self.faults.get(index, "there is no row for it")
+        if index in self.faults:
+            return self.faults[index]
+        before = np.flatnonzero(self.lines[:index])
+        after = f", after {self.word} {self.lines[before[-1]]}" if len(before) else ""
+        return f"there is no row for it{after}"
 
     def filled(self, most: int) -> "Hours":
         """With the holes of at most so many steps interpolated between their neighbours."""
@@ -102,7 +110,7 @@ def laid_out(
             f"{path} spans {count:,} steps of {step.total_seconds():g} s: too many.",
             "is a year mistyped? cut out those that count",
         )
-    values, faults, lines, alike = np.full(count, np.nan), {}, {}, list[str]()
+    layout = _Layout(np.full(count, np.nan), np.zeros(count, np.int64), word)
     for entry in entries:
         index, rest = divmod(entry.time - first, step)
         if rest:
@@ -110,16 +118,41 @@ def laid_out(
                 f"{word} {entry.line} of {path}: {iso(entry.time)} does not fit the others, which "
                 f"are {step.total_seconds() / 60:g} min apart.", "every interval once"
             )  # fmt: skip
-        if index in lines and faults.get(index, values[index]) != (entry.fault or entry.value):
-            values[index] = np.nan
-            faults[index] = f"{word}s {lines[index]} and {entry.line} each have one"
-        elif entry.value is None:
-            faults[index] = f"{word} {entry.line} {entry.fault}"
+        layout.put(index, entry)
+    remarks = layout.remarks(path)
+    return Hours(
+        first, step, layout.values, label, path, layout.lines, layout.faults, word, remarks
+    )
+
+
+@dataclass
+class _Layout:
+    """Values and rows by the step, as they are put there."""
+
+    values: NDArray[np.float64]
+    lines: NDArray[np.int64]
+    word: str
+    faults: dict[int, str] = field(default_factory=dict)
+    alike: list[str] = field(default_factory=list)
+
+    def put(self, index: int, entry: Entry) -> None:
+        """A second row for a step must say the same as the first."""
+        if not self.lines[index]:
+            self.lines[index] = entry.line
+            if entry.value is None:
+                self.faults[index] = f"{self.word} {entry.line} {entry.fault}"
+            else:
+                self.values[index] = entry.value
+            return
+        both = f"{self.word}s {self.lines[index]} and {entry.line}"
+        if index not in self.faults and self.values[index] == entry.value:
+            self.alike.append(f"{both}, {iso(entry.time)}")
         else:
-            values[index] = entry.value
-        if index in lines and index not in faults:
-            alike.append(f"{word}s {lines[index]} and {entry.line}, {iso(entry.time)}")
-        lines[index] = entry.line
-    more = f", and {len(alike) - 1:,} more" if len(alike) > 1 else ""
-    told = f"an hour stands twice in {path}, alike: {alike[0]}{more}" if alike else ""
-    return Hours(first, step, values, label, path, faults, (told,) if told else ())
+            self.values[index] = np.nan
+            self.faults[index] = f"{both} each have one"
+
+    def remarks(self, path: Path) -> tuple[str, ...]:
+        if not self.alike:
+            return ()
+        more = f", and {len(self.alike) - 1:,} more" if len(self.alike) > 1 else ""
+        return (f"an hour stands twice in {path}, alike: {self.alike[0]}{more}",)

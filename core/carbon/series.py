@@ -23,6 +23,7 @@ LONGEST = timedelta(days=3653)  # that a duration can be
 LONGEST_STEP = timedelta(hours=6)  # in which a plan still has something to choose from
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _LEAST, _MOST = 1.5, 5000.0  # g/kWh that a grid's median can be; else the unit is another
+_SMALL = 5.0  # pounds for each kWh are at most two or three
 _SUMS = re.compile(r"(total|sum|mean|average|avg|min|max|median|count|source|note|summe|gesamt|"
                    r"totalt|итого|всего|среднее)\b.*", re.IGNORECASE)  # fmt: skip
 
@@ -148,9 +149,12 @@ class _Amounts:
 def _amounts(sheet: Sheet, found: Columns, reading: Reading) -> _Amounts:
     cells = [cell_of(row, found.value) for _, row in sheet.rows]
     comma = decimal_comma(cells, sheet.delimiter)
-    unit = unit_named(reading.unit) if reading.unit else found.unit or "g/kWh"
     zeros = reading.zeros or found.signal == "marginal"
     values = [_number(cell, comma) for cell in cells]
+    unit = unit_named(reading.unit) if reading.unit else found.unit or "g/kWh"
+    known = [value for value, _ in values if value]
+    if found.small and not (reading.unit or found.unit) and known and median(known) < _SMALL:
+        unit = found.small
     return _Amounts(values, UNITS[unit], reading.unit is not None, zeros)
 
 

@@ -148,6 +148,9 @@ def test_eia_names_an_hour_by_its_end(tmp_path: Path, rng: random.Random):
             for t, v in zip(times(96), values, strict=True)]  # fmt: skip
     same(read_csv(written(tmp_path / "eia.csv", header, rows)), values)
     first = [row for row in rows if row[4].startswith(("10/27", "10/28"))]
+    for row, v in zip(rows, values, strict=True):
+        row[-1] = v / (1000 * POUND)  # as the service itself has it: pounds for each kWh
+    same(read_csv(written(tmp_path / "eia.csv", header, rows)), values)
     small = datetime(2023, 2, 3, tzinfo=UTC)  # 2/3 and 2/4 could be in March and April
     for row, t in zip(first, times(len(first), small), strict=True):
         row[4] = f"{t + HOUR:%m/%d/%Y %I:%M:%S %p}"
@@ -386,7 +389,7 @@ HOLES = {
     "-3": "line 32 has -3, and no intensity is negative",
     "99999": "line 32 has 99999, more than any grid emits",
     "high": "line 32 has 'high', which is not a number",
-    None: "there is no row for it",
+    None: "there is no row for it, after line 31",
     "twice": "lines 32 and 33 each have one",
 }
 
