@@ -60,7 +60,9 @@ def read_csv(path: Path | str, reading: Reading | None = None) -> Hours:
     label = Label(found.signal, found.factors, year, origin, found.kind)
     hours = laid_out(entries, times.step, label, path, sheet.word).filled(reading.fill)
     naive = f"the times of {path} name no zone: UTC is assumed (--timezone)"
-    remarks = (*left_out, *([naive] if times.assumed else []), *hours.remarks)
+    small = f"the numbers of {path} name no unit and are small: {found.small} is assumed (--unit)"
+    remarks = (*left_out, *([naive] if times.assumed else []),
+               *([small] if amounts.small else []), *hours.remarks)  # fmt: skip
     return replace(hours, remarks=remarks).remarked()
 
 
@@ -100,13 +102,15 @@ def _without_sums(sheet: Sheet, found: Columns) -> tuple[Sheet, list[str]]:
 class _Amounts:
     """The numbers of a column as they stand; None with the reason where a cell holds none.
 
-    factor: what makes g/kWh of them. sure: the user says so. zeros: whether a 0 is a value.
+    factor: what makes g/kWh of them. sure: the user says so. zeros: whether a 0 is a value. small:
+    whether the unit was told from their size.
     """
 
     values: Sequence[tuple[float | None, str]]
     factor: float
     sure: bool
     zeros: bool
+    small: bool
 
     def check(self, sheet: Sheet, found: Columns, step: timedelta) -> None:
         """UsageError where the whole column is no intensity in g/kWh, or too coarse."""
@@ -153,9 +157,10 @@ def _amounts(sheet: Sheet, found: Columns, reading: Reading) -> _Amounts:
     values = [_number(cell, comma) for cell in cells]
     unit = unit_named(reading.unit) if reading.unit else found.unit or "g/kWh"
     known = [value for value, _ in values if value]
-    if found.small and not (reading.unit or found.unit) and known and median(known) < _SMALL:
-        unit = found.small
-    return _Amounts(values, UNITS[unit], reading.unit is not None, zeros)
+    unsaid = found.small is not None and not (reading.unit or found.unit)
+    small = unsaid and bool(known) and median(known) < _SMALL
+    factor = UNITS[found.small if small and found.small else unit]
+    return _Amounts(values, factor, reading.unit is not None, zeros, small)
 
 
 def _number(cell: str, comma: bool) -> tuple[float | None, str]:

@@ -150,7 +150,9 @@ def test_eia_names_an_hour_by_its_end(tmp_path: Path, rng: random.Random):
     first = [row for row in rows if row[4].startswith(("10/27", "10/28"))]
     for row, v in zip(rows, values, strict=True):
         row[-1] = v / (1000 * POUND)  # as the service itself has it: pounds for each kWh
-    same(read_csv(written(tmp_path / "eia.csv", header, rows)), values)
+    found = read_csv(written(tmp_path / "eia.csv", header, rows))
+    same(found, values)
+    assert "lb/kWh is assumed" in found.remarks[0]
     small = datetime(2023, 2, 3, tzinfo=UTC)  # 2/3 and 2/4 could be in March and April
     for row, t in zip(first, times(len(first), small), strict=True):
         row[4] = f"{t + HOUR:%m/%d/%Y %I:%M:%S %p}"
