@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="data", help="The built-in clips, and your own.")
 
 MOST_CLIPS = 1_000_000  # that are rendered at once
-FOLDER = "a folder with metadata.csv or metadata.jsonl (file_name, text)"
+FOLDER = "a folder with metadata.csv (file_name, text), or one .txt beside each video"
 SHARDS = "'shards-{000..099}.tar' as webdataset writes them (key.mp4 beside key.txt or key.cls)"
 
 
@@ -157,9 +157,9 @@ def check(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """Look at every video of a folder, or sample of tars, and list what cannot be used.
+    """Decode every video of a folder, or sample of tars, and list what cannot be used.
 
-    Exit code 1 where nothing in it is usable.
+    Exit code 1 where nothing in it is usable. What was found is kept until a file changes.
 
     \b
     Examples:
@@ -175,21 +175,23 @@ def check(
         raise UsageError(
             f"There is no folder {short(place)}.{near}", "dln data render DIR makes one"
         )
-    report = check_source(place)
-    problems = [asdict(problem) for problem in report.problems]
+    with progress() as shown:
+        report = check_source(place, shown)
+    problems, notes = ([asdict(each) for each in told] for told in (report.problems, report.notes))
     data = {"path": place, "usable": report.sound, "total_s": report.seconds,
-            "problems": problems}  # fmt: skip
+            "captions": report.captions, "problems": problems, "notes": notes}  # fmt: skip
     files = [problem["file"] for problem in problems]
     return Result(data, findings(report), files, exit_code=0 if report.sound else 1)
 
 
 def findings(report: "Report"):
-    """The problems as a table, or one sentence where there are none."""
+    """The problems and notes as a table, or one sentence where there are none."""
     usable = f"{report.folder}: {report.sound} clips, {report.seconds:.1f} s, can be used."
-    if not report.problems:
-        return usable
     rows = [(problem.file, problem.kind, problem.reason) for problem in report.problems]
-    return table(("file", "problem", "why"), rows, title=f"{usable} {report.summary()}")
+    rows += [(note.file, "note", f"it {note.text}") for note in report.notes]
+    if not rows:
+        return usable
+    return table(("file", "problem", "why"), rows, title=f"{usable} {report.skipped()}")
 
 
 def siblings(folder: Path) -> list[Path]:

@@ -13,13 +13,14 @@ import typer
 from dln.core.errors import UsageError
 
 from .assign import parse_overrides
+from .carbon.account import Intensity, Scope, ScopeOption, account_of
 from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .show import Result, is_main_process, rows_of, say, screen, table
 
 if TYPE_CHECKING:
-    from dln.core.carbon.recorder import Place
+    from dln.core.carbon.recorder import Account, Place
     from dln.core.carbon.threshold import Schedule
     from dln.core.models.about import About
     from dln.core.training.options import TrainOptions
@@ -125,6 +126,8 @@ def train(
     pue: Annotated[
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
+    intensity: Intensity = None,
+    scope: ScopeOption = Scope.machine,
     on_pause: Annotated[
         OnPause, typer.Option(help="Sleep in the process, or exit with code 75.")
     ] = OnPause.sleep,
@@ -173,7 +176,8 @@ def train(
     schedule, place = Carbon(
         carbon_plan, pause_above, region, grid, deadline, pue
     ).resolve()  # fmt: skip
-    return carry_out(spec, options, schedule, place, on_pause == OnPause.exit)
+    account = account_of(scope, intensity)
+    return carry_out(spec, options, schedule, place, on_pause == OnPause.exit, account)
 
 
 def parse_steps(words: Sequence[str]) -> dict[str, int] | int | None:
@@ -241,6 +245,7 @@ def carry_out(
     schedule: "Schedule | None",
     place: "Place | None",
     leave: bool,
+    account: "Account | None",
 ) -> Result | None:
     """Train, and return where the weights are; None on all processes but the first."""
     from dln.core.runs.train import train as run_training
@@ -250,7 +255,8 @@ def carry_out(
 
     with watching() as watch:
         pace = Pace(schedule, leave) if schedule else None
-        run = run_training(spec.name, options, watch, pace, place)
+        counted = {"account": account} if account else {}
+        run = run_training(spec.name, options, watch, pace, place, **counted)
     if not is_main_process():
         return None
     weights = run / "model.safetensors"

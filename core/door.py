@@ -55,11 +55,12 @@ def is_plain(path: Path | str) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
-def json_value(text: str | bytes) -> Any:
+def json_value(text: str | bytes, *, strict: bool = True) -> Any:
     """What a JSON document holds. ValueError with the reason for one that is none, is nested
-    deeper than MOST_DEPTH, or holds NaN, an infinity or an integer of thousands of digits."""
+    deeper than MOST_DEPTH, or holds NaN, an infinity or an integer of thousands of digits; strict:
+    also for a control character that a string holds as it is."""
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite, strict=strict)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     _check_depth(value)

@@ -44,6 +44,7 @@ def compare(
       dln carbon compare --kwh 37.3 --regions norway,france,germany,poland
       dln carbon compare --kwh 100 --regions 'aws:*' --out regions.png
     """
+    from dln.core.carbon.amounts import mass, masses
     from dln.core.carbon.annual import annual
     from dln.core.carbon.values import MOST_KWH, within
 
@@ -60,10 +61,9 @@ def compare(
         entry |= intensity.g_per_kwh.to_json("intensity_g_per_kwh")
         data.append(entry | {"label": intensity.label.to_json()})
         bar = "█" * max(1, round(BAR * intensity.g_per_kwh.expected / most))
-        spread = f"{emitted.low:.3g} to {emitted.high:.3g}"
-        rows.append((region.code, region.name, f"{emitted.expected:.3g}", spread, bar,
+        rows.append((region.code, region.name, mass(emitted.expected), masses(emitted), bar,
                      intensity.label.year, intensity.label.factors))  # fmt: skip
-    columns = ("region", "name", "kg CO2e", "range", "", "year", "factors")
+    columns = ("region", "name", "CO2e", "low / expected / high", "", "year", "factors")
     brief = [f"{row['region']} {row['emissions_kg']:.6g}" for row in data]
     if out:
         draw(out, data)
@@ -80,7 +80,7 @@ def check_picture(path: Path, force: bool) -> None:
 
 def draw(path: Path, rows: list[dict]) -> None:
     """The ranking as a picture, in the format that the name says."""
-    from dln.core.carbon.page import bars
+    from dln.core.carbon.pictures import bars
     from dln.core.files import atomic_write, make_folder
 
     picture = bars(rows, path.suffix[1:])

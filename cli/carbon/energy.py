@@ -140,5 +140,7 @@ def _of_run(path: Path) -> Used:
     from dln.core.carbon.values import Spread
 
     run = Emissions.load(path)
+    if run.kwh is None:
+        raise UsageError(f"no energy was measured in {path}.", "another --from-run, or --kwh")
     parts = [f"{part} {how}" for part, how in run.power.items() if how != "none"]
     return Used(Spread.exact(run.kwh / run.pue), ", ".join(parts) or "not metered")

@@ -1,22 +1,21 @@
 """`dln carbon estimate`: what a run will cost in kWh and CO2e, before it is run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dln.core.errors import UsageError
 
 from ..options import Json, Quiet, Verbose
-from ..show import Result, table
+from ..show import Result
+from .costs import Costs
 from .energy import Asked, Used
 from .region import RegionOption, located
 from .regions import regions
-from .words import alike, figure, words
 
 if TYPE_CHECKING:
-    from dln.core.carbon.regions import Region
-    from dln.core.carbon.values import Intensity
+    from dln.core.carbon.values import Spread
 
 
 MOST_TIMES = 1e9
@@ -56,6 +55,18 @@ def estimate(
     hour: Annotated[
         int | None, typer.Option(min=0, max=23, help="Of that hour of the day, UTC.")
     ] = None,
+    intensity: Annotated[
+        float | None,
+        typer.Option(metavar="G", help="g/kWh of a contract or own solar: market-based, beside."),
+    ] = None,
+    embodied: Annotated[
+        str | None,
+        typer.Option(metavar="8xH100|server|KG", help="Add what making the machines emitted."),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(metavar="step|N:UNIT", help="Software Carbon Intensity, with --embodied."),
+    ] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="The experiments of Dodge et al. 2022, recomputed.")
     ] = False,
@@ -67,6 +78,8 @@ def estimate(
 
     Without an energy it is for 1 kWh. Every figure is low, expected, high. --model loads torch, to
     count the operations of a training; where no --gpu is named the range is that of H100 to V100.
+    --intensity is market-based (GHG Protocol, Scope 2): with a --region it stands beside the grid's
+    figure, without one alone; 0 says own generation, or certificates for all of it.
 
     \b
     Examples:
@@ -76,10 +89,12 @@ def estimate(
       dln carbon estimate --region de --model cogvideo --preset paper --steps 1000 --gpu A100
       dln carbon estimate --region norway --from-run runs/cogvideo --times 10
       dln carbon estimate --region us-cal-ciso --month 6 --hour 18
+      dln carbon estimate --region norway --kwh 37.3 --intensity 0
+      dln carbon estimate --region fr --gpu H100 --gpus 8 --hours 36 --embodied 8xH100
       dln carbon estimate --paper
     """
     from dln.core.carbon.annual import annual, usual
-    from dln.core.carbon.values import MOST_PUE, within
+    from dln.core.carbon.values import MOST_PUE, stated_grams, within
 
     if paper:
         from .paper import published
@@ -87,54 +102,43 @@ def estimate(
         return published()
     if region == "":
         return regions()
-    if region is None:
+    market = None if intensity is None else stated_grams(intensity)
+    if region is None and (market is None or month or hour is not None):
         raise UsageError("there is no region by default.", "dln carbon estimate --region")
     within(pue, "PUE", MOST_PUE, least=1)
     within(times, "--times", MOST_TIMES)
-    place = located(region)
+    check_making(embodied, per, region)
+    place = located(region) if region else None
     yearly = month is None and hour is None
-    intensity = annual(place) if yearly else usual(place, month, hour)
+    grid = place and (annual(place) if yearly else usual(place, month, hour))
     asked = Asked(kwh, gpu, gpus, hours, machine, utilisation, model, preset, steps or (), batch,
                   from_run)  # fmt: skip
-    return costs(place, intensity, asked.used(), times, pue)
+    used = asked.used()
+    costs = Costs(place, grid, market, used.kwh * (times * pue), pue, used)
+    made = costs.made(embodied, per, reserved(asked, used) * times, times) if embodied else {}
+    return costs.result(made)
 
 
-def costs(place: "Region", intensity: "Intensity", used: Used, times: float, pue: float) -> Result:
-    """Energy times intensity, what that equals, and what is cleaner."""
-    from dln.core.carbon.cleaner import clean_hours, cleaner_regions
-    from dln.core.carbon.energy import equivalents
-    from dln.core.carbon.kin import lines
+def check_making(embodied: str | None, per: str | None, region: str | None) -> None:
+    """UsageError where the SCI is asked for without all that it counts."""
+    if per and not embodied:
+        raise UsageError("the SCI counts what making the machines emitted.",
+                         "--embodied 8xH100, server, or their kg")  # fmt: skip
+    if per and region is None:
+        raise UsageError("the SCI counts by the grid of the place.", "--region norway")
 
-    energy = used.kwh * (times * pue)
-    emitted = (energy * intensity.g_per_kwh) * 1e-3
-    others, hours = cleaner_regions(place, intensity), clean_hours(place)
-    elsewhere = lines(place)
-    data: dict[str, Any] = {
-        "region": place.code,
-        "name": place.name,
-        **energy.to_json("energy_kwh"),
-        **intensity.g_per_kwh.to_json("intensity_g_per_kwh"),
-        **emitted.to_json("emissions_kg"),
-        "energy_origin": used.how,
-        **used.more,
-        "pue": pue,
-        "label": intensity.label.to_json(),
-        "equivalents": equivalents(emitted.expected),
-        "cleaner_regions": others,
-        "cleaner_hours_utc": hours,
-        "other_figures": elsewhere,
-    }
-    rows = [
-        ("region", f"{place.name} ({place.code})"),
-        ("energy", f"{words(energy)} kWh, PUE {pue:g}"),
-        ("", used.how),
-        ("intensity", f"{words(intensity.g_per_kwh)} g/kWh"),
-        ("emissions", f"{words(emitted)} kg CO2e"),
-        ("as much as", alike(data["equivalents"])),
-        ("cleaner", ", ".join(f"{code} {figure(g)}" for code, g in others.items()) or None),
-        ("cleaner hours", hours and f"{', '.join(map(str, hours))} o'clock UTC"),
-        ("signal", str(intensity.label)),
-        *(("other figures" if not number else "", line) for number, line in enumerate(elsewhere)),
-        ("counted", "operation, location-based; not what making the machines emitted"),
-    ]
-    return Result(data, table(("", "low / expected / high"), rows), [f"{emitted.expected:.6g}"])
+
+def reserved(asked: Asked, used: Used) -> "Spread":
+    """Hours that the machines are reserved, once. Empty where nothing tells them: UsageError."""
+    from dln.core.carbon.values import Spread
+
+    if asked.hours is not None:
+        return Spread.exact(asked.hours)
+    if "hours" in used.more:
+        return Spread(*(used.more[f"hours{end}"] for end in ("_low", "", "_high")))
+    if asked.from_run:
+        from dln.core.carbon.emissions import Emissions
+
+        run = Emissions.load(asked.from_run)
+        return Spread.exact((run.running_seconds + run.paused_seconds) / 3600)
+    raise UsageError("--embodied needs to know for how long.", "--gpu H100 --gpus 8 --hours 36")

@@ -1,10 +1,13 @@
 """`dln carbon report`: what runs used and emitted, for people, papers and model cards."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dln.core.carbon.seal import SEAL
 from dln.core.errors import DlnError, UsageError
 from dln.core.text.shown import in_utf8
 
@@ -16,7 +19,12 @@ from .grid import USUAL, Grid, grouped
 from .region import located
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from dln.core.carbon.emissions import Emissions
+    from dln.core.carbon.report import Subject
+
+MOST_STEPS = 10**12  # of one stage
 
 
 @grouped
@@ -38,6 +46,18 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="Recompute the figures of the report.json given.")
     ] = False,
+    intensity: Annotated[
+        float | None,
+        typer.Option(metavar="G", help="g/kWh of a contract or own solar: market-based, beside."),
+    ] = None,
+    embodied: Annotated[
+        str | None,
+        typer.Option(metavar="8xH100|server|KG", help="Add what making the machines emitted."),
+    ] = None,
+    per: Annotated[
+        str | None,
+        typer.Option(metavar="step|N:UNIT", help="Software Carbon Intensity, with --embodied."),
+    ] = None,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -45,11 +65,16 @@ def report(
 ) -> Result:
     """Write report.html, report.md and report.json about finished runs.
 
+    co2_eq_emissions.yaml beside them is for the head of a model card. --intensity 0 says that all
+    of the electricity was own generation or is covered by certificates; the grid's figure stays.
+
     \b
     Examples:
       dln carbon report runs/cogvideo
       dln carbon report runs/a runs/b --region norway --out paper/carbon
       dln carbon report emissions-20300101T000000Z.json --region gb --source csv:measured.csv
+      dln carbon report runs/cogvideo --region norway --embodied 8xH100 --per step
+      dln carbon report clips.json --region norway --intensity 0 --embodied server --per 24:clip
       dln carbon report --verify carbon-report/report.json
     """
     from dln.core.carbon.page import names, write
@@ -60,18 +85,99 @@ def report(
     if grid.source and not region and not grid.is_file:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
     check_places([out / name for name in names(len(runs))], force)
-    found = [(in_utf8(path), run) for path, run in zip(runs, read(runs, region, grid), strict=True)]
-    data = figures(found, chosen(regions))
-    paths = [str(path) for path in write(out, data, [run for _, run in found])]
-    rows = [
-        (run["name"], run["energy_kwh"], run["region"], run["emissions_kg"], run["saving_percent"])
-        for run in data["runs"]
-    ]
-    columns = ("run", "kWh", "region", "kg CO2e", "% saved by waiting")
+    found = zip(runs, read(runs, region, grid), strict=True)
+    subjects = [subject(path, run, intensity, embodied, per) for path, run in found]
+    data = figures(subjects, chosen(regions))
+    records = [one.run for one in subjects]
+    paths = [str(path) for path in write(out, data, records, training_type(runs))]
     brief = [{k: v for k, v in run.items() if k not in ("intervals", "intensity")}
              for run in data["runs"]]  # fmt: skip
-    shown = {"totals": data["totals"], "runs": brief, "paths": paths}
-    return Result(shown, table(columns, rows, "report.html, report.md, report.json"), paths[:1])
+    shown = {"totals": data["totals"], "runs": brief, "paths": paths, SEAL: data[SEAL]}
+    return Result(shown, drawn(data, paths), paths[:1])
+
+
+def drawn(data: dict[str, Any], paths: list[str]) -> "RenderableType":
+    """The headline, a row a run, and what was written."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from dln.core.carbon.told import headline
+
+    columns, rows = shown_runs(data["runs"])
+    written = Text(f"written: {', '.join(paths)}")
+    return Group(Text("\n".join(headline(data))), "", table(columns, rows), written)
+
+
+def shown_runs(runs: list[dict[str, Any]]) -> tuple[list[str], list[list[str | None]]]:
+    """A row a run; only the columns that one of them fills."""
+    from dln.core.carbon.amounts import masses, percent
+    from dln.core.carbon.told import emitted, spread, used
+
+    rows = [
+        {
+            "run": run["name"],
+            "energy used": used(run["energy_kwh"]),
+            "region": run["region"],
+            "emitted": emitted(run["emissions_kg"]),
+            "market-based": run["market_kg"] is not None and emitted(run["market_kg"]),
+            "saved by waiting": run["saving_percent"] is not None
+            and percent(run["saving_percent"]),
+            "making the machines": run["embodied"]
+            and f"{masses(spread(run['embodied'], 'embodied_kg'))} CO2e",
+            "SCI": run["sci"]
+            and f"{masses(spread(run['sci'], 'sci_kg_per_unit'))} a {run['sci']['unit']}",
+        }
+        for run in runs
+    ]
+    columns = [name for name in rows[0] if any(row[name] for row in rows)]
+    return columns, [[row[name] or None for name in columns] for row in rows]
+
+
+def subject(
+    path: Path, run: "Emissions", intensity: float | None, embodied: str | None, per: str | None
+) -> "Subject":
+    """The run at `path` and what is asked about it. UsageError where that cannot be told."""
+    from dln.core.carbon.embodied import machines, units
+    from dln.core.carbon.report import Subject
+    from dln.core.carbon.values import stated_grams
+
+    if per and not embodied:
+        raise UsageError("the SCI counts what making the machines emitted.",
+                         "--embodied 8xH100, server, or their kg")  # fmt: skip
+    if intensity is not None:
+        run = replace(run, market_g_per_kwh=stated_grams(intensity))
+    if per and run.kg is None:
+        raise UsageError(f"the SCI counts by the grid of the place: that of {path} is not known.",
+                         "--region norway")  # fmt: skip
+    made_by = machines(embodied) if embodied else None
+    return Subject(in_utf8(path), run, made_by, units(per, steps(path)) if per else None)
+
+
+def steps(path: Path) -> float | None:
+    """Of all stages of the training whose folder it is, or whose record lies in it; None where
+    no steps are told."""
+    from dln.core.training.run import Run
+
+    folder = path if os.path.isdir(path) else path.parent
+    last: dict[str, int] = {}
+    for row in Run(folder, {}).rows():
+        stage, step = row.get("stage"), row.get("step")
+        if isinstance(stage, str) and isinstance(step, int) and 0 < step < MOST_STEPS:
+            last[stage] = max(step, last.get(stage, 0))
+    return sum(last.values()) or None
+
+
+def training_type(paths: list[Path]) -> str | None:
+    """Of a model card: whether the runs began from weights; None where they are not all runs of
+    one kind."""
+    from dln.core.carbon.card import TYPES
+    from dln.core.training.contents import read_record
+
+    try:
+        kinds = {TYPES[bool(read_record(path).get("start"))] for path in paths}
+    except UsageError:  # the record of some other command
+        return None
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]":
@@ -85,23 +191,34 @@ def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]"
     from dln.core.carbon.sources import usual
 
     place = located(region) if region else None
-    source = grid.open(place, usual(place) if place else "")
-    return [run.placed(place, source) for run in found]
+    opened = grid.open(place, usual(place) if place else "")
+    return [run.placed(place, opened) for run in found]
 
 
 def verified(paths: list[Path]) -> Result:
-    """UsageError for what is no report, DlnError where a figure is not what its report says."""
-    from dln.core.carbon.documents import ReportForm, read_document
-    from dln.core.carbon.report import verify
+    """UsageError for what is no report, DlnError where it is not what was written."""
+    from dln.core.carbon.integrity import verify
+    from dln.core.door import read_bytes
 
     wrong: list[str] = []
+    sums: dict[str, str] = {}
+    notes: list[str] = []
     for path in paths:
         try:
-            wrong += [f"{path}: {line}" for line in verify(read_document(ReportForm, path))]
+            found = verify(read_bytes(path), str(path))
         except UsageError as error:
             told = f"{path} is not a report.json that dln wrote: {error.message}"
             raise UsageError(told) from error
+        wrong += [f"{path}: {line}" for line in found.wrong]
+        notes += found.notes
+        sums[str(path)] = found.checksum
     if wrong:
-        raise DlnError("; ".join(wrong[:5]), f"{number(len(wrong))} figures differ")
-    what = f"every figure of {', '.join(map(str, paths))} follows from its intervals"
-    return Result({"verified": [str(path) for path in paths]}, what, ["verified"])
+        raise DlnError("; ".join(wrong[:5]), f"{number(len(wrong))} entries differ")
+    lines = [
+        f"every figure of {', '.join(sums)} follows from its intervals and intensities",
+        *notes,
+        *(f"SHA-256 {value}  {name}: compare it with the one in report.html, or your own note"
+          for name, value in sums.items()),
+    ]  # fmt: skip
+    data = {"verified": list(sums), "checksums": sums, "notes": notes}
+    return Result(data, "\n".join(lines), ["verified"])

@@ -4,12 +4,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import IO
 
-from .processes import Tree
+from ..errors import DlnError
+from .meter import HEAD_START_S, Meter
+from .processes import Tree, alive, check_command, listed
 from .recorder import Recorder
 from .threshold import Schedule
+from .values import Scope
 
 _NAP_S = 0.2  # between two looks at the clock
 _SAVE_S = 60.0
@@ -21,6 +25,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.count = 0
 
     def __enter__(self) -> "Signals":
         numbers = [signal.SIGINT, signal.SIGTERM]
@@ -35,31 +40,38 @@ class Signals:
             signal.signal(number, handler)
 
     def _keep(self, number: int, frame: object) -> None:
-        self.received = number
+        self.received, self.count = number, self.count + 1
 
 
 def audit(
     command: Sequence[str],
-    recorder: Callable[[datetime], Recorder],
+    recorder: Callable[[Meter, datetime | None], Recorder],
     schedule: Schedule | None = None,
     on_change: Callable[[bool], None] = lambda running: None,
     stdout: IO[str] | None = None,
+    scope: Scope = "machine",
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> int:
     """Run the command to its end and return its exit code, as shells give it: 128 and the number
-    for a signal. It starts once the schedule lets it; at that moment `recorder` is made, from the
-    time of submission.
+    for a signal. It starts once the schedule lets it, beside the meter; at that moment `recorder`
+    is made, from the meter and the time of submission where the command had to wait since.
 
-    UsageError where the command cannot be started. A SIGINT, SIGTERM or SIGHUP to this process
-    ends the command too; whatever happens, nothing of it stays stopped.
+    UsageError where the command cannot be started, before anything else happens. A SIGINT, SIGTERM
+    or SIGHUP to this process ends the command too, and so does a second one what ignores it;
+    whatever happens, nothing of it stays stopped. tell: hears what it cannot stop or end.
     """
-    submitted = datetime.now(UTC)
+    check_command(command)
+    submitted = None
     with Signals() as signals:
-        if schedule and not _wait(schedule, signals, on_change):
-            return 128 + (signals.received or 0)
-        metered = recorder(submitted)
+        if not _runs(schedule):
+            submitted = datetime.now(UTC)
+            if schedule and not _wait(schedule, signals, on_change):
+                return 128 + (signals.received or 0)
+        meter = Meter(scope, HEAD_START_S)
+        metered = recorder(meter, submitted)
         tree = Tree(command, stdout)
         try:
-            code = _follow(tree, metered, schedule, signals, on_change)
+            code = _follow(tree, metered, schedule, signals, on_change, tell)
         except BaseException:
             tree.end()
             raise
@@ -75,8 +87,6 @@ def _runs(schedule: Schedule | None) -> bool:
 
 def _wait(schedule: Schedule, signals: Signals, on_change: Callable[[bool], None]) -> bool:
     """Until the schedule lets the command start; False where a signal came first."""
-    if _runs(schedule):
-        return True
     on_change(False)
     while not _runs(schedule):
         if signals.received:
@@ -92,28 +102,31 @@ def _follow(
     schedule: Schedule | None,
     signals: Signals,
     on_change: Callable[[bool], None],
+    tell: Callable[[str], None],
 ) -> int:
     saved = time.monotonic()
     while (code := tree.wait(_NAP_S)) is None:
         if signals.received:
-            return _leave(tree, signals)
+            return _leave(tree, signals, tell)
         if (runs := _runs(schedule)) != tree.running:
             tree.resume() if runs else tree.stop()
             recorder.mark(runs)
             on_change(runs)
+            if tree.refused:
+                tell(f"another user's, and not stopped: {listed(tree.refused)}")
         if time.monotonic() - saved > _SAVE_S:
             recorder.mark(runs)
-            recorder.save()
+            with suppress(DlnError):  # a full disk must not end the command; the end says it
+                recorder.save()
             saved = time.monotonic()
+    if left := [process for process in tree.members() if alive(process)]:
+        tell(f"the command has ended, what it left behind goes on: {listed(left)}")
     return code
 
 
-def _leave(tree: Tree, signals: Signals) -> int:
+def _leave(tree: Tree, signals: Signals, tell: Callable[[str], None]) -> int:
     """Pass the signal on. Ctrl-C on a terminal has reached the whole tree already, and the command
-    may take its time."""
-    if signals.received == signal.SIGINT:
-        tree.interrupt(pass_on=not sys.stdin.isatty())
-        if (code := tree.wait(10.0)) is not None:
-            return code
-        return tree.end()
-    return tree.end(signals.received or signal.SIGTERM)
+    may take its time; what does not end then is asked, and made to. Another signal hurries."""
+    number, heard = signals.received or signal.SIGTERM, signals.count
+    sent = number == signal.SIGINT and sys.stdin.isatty()
+    return tree.end(number, lambda: signals.count > heard, sent, tell)

@@ -15,8 +15,9 @@ from pydantic import BeforeValidator, Field
 
 from ..door import read_bytes, typed
 from ..errors import UsageError, short
+from .embodied import LEAST_UNITS, MOST_UNITS
 from .schedule import Mode
-from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Series, parse_time
+from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Scope, Series, parse_time
 
 T = TypeVar("T")
 
@@ -77,9 +78,9 @@ class SeriesForm:
 class IntervalForm:
     start: Moment
     seconds: Seconds
-    cpu_kwh: Kwh
-    gpu_kwh: Kwh
-    ram_kwh: Kwh
+    cpu_kwh: Kwh | None
+    gpu_kwh: Kwh | None
+    ram_kwh: Kwh | None
     running: bool
 
 
@@ -95,6 +96,8 @@ class RecordForm:
     region: str | None
     source: str | None
     intensity: SeriesForm | None
+    market_g_per_kwh: Grams | None = None
+    scope: Scope = "machine"
 
     def check_span(self) -> None:
         """UsageError where the run, or the hours that it names, would leave the calendar."""
@@ -105,45 +108,36 @@ class RecordForm:
             raise UsageError("the record is damaged: it tells of more than a hundred years.")
 
 
-Number = Annotated[float, Field(ge=-1e30, le=1e30)]
-Figure = Number | None
-
-
 @dataclass(frozen=True)
 class PlaceForm:
     region: str
-    emissions_kg: Number
-    emissions_kg_low: Number
-    emissions_kg_high: Number
-    intensity_g_per_kwh: Grams
-    intensity_g_per_kwh_low: Grams
-    intensity_g_per_kwh_high: Grams
 
 
 @dataclass(frozen=True)
-class TotalsForm:
-    energy_kwh: Number
-    emissions_kg: Figure
-    at_once_emissions_kg: Figure
-    saving_percent: Figure
-    running_seconds: Number
-    paused_seconds: Number
+class MachinesForm:
+    machines: str
+
+
+@dataclass(frozen=True)
+class UnitsForm:
+    unit: str
+    units: Annotated[float, Field(ge=LEAST_UNITS, le=MOST_UNITS)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunForm(RecordForm, TotalsForm):
-    """A record with its figures."""
+class RunForm(RecordForm):
+    """A record with what its figures are made from; those are made again."""
 
     name: str
-    intensity_g_per_kwh: Figure
-    equivalents: dict[str, Number] | None
-    comparison: list[PlaceForm]
+    comparison: Annotated[list[PlaceForm], Field(max_length=MOST_ROWS)]
+    embodied: MachinesForm | None
+    sci: UnitsForm | None
 
 
 @dataclass(frozen=True)
 class ReportForm:
+    schema: int
     runs: list[RunForm]
-    totals: TotalsForm
 
 
 @dataclass(frozen=True)

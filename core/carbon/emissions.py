@@ -7,8 +7,10 @@ interval's energy times the intensity while it lasted (Dodge et al. 2022, sectio
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,10 @@ from ..errors import UsageError
 from ..files import write_json
 from .regions import Region
 from .sources import IntensitySource
-from .values import Series
+from .values import Scope, Series
 
 if TYPE_CHECKING:
-    from .documents import RecordForm
+    from .documents import IntervalForm, RecordForm
 
 SCHEMA = 1
 NAME = "emissions.json"
@@ -30,7 +32,8 @@ KG = 1e-3  # kg in a gram
 class Interval:
     """Energy between two readings of the meter, in kWh, before PUE.
 
-    running: False while the run was paused; what a paused machine draws is counted too.
+    running: False while the run was paused; what a paused machine draws is counted too. measured:
+    False where no meter told; then there is no energy here, and JSON has null.
     """
 
     start: datetime
@@ -39,6 +42,7 @@ class Interval:
     gpu_kwh: float = 0.0
     ram_kwh: float = 0.0
     running: bool = True
+    measured: bool = True
 
     @property
     def kwh(self) -> float:
@@ -57,10 +61,21 @@ class Interval:
             self.gpu_kwh + other.gpu_kwh,
             self.ram_kwh + other.ram_kwh,
             self.running,
+            self.measured,
         )
 
+    def at_mean_of(self, others: Sequence[Interval]) -> Interval:
+        """This time at the mean power of the others."""
+        share = self.seconds / (sum(other.seconds for other in others) or 1.0)
+        parts = ("cpu_kwh", "gpu_kwh", "ram_kwh")
+        energy = {part: share * sum(getattr(other, part) for other in others) for part in parts}
+        return replace(self, **energy)
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"start": self.start.isoformat()}
+        table = asdict(self) | {"start": self.start.isoformat()}
+        if not table.pop("measured"):
+            table |= dict.fromkeys(("cpu_kwh", "gpu_kwh", "ram_kwh"))
+        return table
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,11 @@ class Emissions:
     component's energy came to be. pue: facility over machine energy, multiplied once, here.
     source, intensity: None together; intensity is that of [submitted, end). What needs it is None
     without it. region: may be None beside them, where a file gave the intensities.
+    market_g_per_kwh: what the user states of a contract or own generation. scope: whether the meter
+    read the whole machine or the run's own processes.
+
+    Time that no meter read counts at the mean power of the time that one did; where that is less
+    than half of all, energy and what follows from it are None.
     """
 
     what: str
@@ -81,6 +101,8 @@ class Emissions:
     region: str | None = None
     source: str | None = None
     intensity: Series | None = None
+    market_g_per_kwh: float | None = None
+    scope: Scope = "machine"
 
     def placed(self, region: Region | None, source: IntensitySource) -> Emissions:
         """The same run with the intensities that `source` has for its time; its region stays where
@@ -93,10 +115,28 @@ class Emissions:
     def end(self) -> datetime:
         return self.intervals[-1].end if self.intervals else self.submitted
 
+    @cached_property
+    def counted(self) -> tuple[Interval, ...] | None:
+        """The intervals with energy in all of them; None where too little was measured."""
+        known = [i for i in self.intervals if i.measured]
+        if not known or self.not_measured_seconds > sum(i.seconds for i in known):
+            return None
+        going, waiting = ([i for i in known if i.running == state] for state in (True, False))
+        return tuple(
+            i if i.measured else i.at_mean_of((going if i.running else waiting) or known)
+            for i in self.intervals
+        )
+
     @property
-    def kwh(self) -> float:
+    def kwh(self) -> float | None:
         """Energy of the facility: machine energy times PUE."""
-        return self.pue * sum(interval.kwh for interval in self.intervals)
+        if self.counted is None:
+            return None
+        return self.pue * sum(interval.kwh for interval in self.counted)
+
+    @property
+    def not_measured_seconds(self) -> float:
+        return sum(i.seconds for i in self.intervals if not i.measured)
 
     @property
     def running_seconds(self) -> float:
@@ -109,10 +149,17 @@ class Emissions:
     @property
     def kg(self) -> float | None:
         """kg CO2e."""
-        if self.intensity is None:
+        if self.intensity is None or self.counted is None:
             return None
         mean = self.intensity.mean
-        return self.pue * sum(i.kwh * mean(i.start, i.end) for i in self.intervals) * KG
+        return self.pue * sum(i.kwh * mean(i.start, i.end) for i in self.counted) * KG
+
+    @property
+    def market_kg(self) -> float | None:
+        """kg CO2e by what the user states of the electricity (market-based, GHG Protocol)."""
+        if self.market_g_per_kwh is None or self.kwh is None:
+            return None
+        return self.kwh * self.market_g_per_kwh * KG
 
     @property
     def g_per_kwh(self) -> float | None:
@@ -122,10 +169,10 @@ class Emissions:
     @property
     def at_once_kg(self) -> float | None:
         """kg CO2e had the running intervals followed one another from `submitted` on."""
-        if self.intensity is None:
+        if self.intensity is None or self.counted is None:
             return None
         moment, total = self.submitted, 0.0
-        for interval in self.intervals:
+        for interval in self.counted:
             if interval.running:
                 end = moment + timedelta(seconds=interval.seconds)
                 total += interval.kwh * self.intensity.mean(moment, end)
@@ -144,11 +191,13 @@ class Emissions:
         return {
             "energy_kwh": self.kwh,
             "emissions_kg": self.kg,
+            "market_kg": self.market_kg,
             "intensity_g_per_kwh": self.g_per_kwh,
             "at_once_emissions_kg": self.at_once_kg,
             "saving_percent": self.saving_percent,
             "running_seconds": self.running_seconds,
             "paused_seconds": self.paused_seconds,
+            "not_measured_seconds": self.not_measured_seconds,
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -160,6 +209,8 @@ class Emissions:
             "submitted": self.submitted.isoformat(),
             "pue": self.pue,
             "power": self.power,
+            "scope": self.scope,
+            "market_g_per_kwh": self.market_g_per_kwh,
             **self.totals(),
             "intensity": self.intensity and self.intensity.to_json(),
             "intervals": [interval.to_json() for interval in self.intervals],
@@ -191,10 +242,20 @@ class Emissions:
         return cls(
             what=form.what,
             submitted=form.submitted,
-            intervals=tuple(Interval(**vars(interval)) for interval in form.intervals),
+            intervals=tuple(_interval(told, bool(form.power)) for told in form.intervals),
             power=form.power,
             pue=form.pue,
             region=form.region,
             source=form.source,
             intensity=form.intensity.series() if form.intensity else None,
+            market_g_per_kwh=form.market_g_per_kwh,
+            scope=form.scope,
         )
+
+
+def _interval(form: IntervalForm, metered: bool) -> Interval:
+    """metered: False for a record that names no meter; zeros in it are nobody's measurement."""
+    parts = (form.cpu_kwh, form.gpu_kwh, form.ram_kwh)
+    cpu, gpu, ram = (part or 0.0 for part in parts)
+    measured = None not in parts and (metered or cpu + gpu + ram > 0)
+    return Interval(form.start, form.seconds, cpu, gpu, ram, form.running, measured)

@@ -12,9 +12,10 @@ from .emissions import Emissions, Interval
 from .meter import Energy, Meter
 from .regions import Region
 from .sources import IntensitySource
-from .values import MOST_PUE, within
+from .values import MOST_G, MOST_PUE, Scope, within
 
 LONGEST = timedelta(minutes=5)  # of an interval; shorter ones are joined
+WORTH_SAYING = 0.01  # of a run's time, which no meter read
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,25 @@ class Place:
         self.source.series(moment, moment + timedelta(seconds=1))
 
 
+@dataclass(frozen=True)
+class Account:
+    """What of the machine's energy is the run's, and what the user states of the electricity:
+    g/kWh of a contract or of own generation, None for none."""
+
+    scope: Scope = "machine"
+    market_g_per_kwh: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.market_g_per_kwh is not None and not 0 <= self.market_g_per_kwh <= MOST_G:
+            raise UsageError(f"--intensity is at least 0 and at most {MOST_G:g} g/kWh.")
+
+
 class Recorder:
     """Reads the meter at every mark. emissions.json is written by save() and holds the intervals
     of `before`, an earlier part of the same run, too.
 
     place: None where nobody said; then energy alone is kept. submitted: when the run could have
-    begun; default now.
+    begun; default now. meter: one that is starting already.
     """
 
     def __init__(
@@ -56,44 +70,81 @@ class Recorder:
         before: Emissions | None = None,
         submitted: datetime | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        account: Account | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.path, self.place, self._now = path, place, now
-        self._refuse_moving(before)
-        self.meter = Meter()
-        self._last, self._read, self._running = now(), Energy(), True
+        account = account or Account(before.scope if before else "machine")
+        self._refuse_moving(before, account)
+        self.meter = meter or Meter()
+        self._read, self._last = self._look()
+        self._running = True
         self.problem: str | None = None
-        self.record = before or Emissions(what, submitted or self._last, ())
+        self.record = before or Emissions(what, submitted or self._last, (), scope=account.scope)
         pue = place.pue if place else self.record.pue
-        self.record = replace(self.record, power=self.meter.power, pue=pue)
+        market = account.market_g_per_kwh
+        market = self.record.market_g_per_kwh if market is None else market
+        self.record = replace(self.record, pue=pue, market_g_per_kwh=market)
 
-    def _refuse_moving(self, before: Emissions | None) -> None:
+    def _refuse_moving(self, before: Emissions | None, account: Account) -> None:
         was, is_ = before and before.region, self.place and self.place.code
         if was and is_ and was != is_:
             raise UsageError(
                 f"{self.path.parent} was metered in {was}, not in {is_}",
                 f"--region {was}, or another --out",
             )
+        if before and before.scope != account.scope:
+            raise UsageError(
+                f"{self.path.parent} was metered by {before.scope}, not by {account.scope}",
+                f"--scope {before.scope}, or another --out",
+            )
+
+    def _look(self) -> tuple[Energy | None, datetime]:
+        """What the meter says, and when it was so."""
+        total, moment = self.meter.read(), self._now()
+        return total, moment - timedelta(seconds=self.meter.lag if total else 0.0)
 
     def mark(self, running: bool = True) -> None:
         """What was used since the last mark belongs to an interval; another begins."""
-        moment, total = self._now(), self.meter.read()
-        used = total - self._read
-        seconds = max(0.0, (moment - self._last).total_seconds())
-        self._add(Interval(self._last, seconds, used.cpu, used.gpu, used.ram, self._running))
-        self._last, self._read, self._running = moment, total, running
+        (total, moment), before = self._look(), self._read
+        if before is None and total is not None:
+            before = self._begin(moment)
+        self._add(moment, before and total and total - before)
+        self._read, self._running = total, running
 
-    def _add(self, interval: Interval) -> None:
-        kept = self.record.intervals
+    def _begin(self, moment: datetime) -> Energy | None:
+        """The reading to count from, where none came before: the meter's zero, if it has become
+        ready since the last mark. The time until then is an interval without energy."""
+        ready = moment - timedelta(seconds=self.meter.age or 0.0)
+        if ready < self._last:
+            return None
+        self._add(ready, None)
+        return Energy()
+
+    def _add(self, end: datetime, used: Energy | None) -> None:
+        """An interval from the last end to this one."""
+        seconds = max(0.0, (end - self._last).total_seconds())
+        parts = (used.cpu, used.gpu, used.ram) if used and used.told else (0.0, 0.0, 0.0)
+        measured = any(parts)
+        fresh = Interval(self._last, seconds, *parts, self._running, measured)
+        kept, self._last = self.record.intervals, end
+        if not (seconds or measured):
+            return
         last = kept[-1] if kept else None
-        if last and last.running == interval.running and last.end == interval.start:
-            whole = last.joined(interval)
+        if (
+            last
+            and last.end == fresh.start
+            and (last.running, last.measured) == (fresh.running, fresh.measured)
+        ):
+            whole = last.joined(fresh)
             if whole.seconds <= LONGEST.total_seconds():
-                kept, interval = kept[:-1], whole
-        self.record = replace(self.record, intervals=(*kept, interval))
+                kept, fresh = kept[:-1], whole
+        self.record = replace(self.record, intervals=(*kept, fresh))
 
     def save(self) -> Emissions:
         """Write what there is so far. Where the source fails, energy alone, and `problem` says
         why: dln carbon report can join the intensities later."""
+        self.record = replace(self.record, power=self.meter.power or self.record.power)
         if self.place:
             try:
                 self.record = self.record.placed(self.place.region, self.place.source)
@@ -109,3 +160,20 @@ class Recorder:
         self.mark()
         self.meter.close()
         return self.save()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the record: energy that was not measured, or not all of it,
+        and carbon that is not known."""
+        found, record = [], self.record
+        lost, whole = record.not_measured_seconds, record.running_seconds + record.paused_seconds
+        if record.kwh is None:
+            found.append(f"the energy was not measured: {self.meter.problem}")
+        elif lost > WORTH_SAYING * whole:
+            found.append(
+                f"{lost:.3g} s of {whole:.3g} s were not measured; they count at the mean power of "
+                f"the rest"
+            )
+        if self.problem:
+            found.append(f"energy is recorded, its carbon is not: {self.problem}")
+        return found

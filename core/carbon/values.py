@@ -26,6 +26,7 @@ MOST_G = 1e6  # g/kWh
 MOST_KWH = 1e15  # the world makes 3e13 a year
 MOST_PUE = 100.0
 YEARS = range(1970, 2200)
+Scope = Literal["machine", "process"]  # of a meter: all that draws power, or a run's processes
 Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]
 
 
@@ -167,6 +168,13 @@ def within(value: float, name: str, most: float, least: float = 0.0) -> float:
         floor = f"at least {least:g}" if least else "above 0"
         given = f", not {value:g}" if isinstance(value, float) or abs(value) < most else ""
         raise UsageError(f"{name} is {floor} and at most {most:g}{given}.")
+    return value
+
+
+def stated_grams(value: float) -> float:
+    """Of --intensity. 0 is allowed: own generation, or certificates for every kWh. UsageError."""
+    if not 0 <= value <= MOST_G:
+        raise UsageError(f"--intensity is at least 0 and at most {MOST_G:g} g/kWh, not {value:g}.")
     return value
 
 

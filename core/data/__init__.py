@@ -1,11 +1,13 @@
 """Data sets: the built-in menagerie, real digits, your own videos or images in a folder or tars."""
 
 import re
-from os.path import exists, isdir, isfile, join
+from os.path import isdir, isfile, join
 from pathlib import Path
+from shlex import quote
 
 from ..errors import UsageError, closest, short
-from .report import Report
+from ..progress import OnProgress, unheard
+from .report import Note, Report
 from .source import Source
 
 __all__ = ["Report", "Source", "check_source", "names_shards", "open_source", "sizes_of"]
@@ -56,14 +58,20 @@ def open_source(
     )
 
 
-def check_source(spec: str) -> Report:
+def check_source(spec: str, on_progress: OnProgress = unheard) -> Report:
     """Every file or sample of a folder of videos or of tars, and what cannot be used. UsageError
-    where there is no such folder, or it is no data set."""
+    where there is no such folder, or it is no data set.
+
+    on_progress: is told how many files, or tars, of how many are done."""
     if names_shards(spec):
         from .shards import check
+    elif isdir(spec) and _shows_classes(spec):
+        told = f"{spec} holds folders of images, one for each class"
+        hint = f"dln data show {quote(spec)}"
+        raise UsageError(f"{told}: what is checked are captioned videos.", hint)
     else:
         from .folder import check
-    return check(spec)
+    return check(spec, on_progress)
 
 
 def names_shards(spec: str) -> bool:
@@ -72,16 +80,30 @@ def names_shards(spec: str) -> bool:
 
 
 def _folder(path: str, count: int | None, held_out: bool | None, noise: float) -> Source:
-    from .images import ImageFolder, is_image_folder
-    from .listing import NAMES
+    if _shows_classes(path):
+        from .beside import has_texts
+        from .images import ImageFolder
 
-    if not any(exists(join(path, name)) for name in NAMES) and is_image_folder(Path(path)):
-        return ImageFolder(path, held_out, noise)
+        source = ImageFolder(path, held_out, noise)
+        if any(has_texts(join(path, inside, source.classes[0])) for inside in ("", "train")):
+            unread = "has a class for each folder: the .txt files beside its pictures are not read"
+            source.report = Report(path, len(source), notes=[Note(path, unread)])
+        return source
     if noise:
         raise UsageError(f"{path} has no labels that noise could change")
     from .folder import Folder
 
     return Folder(path, count=count)
+
+
+def _shows_classes(path: str) -> bool:
+    """Whether it is a folder of images for each class, and nothing in it captions videos."""
+    from .beside import captioned_at_the_top
+    from .images import is_image_folder
+    from .listing import is_listed
+
+    captioned = is_listed(path) or captioned_at_the_top(path)
+    return not captioned and is_image_folder(Path(path))
 
 
 def _parts(spec: str) -> tuple[str, float]:

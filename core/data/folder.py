@@ -1,27 +1,30 @@
-"""A folder of your own videos as a data set: metadata.csv or metadata.jsonl and the files."""
+"""A folder of your own videos as a data set: their captions and the files."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from os.path import normpath
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UsageError, short
 from ..files import stamp_of
-from ..media.decode import VIDEO_SUFFIXES, Probe, images_of, read_frames
-from .checks import Finding, Passing, finding_of, judged, kept, look, look_all
+from ..media.decode import Examined, Stopped, read_frames
+from ..media.names import images_of, is_image
+from ..media.picture import fitted, read_picture
+from ..progress import OnProgress, unheard
+from .captions import Entry, drawn, identity
+from .checks import Finding, Passing, finding_of, judged, kept, look, look_all, look_at_picture
 from .index import Index, Stamp
-from .listing import Entry, read_listing
+from .listing import read_listing
 from .places import leads_out, regular
-from .report import Problem, Report, parted
-from .source import Source
+from .report import Note, Problem, Report, parted
+from .source import Source, still_frames
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,29 @@ class _File:
     bytes: int
     stamp: Stamp
 
+    @property
+    def still(self) -> bool:
+        """Whether it is a picture."""
+        return is_image(self.path) and not os.path.isdir(self.path)
+
 
 @dataclass(frozen=True)
 class _Video:
     path: Path
     entry: Entry
     bytes: int
-    probe: Probe
+    seen: Examined
+    still: bool
 
 
 class Folder(Source):
     """The sound videos of a folder, each with its caption; the rest is in `report`.
 
     The folder holds metadata.csv or metadata.jsonl with `file_name` (relative to the folder; a
-    video or a folder of images) and `text`; other columns are kept. count: only the first so many
-    sound ones. Raises UsageError when there is no metadata, no sound video, or not such a folder.
+    video, a folder of images, or a picture, which stands still) and `text` (in JSON a list gives
+    several captions), other columns being kept; or prompts.txt with videos.txt; or a .txt beside
+    each file. count: only the first so many sound ones. Raises UsageError when there are no
+    captions, no sound video, or not such a folder.
     """
 
     report: Report
@@ -59,23 +70,26 @@ class Folder(Source):
         return len(self._videos)
 
     def duration(self, index: int) -> float:
-        return self._videos[index].probe.duration
+        return self._videos[index].seen.probe.duration
 
     def frames(
         self, index: int, times: np.ndarray, size: tuple[int, int]
     ) -> tuple[np.ndarray, None]:
         """The frames at `times` as Source tells; no mask is known."""
         video = self._videos[index]
+        if video.still:
+            return still_frames(fitted(read_picture(video.path), size), len(times)), None
         return read_frames(video.path, times, size, video.entry.fps), None
 
     def caption(self, index: int, rng: np.random.Generator | None = None) -> str:
-        """The text of clip `index`."""
-        return self._videos[index].entry.text
+        """A caption of clip `index`, the first where no `rng` draws one."""
+        return drawn(self._videos[index].entry.texts, rng)
 
     def words(self) -> list[str]:
         from ..text.vocabulary import normalise
 
-        return sorted({word for video in self._videos for word in normalise(video.entry.text)})
+        texts = {text for video in self._videos for text in video.entry.texts}
+        return sorted({word for text in texts for word in normalise(text)})
 
     def extra(self, index: int) -> dict[str, str]:
         """The other columns of clip `index`."""
@@ -86,28 +100,32 @@ class Folder(Source):
         digest = sha256()
         for video in self._videos:
             entry = video.entry
-            digest.update(repr((entry.file_name, video.bytes, entry.text)).encode())
+            told = entry.file_name, video.bytes, identity(entry.texts)
+            digest.update(repr(told).encode())
         return digest.hexdigest()
 
 
-def check(folder: Path | str) -> Report:
+def check(folder: Path | str, on_progress: OnProgress = unheard) -> Report:
     """Look at every file and line of the folder. Raises UsageError only where Folder could not
-    even begin: no such folder, no metadata, or metadata without the two columns."""
-    return _inspect(Path(folder))[0]
+    even begin: no such folder, no captions, or a listing that is none."""
+    return _inspect(Path(folder), on_progress)[0]
 
 
-def _inspect(folder: Path) -> tuple[Report, list[_Video]]:
-    entries, malformed = read_listing(folder)
-    report = Report(str(folder))
-    report.problems += [Problem(name, "malformed", reason) for name, reason in malformed]
-    looked = [_look_at(folder, entry) for entry in entries]
-    files = iter(_examined(folder, [each for each in looked if isinstance(each, _File)]))
+def _inspect(folder: Path, on_progress: OnProgress = unheard) -> tuple[Report, list[_Video]]:
+    listing = read_listing(folder)
+    report = Report(str(folder), notes=[Note(*note) for note in listing.notes])
+    report.problems += [Problem(file, "malformed", reason) for file, reason, _ in listing.malformed]
+    looked = [_look_at(folder, entry) for entry in listing.entries]
+    found = [each for each in looked if isinstance(each, _File)]
+    files = iter(_examined(folder, found, on_progress))
     found = [next(files) if isinstance(each, _File) else each for each in looked]
     videos, problems = parted(found)
     report.problems += problems
-    report.problems += _unlisted(folder, entries)
+    report.problems += [Problem(name, "uncaptioned", reason) for name, reason in listing.unlisted]
     report.sound = len(videos)
-    report.seconds = sum(video.probe.duration for video in videos)
+    report.captions = len({text for video in videos for text in video.entry.texts})
+    report.seconds = sum(video.seen.probe.duration for video in videos)
+    report.notes += [Note(v.entry.file_name, note) for v in videos for note in v.seen.notes]
     return report, videos
 
 
@@ -126,8 +144,8 @@ def _look_at(folder: Path, entry: Entry) -> _File | Problem:
     if entry.fps is None and entry.extra.get("fps") and os.path.isdir(path):
         rate = short(entry.extra["fps"])
         return Problem(name, "malformed", f"the fps on line {entry.line} are {rate!r}")
-    if not entry.text:
-        return Problem(name, "uncaptioned", f"its text on line {entry.line} is empty")
+    if not entry.texts:
+        return Problem(name, "uncaptioned", f"its text {entry.place} is empty")
     return _File(path, entry, size, (size, *changes, entry.fps))
 
 
@@ -143,39 +161,32 @@ def _measure(path: Path) -> list[int]:
     return [sum(sizes), len(inside), *(max(each) for each in rest)]
 
 
-def _examined(folder: Path, files: list[_File]) -> list[_Video | Problem]:
+def _examined(folder: Path, files: list[_File], on_progress: OnProgress) -> list[_Video | Problem]:
     """Each file opened, or remembered by the index from an earlier start."""
     index = Index(folder)
     known = [finding_of(index.get(each.entry.file_name, each.stamp)) for each in files]
-    pairs = zip(files, known, strict=True)
-    looks = [partial(look, e.path, e.entry.fps) for e, finding in pairs if finding is None]
-    fresh = iter(look_all(looks))
-    found = [next(fresh) if finding is None else finding for finding in known]
-    for each, finding in zip(files, found, strict=True):
-        if not isinstance(finding, Passing):
-            index.put(each.entry.file_name, each.stamp, kept(finding))
-    index.save()
-    return [_verdict(each, finding) for each, finding in zip(files, found, strict=True)]
+    new = [each for each, finding in zip(files, known, strict=True) if finding is None]
+    looks = [_look(each) for each in new]
+    found = []
+    try:
+        for each, finding in zip(new, look_all(looks, on_progress), strict=True):
+            found.append(finding)
+            if not isinstance(finding, Passing):
+                index.put(each.entry.file_name, each.stamp, kept(finding))
+    finally:  # an hour's look that is interrupted is not begun again
+        index.save()
+    fresh = iter(found)
+    verdicts = [next(fresh) if finding is None else finding for finding in known]
+    return [_verdict(each, finding) for each, finding in zip(files, verdicts, strict=True)]
+
+
+def _look(file: _File) -> Callable[[Stopped], Finding]:
+    if file.still:
+        return partial(look_at_picture, file.path)
+    return partial(look, file.path, file.entry.fps)
 
 
 def _verdict(file: _File, finding: Finding) -> _Video | Problem:
-    probe = judged(file.entry.file_name, finding)
-    sound = isinstance(probe, Probe)
-    return _Video(file.path, file.entry, file.bytes, probe) if sound else probe
-
-
-def _unlisted(folder: Path, entries: list[Entry]) -> list[Problem]:
-    """Videos that lie in the folder and not in its metadata."""
-    listed = {normpath(entry.file_name) for entry in entries}
-    reason = "it is in the folder and not in the metadata"
-    names = sorted(set(_video_names(folder)) - listed)
-    return [Problem(name, "uncaptioned", reason) for name in names]
-
-
-def _video_names(folder: Path) -> Iterator[str]:
-    """Every video below the folder, relative to it; hidden files are none."""
-    for place, _, names in os.walk(folder):
-        inside = os.path.relpath(place, folder)
-        for name in names:
-            if name.lower().endswith(VIDEO_SUFFIXES) and not name.startswith("."):
-                yield normpath(os.path.join(inside, name))
+    seen = judged(file.entry.file_name, finding)
+    sound = isinstance(seen, Examined)
+    return _Video(file.path, file.entry, file.bytes, seen, file.still) if sound else seen

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MissingCapability, UsageError
-from ..media.decode import is_image
+from ..media.names import is_image
 from ..media.picture import fitted, read_picture
 from .source import Source
 

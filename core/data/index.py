@@ -19,7 +19,7 @@ from ..door import json_value
 from ..errors import DlnError
 from ..files import atomic_write, make_folder
 
-RULES = 3  # goes up when files are judged otherwise
+RULES = 4  # goes up when files are judged otherwise
 
 Stamp = Sequence[float | None]  # what changes when a file does
 

@@ -1,130 +1,105 @@
-"""metadata.csv and metadata.jsonl: which file says what, and which lines cannot be read."""
+"""The captions of a folder of videos, in whichever way it has them, and which videos have none.
+
+Of several ways the first of these is read: metadata.csv, metadata.jsonl, prompts.txt with
+videos.txt, one .txt beside each file.
+"""
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from os.path import isfile, normpath
 from pathlib import Path
-from typing import Any
 
-from ..door import json_value, read_bytes
 from ..errors import UsageError
+from .beside import Contents, contents_of, read_beside
+from .captions import Entry, Malformed
+from .metadata import CSV_EXAMPLE, NAMES, read_metadata
+from .pairs import lonely, pair_of, read_pair
 
-NAMES = ("metadata.csv", "metadata.jsonl")
-COLUMNS = ("file_name", "text")
-RATES = (1e-3, 1e3)  # frames a second
-MOST_BYTES = 256 << 20  # of a listing; a million lines have 100 MB
-CSV_EXAMPLE = "metadata.csv begins like this:\nfile_name,text\nlion.mp4,a lion is drinking"
-JSONL_EXAMPLE = 'metadata.jsonl has lines like {"file_name": "lion.mp4", "text": "a lion drinks"}'
-
-Malformed = tuple[str, str]  # file, reason
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line: a file relative to the folder, its caption, and the columns besides."""
+class Listing:
+    """What the captions of a folder say. unlisted: (file, reason) for what has none. notes:
+    (file, text) on what else there is that would be read, were it alone."""
 
-    line: int
-    file_name: str
-    text: str
-    extra: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def fps(self) -> float | None:
-        """The column `fps`, the rate of a folder of images; None where it is no number of RATES."""
-        try:
-            rate = float(self.extra.get("fps", ""))
-        except ValueError:
-            return None
-        return rate if RATES[0] <= rate <= RATES[1] else None
+    entries: list[Entry]
+    malformed: list[Malformed] = field(default_factory=list)
+    unlisted: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_listing(folder: Path) -> tuple[list[Entry], list[Malformed]]:
-    """The entries of the folder's metadata, and (file, "line 7: ...") for lines that are not.
+@dataclass(frozen=True)
+class _Way:
+    """One way to have captions: what to call it, what reads it, the files that need one, and why
+    one of them has none."""
 
-    Raises UsageError for a missing folder or metadata, another encoding than UTF-8, or metadata
-    without the columns `file_name` and `text`.
-    """
+    name: str
+    read: Callable[[], tuple[list[Entry], list[Malformed]]]
+    files: list[str]
+    reason: str
+
+
+def is_listed(folder: str) -> bool:
+    """Whether a file in it lists the clips and their captions."""
+    path = Path(folder)
+    return any(isfile(path / name) for name in NAMES) or pair_of(path) is not None
+
+
+def read_listing(folder: Path) -> Listing:
+    """The captions of the folder. UsageError for a missing folder, one without captions, and a
+    listing that cannot be read or has not what it needs."""
     if not os.path.isdir(folder):
         raise UsageError(f"There is no folder {folder}.")
-    path = next((folder / name for name in NAMES if os.path.isfile(folder / name)), None)
-    if path is None:
-        raise UsageError(f"{folder} has no metadata.csv or metadata.jsonl.", CSV_EXAMPLE)
+    ways = list(_ways(folder, contents_of(folder)))
+    if not ways:
+        raise UsageError(_without(folder), CSV_EXAMPLE)
+    way, *others = ways
+    entries, malformed = way.read()
+    named = [entry.file_name for entry in entries] + [each.meant for each in malformed]
+    known = {normpath(name) for name in named}
+    unlisted = [(name, way.reason) for name in sorted(set(way.files) - known)]
+    return Listing(entries, malformed, unlisted, _notes(way, others))
+
+
+def _ways(folder: Path, contents: Contents) -> Iterator[_Way]:
+    """The ways in which the folder has captions, the one that is read first."""
+    for path in (folder / name for name in NAMES):
+        if isfile(path):
+            reason = "it is in the folder and not in the metadata"
+            yield _Way(path.name, partial(read_metadata, path), contents.videos, reason)
+    if pair := pair_of(folder):
+        prompts, videos = pair
+        reason = f"it is in the folder and not in {videos.name}"
+        name = f"{prompts.name} with {videos.name}"
+        yield _Way(name, partial(read_pair, prompts, videos), contents.videos, reason)
+    if count := len(contents.captions):
+        name = f"{count:,} .txt file{'s' * (count > 1)} beside the clips"
+        read = partial(read_beside, folder, contents.captions)
+        yield _Way(name, read, contents.videos + contents.bare, "no .txt stands beside it")
+
+
+def _notes(way: _Way, others: list[_Way]) -> list[tuple[str, str]]:
+    if not others:
+        return []
+    first, *rest = way.name.split(" ", 1)
+    unread = " nor ".join(other.name for other in others)
+    read = " ".join(["is read", *rest])
+    return [(first, f"{read}, and not {unread}")]
+
+
+def _without(folder: Path) -> str:
+    """Why the folder has no captions."""
+    ways = "no prompts.txt with videos.txt, and no .txt beside a video"
+    told = f"{folder} has no metadata.csv or metadata.jsonl, {ways}"
     try:
-        text = read_bytes(path, MOST_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8: byte {error.start} is wrong.") from error
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
-    lines = text.splitlines(True)
-    read = _read_csv if path.suffix == ".csv" else _read_jsonl
-    entries, malformed = [], []
-    for item in read(path, lines):
-        if isinstance(item, Entry):
-            entries.append(item)
-        else:
-            malformed.append((path.name, item))
-    return entries, malformed
-
-
-def _read_csv(path: Path, lines: list[str]) -> Iterator[Entry | str]:
-    """Yields an entry, or the reason why a line is none."""
-    rows = csv.reader(lines, strict=True)
-    try:
-        header = [name.strip() for name in next(rows, [])]
-    except csv.Error as error:
-        raise UsageError(f"{path} line 1: {error}.", CSV_EXAMPLE) from error
-    if missing := [name for name in COLUMNS if name not in header]:
-        has = f"its first line is {','.join(header)!r}"
-        raise UsageError(f"{path} has no column {' and '.join(missing)}; {has}.", CSV_EXAMPLE)
-    while True:
-        line = rows.line_num + 1
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield f"line {line}: {error}"
-            continue
-        if not any(row):
-            continue
-        if len(row) != len(header):
-            yield f"line {line}: {len(row)} fields where the first line has {len(header)}"
-            continue
-        yield _entry(line, dict(zip(header, row, strict=True)))
-
-
-def _read_jsonl(path: Path, lines: list[str]) -> Iterator[Entry | str]:
-    """As _read_csv; raises UsageError when no line has the two keys."""
-    found = 0
-    lacking = None
-    for line, text in enumerate(lines, 1):
-        if not text.strip():
-            continue
-        try:
-            value = json_value(text)
-        except ValueError as error:
-            yield f"line {line}: not JSON ({getattr(error, 'msg', error)})"
-            continue
-        missing = [name for name in COLUMNS if not isinstance(value, dict) or name not in value]
-        if missing:
-            lacking = lacking or " and ".join(missing)
-            yield f"line {line}: no {' and '.join(missing)}"
-            continue
-        found += 1
-        yield _entry(line, value)
-    if lacking and not found:
-        raise UsageError(f"{path} has no column {lacking}.", JSONL_EXAMPLE)
-
-
-def _entry(line: int, values: dict[str, Any]) -> Entry | str:
-    words = {key: "" if value is None else str(value) for key, value in values.items()}
-    file_name, text = words.pop("file_name").strip(), words.pop("text").strip()
-    if not file_name:
-        return f"line {line}: file_name is empty"
-    try:
-        "".join([file_name, text, *words, *words.values()]).encode()
-    except UnicodeEncodeError:
-        return f"line {line}: it holds half a character"
-    return Entry(line, file_name, text, words)
+        tables = sorted(name for name in os.listdir(folder) if name.lower().endswith(TABLES))
+    except OSError:
+        tables = []
+    if half := lonely(folder) or ", ".join(tables[:3]):
+        told += f"; it has {half}"
+    return f"{told}."

@@ -14,8 +14,9 @@ from typing import Any
 from ..door import json_value
 from ..errors import UsageError
 from ..files import stamp_of
-from ..media.decode import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from ..media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
+from .captions import Texts, decoded, texts_of
 from .checks import Passing, judged, look, look_all, look_at_picture
 from .index import Index
 from .places import regular
@@ -24,24 +25,31 @@ from .tar import members
 
 META = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
 LONGEST_TEXT = 1 << 20  # bytes: what is longer is no caption
+TEXTS = ("text", "caption")  # of a .json; the first that says something
 
 Split = Callable[[str], tuple[str | None, str | None]]  # a member's name -> key and extension
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A video or a picture, shown for `seconds`; its caption and the name of its class, or ""."""
+    """A video or a picture, shown for `seconds`; its captions and the name of its class, or ""."""
 
     key: str
     media: Part
-    text: str
+    texts: Texts
     label: str
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def still(self) -> bool:
         """Whether it is a picture."""
         return self.media.suffix.lower() in IMAGE_SUFFIXES
+
+    @property
+    def shown(self) -> str:
+        """The name of its video or picture in the tar's."""
+        return f"{self.media.file.name}:{self.media.name}"
 
 
 @dataclass
@@ -101,32 +109,46 @@ def _draft(key: str, parts: dict[str, Part]) -> Sample | Problem:
         reason = "no video or picture has this key, which ends at the name's first dot"
         return Problem(shown, "missing", reason)
     try:
-        text, label = _described(parts)
+        texts, label = _described(parts)
     except ValueError as error:
         return Problem(shown, "malformed", str(error))
-    if not text and not label:
+    if not texts and not label:
         reason = "no .txt stands beside it, nor a .json with a text, nor a .cls"
         return Problem(shown, "uncaptioned", reason)
-    return Sample(key, media, text, label)
+    return Sample(key, media, texts, label)
 
 
-def _described(parts: dict[str, Part]) -> tuple[str, str]:
-    """The caption and the class, "" where there is none. ValueError where they cannot be read."""
+def _described(parts: dict[str, Part]) -> tuple[Texts, str]:
+    """The captions and the class, "" where there is none. ValueError where they cannot be read."""
     try:
         values = json_value(_text(parts["json"])) if "json" in parts else {}
     except ValueError as error:
         raise ValueError(f"its .json is no JSON: {error}") from error
     if not isinstance(values, dict):
         raise ValueError("its .json is no object")
-    text = _text(parts["txt"]) if "txt" in parts else values.get("text") or values.get("caption")
     label = _text(parts["cls"]) if "cls" in parts else values.get("class")
     plain = isinstance(label, str | int) and not isinstance(label, bool)
-    told = text.strip() if isinstance(text, str) else "", str(label).strip() if plain else ""
+    label = str(label).strip() if plain else ""
+    texts = texts_of(_text(parts["txt"]), "") if "txt" in parts else _told(values, bool(label))
     try:
-        "".join(told).encode()
+        "".join([*texts, label]).encode()
     except UnicodeEncodeError as error:
         raise ValueError("its .json holds half a character") from error
-    return told
+    return texts, label
+
+
+def _told(values: dict[str, Any], labelled: bool) -> Texts:
+    """The captions that a .json holds under one of TEXTS. ValueError where what it holds there is
+    none; a null beside a class is no caption meant."""
+    given = {name: values[name] for name in TEXTS if values.get(name, "") != ""}
+    name = next((name for name in given if given[name] is not None), None)
+    if name is None and (labelled or not given):
+        return ()
+    name = name or next(iter(given))
+    try:
+        return texts_of(given[name], name)
+    except ValueError as error:
+        raise ValueError(f"its .json: {error}") from error
 
 
 def _text(part: Part) -> str:
@@ -134,22 +156,29 @@ def _text(part: Part) -> str:
         raise ValueError(f"its {part.suffix} is longer than {LONGEST_TEXT} bytes")
     with part.open() as file:
         try:
-            return file.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"its {part.suffix} is not UTF-8") from error
+            return decoded(file.read())
+        except ValueError as error:
+            raise ValueError(f"its {part.suffix} {error}") from error
 
 
 def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
     """The samples whose video or picture can be read."""
-    looks = [partial(look_at_picture if each.still else look, each.media) for each in drafts]
+    looks = [
+        partial(look_at_picture, each.media) if each.still else partial(look, each.media, None)
+        for each in drafts
+    ]
     for draft, found in zip(drafts, look_all(looks), strict=True):
-        probe = judged(f"{draft.media.file.name}:{draft.media.name}", found)
-        yield probe if isinstance(probe, Problem) else replace(draft, seconds=probe.duration)
+        seen = judged(draft.shown, found)
+        if isinstance(seen, Problem):
+            yield seen
+        else:
+            yield replace(draft, seconds=seen.probe.duration, notes=seen.notes)
 
 
 def _as_json(shard: Shard) -> dict[str, list]:
     """The shard as an index keeps it."""
-    samples = [[s.key, s.media.name, s.media.offset, s.media.size, s.text, s.label, s.seconds]
+    samples = [[s.key, s.media.name, s.media.offset, s.media.size, s.texts, s.label, s.seconds,
+                list(s.notes)]
                for s in shard.samples]  # fmt: skip
     return {"samples": samples, "problems": [list(astuple(each)) for each in shard.problems]}
 
@@ -164,15 +193,18 @@ def _remembered(path: Path, value: Any) -> Shard | None:
     if not fits:
         return None
     found = [
-        Sample(key, Part(path, name, offset, size), text, label, float(seconds))
-        for key, name, offset, size, text, label, seconds in samples
+        Sample(
+            key, Part(path, name, offset, size), tuple(texts), label, float(seconds), tuple(notes)
+        )
+        for key, name, offset, size, texts, label, seconds, notes in samples
     ]
     return Shard(found, [Problem(*each) for each in problems])
 
 
 def _is_sample(row: Any) -> bool:
-    kinds = (str, str, int, int, str, str, int | float)
-    return len(row) == len(kinds) and all(map(isinstance, row, kinds)) and min(row[2:4]) >= 0
+    kinds = (str, str, int, int, list, str, int | float, list)
+    fits = len(row) == len(kinds) and all(map(isinstance, row, kinds)) and min(row[2:4]) >= 0
+    return fits and all(isinstance(told, str) for told in (*row[4], *row[-1]))
 
 
 def _is_problem(row: Any) -> bool:

@@ -14,10 +14,12 @@ import numpy as np
 from ..errors import MissingCapability, UsageError, short
 from ..media.decode import read_frames
 from ..media.picture import fitted, read_picture
+from ..progress import OnProgress, unheard
+from .captions import Texts, drawn, identity
 from .images import noisy, split_rows
-from .report import Problem, Report
+from .report import Note, Problem, Report
 from .shard import Sample, open_shard
-from .source import Source
+from .source import Source, still_frames
 
 MOST_SHARDS = 100_000
 LONGEST_NUMBER = 18  # digits of a class that is a number
@@ -28,8 +30,9 @@ class Shards(Source):
 
     spec: a path, paths with braces ("shards-{000..099}.tar"), or several of them joined by "::".
     A sample is a video (key.mp4 ...) or a picture (key.jpg ...), which stands still, with its
-    caption (key.txt, or "text" or "caption" of key.json) or its class (key.cls, or "class" of
-    key.json). Where samples have classes, one in five is held out, as of images.
+    caption (key.txt, or "text" or "caption" of key.json, where a list gives several) or its class
+    (key.cls, or "class" of key.json). Where samples have classes, one in five is held out, as of
+    images.
 
     count: only the first so many. noise: the share of classes that are wrong. UsageError where no
     sample can be used; MissingCapability where webdataset is not installed.
@@ -70,16 +73,17 @@ class Shards(Source):
         sample = self._samples[index]
         if not sample.still:
             return read_frames(sample.media, times, size), None
-        return np.repeat(fitted(read_picture(sample.media), size)[None], len(times), axis=0), None
+        return still_frames(fitted(read_picture(sample.media), size), len(times)), None
 
     def caption(self, index: int, rng: np.random.Generator) -> str:
-        """The text of sample `index`, the name of its class where it has none."""
-        return _caption(self._samples[index])
+        """A text of sample `index`, the name of its class where it has none."""
+        return drawn(_captions(self._samples[index]), rng)
 
     def words(self) -> list[str]:
         from ..text.vocabulary import normalise
 
-        return sorted({word for each in self._samples for word in normalise(_caption(each))})
+        texts = {text for each in self._samples for text in _captions(each)}
+        return sorted({word for text in texts for word in normalise(text)})
 
     def label(self, index: int) -> int:
         return int(self._labels[index]) if self.classes else super().label(index)
@@ -92,13 +96,14 @@ class Shards(Source):
         digest = sha256(repr(self.classes).encode())
         for number, each in enumerate(self._samples):
             label = self.label(number) if self.classes else None
-            digest.update(repr((each.key, each.media.size, each.text, label)).encode())
+            told = each.key, each.media.size, identity(each.texts), label
+            digest.update(repr(told).encode())
         return digest.hexdigest()
 
 
-def check(spec: str) -> Report:
+def check(spec: str, on_progress: OnProgress = unheard) -> Report:
     """Look at every sample of the tars; errors as Shards, save that none need be sound."""
-    return _inspect(spec)[0]
+    return _inspect(spec, on_progress)[0]
 
 
 def shard_paths(spec: str) -> list[Path]:
@@ -138,11 +143,13 @@ def _webdataset() -> Any:
     return webdataset
 
 
-def _inspect(spec: str) -> tuple[Report, list[Sample]]:
+def _inspect(spec: str, on_progress: OnProgress = unheard) -> tuple[Report, list[Sample]]:
     report, samples = Report(spec), []
     split = _webdataset().tariterators.base_plus_ext
-    for path in shard_paths(spec):
+    paths = shard_paths(spec)
+    for done, path in enumerate(paths, 1):
         shard = open_shard(path, split)
+        on_progress(done, len(paths), "tars")
         samples += shard.samples
         report.problems += shard.problems
     if any(sample.label for sample in samples):
@@ -150,13 +157,14 @@ def _inspect(spec: str) -> tuple[Report, list[Sample]]:
         report.problems += [_unlabelled(sample) for sample in without]
         samples = [sample for sample in samples if sample.label]
     report.sound = len(samples)
+    report.captions = len({text for sample in samples for text in _captions(sample)})
+    report.notes = [Note(each.shown, note) for each in samples for note in each.notes]
     report.seconds = sum(sample.seconds for sample in samples)
     return report, samples
 
 
 def _unlabelled(sample: Sample) -> Problem:
-    name = f"{sample.media.file.name}:{sample.media.name}"
-    return Problem(name, "uncaptioned", "it has no class, and other samples have one")
+    return Problem(sample.shown, "uncaptioned", "it has no class, and other samples have one")
 
 
 def _classes(samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -166,5 +174,5 @@ def _classes(samples: Sequence[Sample]) -> tuple[str, ...]:
     return tuple(sorted(names, key=(lambda name: (int(name), name)) if numbers else None))
 
 
-def _caption(sample: Sample) -> str:
-    return sample.text or sample.label
+def _captions(sample: Sample) -> Texts:
+    return sample.texts or (sample.label,)

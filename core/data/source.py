@@ -9,6 +9,11 @@ import numpy as np
 from .report import Report
 
 
+def still_frames(picture: np.ndarray, count: int) -> np.ndarray:
+    """(H, W, 3) -> (count, H, W, 3): a picture as a clip that stands still."""
+    return np.repeat(picture[None], count, axis=0)
+
+
 class Source(ABC):
     """A data set of captioned clips; sample `index` is always the same clip.
 

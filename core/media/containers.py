@@ -1,13 +1,12 @@
 """Is a video file all there? Decoders end quietly where a file was cut off; its boxes know."""
 
+import os
 import struct
 from collections.abc import Callable
 from typing import BinaryIO
 
 from .part import Readable
 
-MP4_SUFFIXES = (".mp4", ".m4v", ".mov")
-MATROSKA_SUFFIXES = (".webm", ".mkv")
 SEGMENT_ID = 0x18538067
 
 
@@ -16,10 +15,10 @@ def truncation(path: Readable) -> str | None:
 
     None too for containers that do not say how long they are.
     """
-    measure = _MEASURES.get(path.suffix.lower())
-    if measure is None:
-        return None
     with path.open("rb") as file:
+        measure = _measure_of(file.read(12))
+        if measure is None:
+            return None
         size = file.seek(0, 2)
         declared = measure(file, size)
     if not declared or declared <= size:
@@ -89,9 +88,28 @@ def _vint(file: BinaryIO, keep_marker: bool) -> int | None:
 
 
 def _gif_end(file: BinaryIO, size: int) -> int | None:
-    """A GIF ends with a semicolon; without it at least that byte is missing."""
-    file.seek(max(0, size - 64))
-    return None if file.read().rstrip(b"\0\r\n").endswith(b";") else size + 1
+    """A chain of blocks that ends with a semicolon; where it breaks, that is not reached."""
+    file.seek(10)
+    _skip_colours(file)
+    file.seek(2, os.SEEK_CUR)
+    while (kind := file.read(1)) not in (b";", b""):
+        if kind == b"!":  # an extension: its label
+            file.seek(1, os.SEEK_CUR)
+        elif kind == b",":  # a picture: its place, its colours, the size of its codes
+            file.seek(8, os.SEEK_CUR)
+            _skip_colours(file)
+            file.seek(1, os.SEEK_CUR)
+        elif kind != b"\0":
+            return size + 1
+        while kind != b"\0" and (length := file.read(1)) not in (b"", b"\0"):
+            file.seek(length[0], os.SEEK_CUR)
+    return None if kind else size + 1
+
+
+def _skip_colours(file: BinaryIO) -> None:
+    """A byte of flags, and after it the table that they tell of."""
+    flags = (file.read(1) or b"\0")[0]
+    file.seek(3 << (flags % 8 + 1) if flags & 0x80 else 0, os.SEEK_CUR)
 
 
 def _png_end(file: BinaryIO, size: int) -> int | None:
@@ -100,10 +118,15 @@ def _png_end(file: BinaryIO, size: int) -> int | None:
     return None if b"IEND\xaeB`\x82" in file.read() else size + 1
 
 
-_MEASURES: dict[str, Callable[[BinaryIO, int], int | None]] = {
-    **dict.fromkeys(MP4_SUFFIXES, _mp4_end),
-    **dict.fromkeys(MATROSKA_SUFFIXES, _matroska_end),
-    ".avi": _riff_end,
-    ".gif": _gif_end,
-    ".png": _png_end,
+_SIGNS: dict[bytes, Callable[[BinaryIO, int], int | None]] = {
+    b"\x1aE\xdf\xa3": _matroska_end,
+    b"RIFF": _riff_end,
+    b"GIF8": _gif_end,
+    b"\x89PNG": _png_end,
 }
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
+
+
+def _measure_of(head: bytes) -> Callable[[BinaryIO, int], int | None] | None:
+    """By the first bytes: names are often wrong."""
+    return _mp4_end if head[4:8] in _MP4_BOXES else _SIGNS.get(head[:4])

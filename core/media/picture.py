@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UsageError
 from .part import Readable
 
 MOST_PIXELS = 89_000_000  # beyond, Pillow too warns of a bomb
+LEVELS = 255
 
 
 def picture(path: str, size: tuple[int, int]) -> np.ndarray:
@@ -24,16 +25,43 @@ def picture(path: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_picture(path: Readable) -> np.ndarray:
-    """RGB uint8 (H, W, 3), upright; what is transparent lies on white. UsageError where the file is
-    missing, no picture or cut off."""
+    """RGB uint8 (H, W, 3), upright; what is transparent lies on white, 16 bits of grey become 8.
+    UsageError where the file is missing, no picture, cut off, or of numbers that are no colours."""
     with _opened(path) as found:
-        upright = ImageOps.exif_transpose(found)
-        if upright.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
-            upright = Image.fromarray((np.asarray(upright) / 257).round().astype(np.uint8))
-        if upright.has_transparency_data:
-            white = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(white, upright.convert("RGBA"))
-        return np.asarray(upright.convert("RGB"))
+        return flattened(found)
+
+
+def flattened(found: Image.Image) -> np.ndarray:
+    """An open picture as read_picture tells. OSError or ValueError where it cannot be read."""
+    upright = _eight_bits(ImageOps.exif_transpose(found))
+    if upright.has_transparency_data:
+        return on_white(np.asarray(upright.convert("RGBA")))
+    return np.asarray(upright.convert("RGB"))
+
+
+def on_white(pixels: np.ndarray) -> np.ndarray:
+    """Colours and opacity, uint8 (H, W, 4), before white: uint8 (H, W, 3)."""
+    height, width = pixels.shape[:2]
+    white = Image.new("RGBA", (width, height), "white")
+    return np.asarray(Image.alpha_composite(white, Image.fromarray(pixels)).convert("RGB"))
+
+
+def _eight_bits(found: Image.Image) -> Image.Image:
+    """Levels of 16 bits as 8: Pillow clips those of greys, and takes the transparent colour of
+    others for one of 8. ValueError for numbers that are no such levels."""
+    clear = found.info.get("transparency")
+    if isinstance(clear, tuple) and max(clear) > LEVELS:
+        found.info["transparency"] = tuple(level >> 8 for level in clear)
+    if found.mode[0] not in "IF":
+        return found
+    levels = np.asarray(found)
+    if found.mode == "F" or levels.min() < 0 or levels.max() > 257 * LEVELS:
+        raise ValueError("its numbers are no levels of grey")
+    grey = (levels / 257).round().astype(np.uint8)
+    if not isinstance(clear, int):
+        return Image.fromarray(grey)
+    opacity = np.where(levels == clear, 0, LEVELS).astype(np.uint8)
+    return Image.fromarray(np.stack([grey, opacity], axis=-1))
 
 
 @contextmanager
@@ -45,8 +73,15 @@ def _opened(path: Readable) -> Iterator[Image.Image]:
             yield found
     except Image.DecompressionBombError as error:
         raise UsageError(f"{path} cannot be read as an image: it has too many pixels.") from error
+    except UnidentifiedImageError as error:
+        raise UsageError(
+            f"{path} cannot be read as an image: it is no picture that is known."
+        ) from error
     except (OSError, ValueError, SyntaxError) as error:
-        reason = getattr(error, "strerror", None) or "it is no picture that is known"
+        reason = (
+            getattr(error, "strerror", None)
+            or f"it is damaged, or of no kind that is read ({error})"
+        )
         raise UsageError(f"{path} cannot be read as an image: {reason}.") from error
 
 
@@ -56,7 +91,12 @@ def fitted(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     The largest part in the middle that has the target's aspect, resized by area where it shrinks,
     bicubically where it grows.
     """
-    part = np.ascontiguousarray(pixels[middle(pixels.shape[:2], size)])
+    return resized(pixels[middle(pixels.shape[:2], size)], size)
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """All of it, as `fitted` resizes."""
+    part = np.ascontiguousarray(pixels)
     if part.shape[:2] == size:
         return part
     smaller = part.shape[0] > size[0] or part.shape[1] > size[1]

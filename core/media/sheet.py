@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import UsageError
 from .containers import truncation
+from .picture import flattened
 
 if TYPE_CHECKING:
     from .clip import Clip
@@ -65,7 +66,7 @@ def read_sheet(path: Path) -> tuple[np.ndarray, float]:
         if reason := truncation(path):
             raise UsageError(f"{path} is cut off: {reason}.")
         with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
+            pixels = flattened(picture)
             count = int(picture.info.get("frames", 1))
             fps = float(picture.info.get("fps", 1.0))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..carbon.emissions import NAME, Emissions
-from ..carbon.recorder import Place, Recorder
+from ..carbon.meter import HEAD_START_S, Meter
+from ..carbon.recorder import Account, Place, Recorder
 from ..errors import UsageError
 from ..files import disk_errors
 from ..training.events import Event, Note, OnEvent, Saved, Started
@@ -16,15 +17,32 @@ DAMAGED = f"damaged-{NAME}"
 
 class Metering:
     """Listens to a training: meters from its first step on, writes at each checkpoint, and hands
-    every event on. A run that goes on adds to what is there."""
+    every event on. A run that goes on adds to what is there. The meter starts with the first event,
+    beside what is prepared."""
 
-    def __init__(self, run: Path, what: str, place: Place | None, tell: OnEvent) -> None:
+    def __init__(
+        self,
+        run: Path,
+        what: str,
+        place: Place | None,
+        tell: OnEvent,
+        account: Account | None = None,
+    ) -> None:
         self.path, self.what, self.place, self.tell = run / NAME, what, place, tell
+        self.account = account
+        self.before: Emissions | None = None
+        self.meter: Meter | None = None
         self.recorder: Recorder | None = None
 
     def __call__(self, event: Event) -> None:
+        if self.meter is None:
+            self.before = self._before()
+            told = self.account or self.before
+            self.meter = Meter(told.scope if told else "machine", patience=0)
         if isinstance(event, Started) and self.recorder is None:
-            self.recorder = Recorder(self.path, self.what, self.place, self._before())
+            self.meter.wait(HEAD_START_S)
+            self.recorder = Recorder(self.path, self.what, self.place, self.before,
+                                     account=self.account, meter=self.meter)  # fmt: skip
         if isinstance(event, Saved) and self.recorder:
             self.recorder.mark()
             self.recorder.save()
@@ -54,8 +72,10 @@ class Metering:
             self.recorder.save()
 
     def close(self) -> None:
-        """The record is complete; says so where its intensities are not."""
+        """The record is complete; says what it lacks."""
         if self.recorder:
             self.recorder.close()
-            if self.recorder.problem:
-                self.tell(Note(f"energy is recorded, its carbon is not: {self.recorder.problem}"))
+            for note in self.recorder.notes:
+                self.tell(Note(note))
+        elif self.meter:
+            self.meter.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..carbon.recorder import Place
+from ..carbon.recorder import Account, Place
 from ..errors import Interrupted, UsageError, closest
 from ..models.fields import unsaid
 from ..models.registry import find, load
@@ -48,11 +48,12 @@ def train(
     on_event: OnEvent,
     pace: Pace | None = None,
     place: Place | None = None,
+    account: Account | None = None,
 ) -> Path:
     """Train model `name` in its run folder and return that folder.
 
     Between its steps it waits as long as `pace` says. Its energy goes into emissions.json, with
-    the CO2e where `place` is given.
+    the CO2e where `place` is given; `account` says what of it counts.
     Finished stages are loaded and skipped. model.safetensors appears once all are finished.
     UsageError for what was asked wrongly, Interrupted after Ctrl-C, Paused where `pace`
     leaves instead of waiting, DlnError for what failed.
@@ -61,7 +62,7 @@ def train(
     accelerator = create_accelerator(options.device)
     path = Path(options.out) if options.out else Path("runs") / about.name
     main = accelerator.is_main_process
-    metering = Metering(path, f"dln train {about.name}", place, on_event)
+    metering = Metering(path, f"dln train {about.name}", place, on_event, account)
     try:
         listen = metering if main else silent
         _train(about, path, options, accelerator, listen, metering.paced(pace))
@@ -107,8 +108,8 @@ def _train(
         if accelerator.is_main_process:
             run.config |= table
             run.write_config()
-        if source.report and source.report.problems:
-            on_event(Note(source.report.summary()))
+        if source.report and (told := source.report.summary()):
+            on_event(Note(told))
         computes = f"device {accelerator.device}, precision {options.precision}"
         on_event(Note(f"{computes}, seed {options.seed or 0}"))
         _train_stages(stages, options, run, accelerator, on_event, pace)

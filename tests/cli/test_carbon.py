@@ -87,7 +87,8 @@ def test_a_report_and_its_verification(dln, tmp_path: Path):
     assert found["totals"]["emissions_kg"] == pytest.approx(
         1.5 * 3.5 * found["runs"][0]["intensity_g_per_kwh"] / 1000
     )
-    assert sorted(os.listdir("r")) == ["report.html", "report.json", "report.md", "run-1.png"]
+    made = ["co2_eq_emissions.yaml", "report.html", "report.json", "report.md", "run-1.png"]
+    assert sorted(os.listdir("r")) == made
     page = Path("r/report.html").read_text()
     assert "http" not in page
     assert page.count("src=") == page.count('src="data:image/png;base64,') == 1

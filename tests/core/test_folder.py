@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from dln.core.data.listing import read_listing
 from dln.core.errors import UsageError
 from dln.core.media import decode
 from dln.core.media.clip import Clip
-from dln.core.media.decode import Probe
 from dln.core.media.video import write_clip
 
 RNG = np.random.default_rng(0)
@@ -178,9 +178,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """An empty cache; the names of the files that are opened to be examined."""
     names: list[str] = []
 
-    def examine(path: Path, fps: float | None) -> Probe:
+    def examine(path: Path, fps: float | None, *given: Any) -> decode.Examined:
         names.append(path.name)
-        return decode.examine(path, fps)
+        return decode.examine(path, fps, *given)
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(checks, "examine", examine)
@@ -306,7 +306,7 @@ def test_no_metadata_text_crashes(tmp_path_factory, content: str, jsonl: bool):
     header = "" if jsonl else "file_name,text\n"
     path.write_text(header + content, encoding="utf-8", errors="replace", newline="")
     try:
-        entries, _ = read_listing(folder)
+        entries = read_listing(folder).entries
     except UsageError:
         return
     assert all(entry.file_name for entry in entries)

@@ -15,16 +15,21 @@ Cases = st.SearchStrategy[Case]
 
 
 def metadata(pantry: Pantry) -> Cases:
-    """metadata.csv and metadata.jsonl of a folder of videos."""
+    """The captions of a folder of videos: metadata.csv, metadata.jsonl, prompts.txt with
+    videos.txt, a .txt beside a video."""
     videos = {name: data for name, data in pantry.tree("clips").items() if name.endswith(".mp4")}
     cells = (*WORDS, *PLACES, "00000.mp4", "00000.mp4\0", '"', '"a\nb"', "00001.MP4", "🦁.mp4")
     listed = tables(pantry.text("clips/metadata.csv"), cells)
     rows = [json.loads(line) for line in pantry.text("metadata.jsonl").splitlines()]
     lines = st.tuples(*(json_files(row) for row in rows)).map(b"\n".join)
+    told = damaged("a lion\r\nлев\u2028пьёт\n".encode())
     own = st.one_of(
         st.builds(dict, st.fixed_dictionaries({"clips/metadata.csv": st.one_of(
             listed, listed, damaged(pantry["clips/metadata.csv"]))})),
         st.builds(dict, st.fixed_dictionaries({"clips/metadata.jsonl": lines})),
+        st.builds(dict, st.fixed_dictionaries({
+            "clips/prompts.txt": told, "clips/videos.txt": damaged(b"00000.mp4\n00001.mp4\n")})),
+        st.builds(dict, st.fixed_dictionaries({"clips/00000.txt": told})),
     )  # fmt: skip
     commands = st.sampled_from((("data", "check", "clips"), ("data", "check", "clips"),
                                 ("data", "show", "clips"),

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from dln.core.carbon import recorder
-from dln.core.carbon.documents import ReportForm
 from dln.core.carbon.emissions import NAME, Emissions, Interval
+from dln.core.carbon.integrity import verify
 from dln.core.carbon.meter import Energy
 from dln.core.carbon.recorder import Place, Recorder
 from dln.core.carbon.regions import find
-from dln.core.carbon.report import escaped, paragraph, report, verify
+from dln.core.carbon.report import Subject, report
 from dln.core.carbon.sources import Annual, Recorded
+from dln.core.carbon.told import escaped, paragraph
 from dln.core.carbon.values import Label, Series
-from dln.core.door import typed
 from dln.core.errors import UsageError
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -98,6 +98,8 @@ def test_what_is_no_record(tmp_path: Path, text: str):
 class FakeMeter:
     """A watt-hour for each reading."""
 
+    lag = 0.0
+
     def __init__(self) -> None:
         self.power = {"cpu": "measured (RAPL)"}
         self.reads = 0
@@ -177,11 +179,13 @@ def test_energy_stays_where_the_source_fails(tmp_path: Path, clock: Clock):
 
 def checked(table: dict) -> list[str]:
     """What is wrong with a report, as a file has it."""
-    return verify(typed(ReportForm, json.dumps(table), "the report"))
+    return verify(json.dumps(table)).wrong
 
 
 def test_a_report_follows_from_its_numbers():
-    table = report([("a", RUN), ("b", replace(RUN, pue=1.0))], [find("norway"), find("poland")])
+    table = report(
+        [Subject("a", RUN), Subject("b", replace(RUN, pue=1.0))], [find("norway"), find("poland")]
+    )
     assert checked(table) == []
     first = table["runs"][0]
     assert [row["region"] for row in first["comparison"]] == ["NO", "DE", "PL"]
@@ -193,7 +197,7 @@ def test_a_report_follows_from_its_numbers():
 
 def test_a_run_that_never_paused_is_compared_with_nothing():
     short = replace(RUN, intervals=(Interval(at(0), 90, 1, 0, 0),))
-    said = paragraph(report([("a", short)], [])["runs"][0], "dln")
+    said = paragraph(report([Subject("a", short)], [])["runs"][0], "dln")
     assert "in 90 seconds, in Germany" in said
     assert "at once" not in said
 
@@ -205,19 +209,19 @@ def test_a_run_that_never_paused_is_compared_with_nothing():
         lambda t: t["runs"][0]["intervals"][0].update(gpu_kwh=2.1),
         lambda t: t["runs"][0]["intensity"]["g_per_kwh"].__setitem__(0, 399.0),
         lambda t: t["runs"][0]["comparison"][0].update(emissions_kg_high=9.0),
-        lambda t: t["runs"][0]["equivalents"].update(car_miles=0.0),
+        lambda t: t["runs"][0]["equivalents"].update(car_km=0.0),
         lambda t: t["totals"].update(saving_percent=60.0),
     ],
 )
 def test_a_changed_figure_is_found(change):
-    table = json.loads(json.dumps(report([("a", RUN)], [find("norway")])))
+    table = json.loads(json.dumps(report([Subject("a", RUN)], [find("norway")])))
     change(table)
     assert checked(table)
 
 
 def test_runs_without_a_region_have_energy_alone():
     nowhere = replace(RUN, region=None, source=None, intensity=None)
-    table = report([("a", nowhere), ("b", RUN)], [])
+    table = report([Subject("a", nowhere), Subject("b", RUN)], [])
     assert table["totals"]["emissions_kg"] is None
     assert table["totals"]["energy_kwh"] == pytest.approx(2 * 1.5 * 7.2)
     assert checked(table) == []

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from dln.core.carbon.emissions import Emissions, Interval
 from dln.core.carbon.live import ADAPTERS, Live
-from dln.core.carbon.recorder import Place, Recorder
 from dln.core.carbon.regions import find
 from dln.core.carbon.sources import Service
 from dln.core.errors import DlnError, UsageError
@@ -116,26 +116,13 @@ def test_no_questions_while_a_partial_answer_is_fresh(grid: Grid, live):
     assert len(grid.asked) == 2
 
 
-def test_a_recorder_joins_what_was(grid: Grid, live, tmp_path: Path, monkeypatch):
-    class Nothing:
-        power: dict[str, str] = {}  # noqa: RUF012
-
-        def read(self) -> Any:
-            from dln.core.carbon.meter import Energy
-
-            return Energy()
-
-        def close(self) -> None:
-            pass
-
-    monkeypatch.setattr("dln.core.carbon.recorder.Meter", Nothing)
-    place = Place(find("gb"), Service(live(), "gb"))
-    kept = Recorder(tmp_path / "emissions.json", "job", place, now=lambda: grid.now)
+def test_what_a_run_emitted_counts_its_own_hours(grid: Grid, live):
+    """A kWh in each half-hour: what was, not what was foreseen when it began."""
+    source = Service(live(), "gb")
+    intervals = tuple(Interval(NOON + i * HALF, 1800, 1.0) for i in range(3))
     grid.now = NOON + 3 * HALF
-    found = kept.close()
-    assert kept.problem is None
-    assert found.intensity
-    assert found.intensity.g_per_kwh.tolist() == [200, 201, 202]
+    found = Emissions("job", NOON, intervals, {"cpu": "measured"}).placed(find("gb"), source)
+    assert found.kg == pytest.approx((200 + 201 + 202) / 1000)
 
 
 def test_the_end_of_a_history_without_a_forecast(grid: Grid, live, monkeypatch):

@@ -16,18 +16,17 @@ import pytest
 
 from dln.core.carbon.backtest import backtest, skill_so_far
 from dln.core.carbon.dialects import Reading
-from dln.core.carbon.documents import ReportForm
 from dln.core.carbon.emissions import NAME, Emissions, Interval
+from dln.core.carbon.integrity import verify
 from dln.core.carbon.page import markdown, write
 from dln.core.carbon.plan import Job, Plan, make_plan
 from dln.core.carbon.profiles import recent
 from dln.core.carbon.regions import find
-from dln.core.carbon.report import report, verify
+from dln.core.carbon.report import Subject, report
 from dln.core.carbon.series import parse_duration, read_csv
-from dln.core.carbon.sources import Annual, Recorded
+from dln.core.carbon.sources import Annual, Recorded, open_source
 from dln.core.carbon.threshold import RETRY, Threshold
 from dln.core.carbon.values import Label, Series, parse_time, within
-from dln.core.door import typed
 from dln.core.errors import DlnError, UsageError
 
 START = datetime(2024, 6, 1, tzinfo=UTC)
@@ -285,16 +284,18 @@ def test_records_that_are_none(tmp_path: Path, place: tuple, value: object):
 @pytest.mark.parametrize("text", ["[" * 100_000, "{}", "5", '{"runs": 5}', '{"runs": [{}]}'])
 def test_reports_that_are_none(text: str):
     with pytest.raises(UsageError, match="the report is damaged"):
-        typed(ReportForm, text, "the report")
+        verify(text)
 
 
 def test_a_report_with_figures_beyond_numbers():
-    table = json.loads(json.dumps(report([("a", RUN)], [find("norway")])))
-    whole = typed(ReportForm, json.dumps(table), "the report")
-    assert verify(whole) == []
+    run = RUN.placed(find("germany"), open_source("annual", find("germany")))
+    table = json.loads(json.dumps(report([Subject("a", run)], [find("norway")])))
+    assert verify(json.dumps(table)).wrong == []
     for value in (1e308, 10**400, "1"):
-        with pytest.raises(UsageError, match="emissions_kg"):
-            typed(ReportForm, changed(table, ("runs", 0, "emissions_kg"), value), "the report")
+        first, *rest = verify(changed(table, ("runs", 0, "emissions_kg"), value)).wrong
+        assert first.startswith("a: emissions_kg is 1")
+        assert len(first) < 200
+        assert len(rest) == 1
 
 
 SCRIPT = "<script>alert(1)</script>\n\n```\n| [x](javascript:1) `y` \x1b[31m"
@@ -302,7 +303,7 @@ SCRIPT = "<script>alert(1)</script>\n\n```\n| [x](javascript:1) `y` \x1b[31m"
 
 def test_no_markup_of_a_record_reaches_a_report(tmp_path: Path):
     run = replace(RUN, what=SCRIPT, power={"cpu": SCRIPT})
-    table = report([(SCRIPT, run)], [find("norway")])
+    table = report([Subject(SCRIPT, run)], [find("norway")])
     write(tmp_path, table, [run])
     for name in ("report.md", "report.html"):
         text = (tmp_path / name).read_text()
@@ -311,7 +312,7 @@ def test_no_markup_of_a_record_reaches_a_report(tmp_path: Path):
     told = markdown(table)
     assert "[x](" not in told.partition("```latex")[0].replace(r"\[", "")
     assert sum(line.startswith("```") for line in told.splitlines()) == 2
-    rows = [line for line in told.splitlines() if line.startswith("| what |")]
+    rows = [line for line in told.splitlines() if line.startswith("| what ran |")]
     assert rows[0].replace(r"\|", "").count("|") == 3
 
 

@@ -1,0 +1,34 @@
+"""What of the energy counts and what its user states of it: options of dln train and audit."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dln.core.carbon.recorder import Account
+
+
+class Scope(StrEnum):
+    """What is metered: the whole machine, or the share of the run's own processes."""
+
+    machine = "machine"
+    process = "process"
+
+
+ScopeOption = Annotated[
+    Scope, typer.Option("--scope", help="process: the run's share of a shared machine.")
+]
+Intensity = Annotated[
+    float | None,
+    typer.Option("--intensity", metavar="G", help="A contract's or own solar's g/kWh, as well."),
+]
+
+
+def account_of(scope: Scope, intensity: float | None) -> "Account | None":
+    """None where nothing was asked for. UsageError for an intensity that is none."""
+    from dln.core.carbon.recorder import Account
+
+    if scope == Scope.machine and intensity is None:
+        return None
+    return Account("process" if scope == Scope.process else "machine", intensity)
