@@ -14,6 +14,7 @@ from dln.core.errors import UsageError
 
 from .assign import parse_overrides
 from .carbon.account import Intensity, Scope, ScopeOption, account_of
+from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .show import Result, is_main_process, rows_of, say, screen, table
@@ -49,6 +50,7 @@ class TrainPrecision(StrEnum):
     bf16 = "bf16"
 
 
+@grouped
 def train(
     model: Annotated[str, typer.Argument(help="A name from dln models list.")],
     data: Annotated[
@@ -120,10 +122,7 @@ def train(
     deadline: Annotated[
         str | None, typer.Option(metavar="TIME", help="From then on run whatever the grid is.")
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Of the intensity: annual, typical, csv:FILE, gb ..."),
-    ] = None,
+    grid: Grid = USUAL,
     pue: Annotated[
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
@@ -175,7 +174,7 @@ def train(
     if dry_run:
         return intention(spec, options)
     schedule, place = Carbon(
-        carbon_plan, pause_above, region, source, deadline, pue
+        carbon_plan, pause_above, region, grid, deadline, pue
     ).resolve()  # fmt: skip
     account = account_of(scope, intensity)
     return carry_out(spec, options, schedule, place, on_pause == OnPause.exit, account)

@@ -21,6 +21,7 @@ from ..places import check_places
 from ..progress import clock
 from ..show import Result, errors, screen, table
 from .account import Intensity, Scope, ScopeOption, account_of
+from .grid import USUAL, Grid, grouped
 from .pace import Carbon
 
 if TYPE_CHECKING:
@@ -28,16 +29,14 @@ if TYPE_CHECKING:
     from dln.core.carbon.meter import Meter
 
 
+@grouped
 def audit(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="What to run.")],
     region: Annotated[
         str | None,
         typer.Option("--region", "-r", metavar="REGION", help="Where it runs; else energy alone."),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Of the intensity: annual, typical, csv:FILE, gb ..."),
-    ] = None,
+    grid: Grid = USUAL,
     pue: Annotated[
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
@@ -84,7 +83,7 @@ def audit(
     check_command(command)
     account = account_of(scope, intensity)
     schedule, place = Carbon(
-        plan, pause_above, region, source, deadline, pue, "--plan"
+        plan, pause_above, region, grid, deadline, pue, "--plan"
     ).resolve()  # fmt: skip
     check(out, force)
     if warning := beyond(command):
@@ -193,9 +192,9 @@ def emitted(found: "Emissions") -> list[tuple[str, object]]:
     if found.intensity is None or found.kg is None:
         if found.market_g_per_kwh is not None and not found.region:
             return []
-        return [("emissions", "not known without a --region")]
+        return [("emissions", "not known without a --region or --source csv:FILE")]
     return [
-        ("emissions", f"{mass(found.kg)} CO2e in {found.region}"),
+        ("emissions", f"{mass(found.kg)} CO2e" + (f" in {found.region}" if found.region else "")),
         ("intensity", f"{found.g_per_kwh or 0:.4g} g/kWh"),
         ("had it started at once", f"{mass(found.at_once_kg or 0.0)} CO2e"),
         ("signal", str(found.intensity.label)),

@@ -1,14 +1,20 @@
 """`dln carbon backtest`: what planning without foresight saves, on a year that it has not seen."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..options import Json, Quiet, Verbose
 from ..show import Result, screen, table
+from .grid import AS_IT_SAYS, FileOptions, grouped, remark
 from .schedule import Mode
+
+if TYPE_CHECKING:
+    from dln.core.carbon.hours import Hours
+    from dln.core.carbon.values import Series
 
 
 class Planner(StrEnum):
@@ -18,16 +24,16 @@ class Planner(StrEnum):
     recent28 = "recent28"
 
 
+@grouped
 def backtest(
-    file: Annotated[Path, typer.Argument(help="CSV: timestamp_utc,gco2_per_kwh, over years.")],
+    file: Annotated[Path, typer.Argument(help="CSV of intensities over years.")],
     fit: Annotated[list[int], typer.Option(metavar="YEAR", help="Years to learn (repeatable).")],
     score: Annotated[int, typer.Option(metavar="YEAR", help="The year to score.")],
-    zone: Annotated[str | None, typer.Option(help="Of a file with several.")] = None,
-    column: Annotated[str, typer.Option(help="Of the intensity.")] = "gco2_per_kwh",
     duration: Annotated[str, typer.Option(help="How long the job runs.")] = "8h",
     slack: Annotated[str, typer.Option(help="How much later it may end.")] = "24h",
     mode: Annotated[Mode, typer.Option(help="Choose the start, or pause and resume.")] = Mode.pause,
     source: Annotated[Planner, typer.Option(help="What plans.")] = Planner.typical,
+    options: FileOptions = AS_IT_SAYS,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -42,7 +48,9 @@ def backtest(
     from dln.core.carbon.backtest import backtest as run
     from dln.core.carbon.series import parse_duration, read_csv
 
-    series = read_csv(file, column, zone)
+    hours = read_csv(file, options.reading())
+    remark(hours)
+    series = spoken_of(hours, [*fit, score])
     lasts, room = parse_duration(duration), parse_duration(slack)
     found = run(series, fit, score, lasts, room, mode.value, source.value)
     if found.warning:
@@ -69,3 +77,15 @@ def backtest(
         ("signal", str(series.label)),
     ]
     return Result(data, table(("saving against starting at once", ""), rows), [str(found.realised)])
+
+
+def spoken_of(hours: "Hours", years: list[int]) -> "Series":
+    """The series from four weeks before the first of the years to the end of the last. UsageError
+    where it has a hole there."""
+    from dln.core.carbon.sources import DAYS
+    from dln.core.carbon.values import YEARS
+
+    if any(year not in YEARS for year in years):
+        return hours  # which the back-test refuses
+    begin, end = (datetime(y, 1, 1, tzinfo=UTC) for y in (min(years), max(years) + 1))
+    return hours.sound(begin - DAYS, end)

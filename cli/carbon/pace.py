@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dln.core.errors import UsageError
 
 from ..show import screen
+from .grid import USUAL, Grid
 from .region import located
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Carbon:
     plan: Path | None = None
     pause_above: float | None = None
     region: str | None = None
-    source: str | None = None
+    grid: Grid = USUAL
     deadline: str | None = None
     pue: float | None = None
     plan_option: str = "--carbon-plan"
@@ -35,7 +36,7 @@ class Carbon:
             raise UsageError(f"{self.plan_option} and --pause-above each decide: give one.")
         if self.pause_above is None and self.deadline:
             raise UsageError("--deadline belongs to --pause-above.")
-        if self.pause_above is not None and self.region is None:
+        if self.pause_above is not None and self.region is None and not self.grid.is_file:
             raise UsageError("--pause-above needs a --region.", "dln carbon regions")
         schedule, region = None, self.region
         if self.plan:
@@ -43,11 +44,12 @@ class Carbon:
 
             schedule = Plan.load(self.plan)
             region = self._agreed(schedule.region)
-        if region is None:
-            if self.source or self.pue is not None:
+        if region is None and not self.grid.is_file:
+            if self.grid.source or self.pue is not None:
                 raise UsageError("--source and --pue belong to a --region.", "dln carbon regions")
+            self.grid.refuse()
             return schedule, None
-        place = place_of(region, self.source, self.pue)
+        place = place_of(region, self.grid, self.pue)
         if self.pause_above is not None:
             schedule = self._limit(place)
         return schedule, place
@@ -72,13 +74,15 @@ class Carbon:
         return limit
 
 
-def place_of(region: str, source: str | None, pue: float | None) -> "Place":
-    """The region with the source asked for, or with the one that knows it best offline."""
+def place_of(region: str | None, grid: Grid, pue: float | None) -> "Place":
+    """The region with the source asked for, or with the one that knows it best offline; without a
+    region what the file says."""
     from dln.core.carbon.recorder import Place
-    from dln.core.carbon.sources import open_source, usual
+    from dln.core.carbon.sources import usual
 
-    found = located(region)
-    place = Place(found, open_source(source or usual(found), found), 1.0 if pue is None else pue)
+    found = located(region) if region else None
+    source = grid.open(found, usual(found) if found else "")
+    place = Place(found, source, 1.0 if pue is None else pue)
     place.check(datetime.now(UTC))
     return place
 

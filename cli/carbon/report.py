@@ -15,6 +15,7 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, number, table
 from .compare import DEFAULT, chosen
+from .grid import USUAL, Grid, grouped
 from .region import located
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 10**12  # of one stage
 
 
+@grouped
 def report(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Run folders, or audits' files.")
@@ -34,10 +36,7 @@ def report(
         str | None,
         typer.Option("--region", "-r", metavar="REGION", help="Where they ran, if not said then."),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="SOURCE", help="Other intensities: csv:FILE, gb, watttime ..."),
-    ] = None,
+    grid: Grid = USUAL,
     regions: Annotated[
         str, typer.Option(metavar="A,B|aws:*", help="Where else the energy is priced.")
     ] = DEFAULT,
@@ -83,10 +82,10 @@ def report(
 
     if verify:
         return verified(runs)
-    if source and not region:
+    if grid.source and not region and not grid.is_file:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
     check_places([out / name for name in names(len(runs))], force)
-    found = zip(runs, read(runs, region, source), strict=True)
+    found = zip(runs, read(runs, region, grid), strict=True)
     subjects = [subject(path, run, intensity, embodied, per) for path, run in found]
     data = figures(subjects, chosen(regions))
     records = [one.run for one in subjects]
@@ -181,17 +180,18 @@ def training_type(paths: list[Path]) -> str | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def read(paths: list[Path], region: str | None, source: str | None) -> "list[Emissions]":
-    """The runs' records, with the intensities of the region asked for."""
+def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]":
+    """The runs' records, with the intensities of the region or the file asked for."""
     from dln.core.carbon.emissions import Emissions
 
     found = [Emissions.load(path) for path in paths]
-    if region is None:
+    if region is None and grid.source is None:
+        grid.refuse()
         return found
-    from dln.core.carbon.sources import open_source, usual
+    from dln.core.carbon.sources import usual
 
-    place = located(region)
-    opened = open_source(source or usual(place), place)
+    place = located(region) if region else None
+    opened = grid.open(place, usual(place) if place else "")
     return [run.placed(place, opened) for run in found]
 
 

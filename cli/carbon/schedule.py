@@ -16,6 +16,7 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..progress import clock
 from ..show import Result, table
+from .grid import USUAL, Grid, grouped
 from .pace import moment_of
 from .region import RegionOption, located
 from .regions import regions
@@ -47,15 +48,13 @@ class Mode(StrEnum):
     pause = "pause"
 
 
+@grouped
 def schedule(
     region: RegionOption = None,
     duration: Annotated[str, typer.Option(help="How long it runs: 8h, 90min.")] = "8h",
     slack: Annotated[str, typer.Option(help="How much later it may end.")] = "24h",
     mode: Annotated[Mode, typer.Option(help="Choose the start, or pause and resume.")] = Mode.pause,
-    source: Annotated[
-        str,
-        typer.Option(metavar="SOURCE", help="typical, csv:FILE, recent28:FILE, gb, watttime ..."),
-    ] = "typical",
+    grid: Grid = USUAL,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="When it could begin; default now.")
     ] = None,
@@ -86,20 +85,20 @@ def schedule(
     Examples:
       dln carbon schedule --region us-cal-ciso --duration 8h --slack 24h --mode start
       dln carbon schedule --region de --duration 36h --slack 36h -o plan.json
-      dln carbon schedule --region gb --source csv:year.csv --start 2022-06-01T00:00Z
+      dln carbon schedule --source csv:year.csv --start 2022-06-01T00:00Z
+      dln carbon schedule --source csv:times.csv --column Wert --unit t/MWh --timezone Europe/Berlin
     """
     from dln.core.carbon.plan import Job, make_plan
     from dln.core.carbon.series import parse_duration
-    from dln.core.carbon.sources import open_source
     from dln.core.files import make_folder
 
     if region == "":
         return regions()
-    if region is None:
+    if region is None and not grid.is_file:
         raise UsageError("there is no region by default.", "dln carbon regions")
     if out:
         check_places([out], force)
-    place = located(region)
+    place = located(region) if region else None
     job = Job(
         parse_duration(duration),
         parse_duration(slack),
@@ -107,7 +106,7 @@ def schedule(
         parse_duration(pause_cost),
         parse_duration(min_block),
     )
-    begin, opened = moment_of(start) or soon(datetime.now(UTC)), open_source(source, place)
+    begin, opened = moment_of(start) or soon(datetime.now(UTC)), grid.open(place, "typical")
     tested = skill_of(opened, place, begin, job)
     plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
     lines = starting(plan, command, out)
@@ -141,14 +140,14 @@ def starting(plan: "Plan", command: str | None, out: Path | None) -> dict[str, s
 
 
 def skill_of(
-    source: "IntensitySource", place: "Region", begin: datetime, job: "Job"
+    source: "IntensitySource", place: "Region | None", begin: datetime, job: "Job"
 ) -> "Skill | None":
     """How good such plans were: of the zone's typical hours, or of the file's last days before."""
     from dln.core.carbon.backtest import skill_so_far
     from dln.core.carbon.embedded import skill
     from dln.core.carbon.sources import Recent
 
-    if source.name == "typical":
+    if place and source.name == "typical":
         return skill(place, job.mode)
     if isinstance(source, Recent):
         return skill_so_far(source.data, begin, job.duration, job.slack, job.mode)

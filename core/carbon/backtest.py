@@ -155,9 +155,12 @@ def skill_so_far(
     data: Series, before: datetime, duration: timedelta, slack: timedelta, mode: Mode
 ) -> Skill | None:
     """Of the mean day of 28 days, over the runs of the data's last three months before a moment;
-    None where there are not ten."""
+    None where there are not ten, or the data has holes in them."""
     truth = data.between(max(data.start + _RECENT, before - _SEASON), before)
     length, room = ceil(duration / data.step), slack // data.step
+    known = data.between(truth.start - _RECENT, before).g_per_kwh
+    if not np.isfinite(known).all():  # a file with holes there
+        return None
     if len(truth.g_per_kwh) < length + room or _work(truth, length, room) > _MOST_WORK:
         return None
     every = max(1, round(EVERY * HOUR / data.step))

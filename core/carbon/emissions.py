@@ -84,9 +84,10 @@ class Emissions:
 
     submitted: when it could have begun; the counterfactual starts there. power: how each
     component's energy came to be. pue: facility over machine energy, multiplied once, here.
-    region, source, intensity: None together; intensity is that of [submitted, end). What needs it
-    is None without it. market_g_per_kwh: what the user states of a contract or own generation.
-    scope: whether the meter read the whole machine or the run's own processes.
+    source, intensity: None together; intensity is that of [submitted, end). What needs it is None
+    without it. region: may be None beside them, where a file gave the intensities.
+    market_g_per_kwh: what the user states of a contract or own generation. scope: whether the meter
+    read the whole machine or the run's own processes.
 
     Time that no meter read counts at the mean power of the time that one did; where that is less
     than half of all, energy and what follows from it are None.
@@ -103,11 +104,12 @@ class Emissions:
     market_g_per_kwh: float | None = None
     scope: Scope = "machine"
 
-    def placed(self, region: Region, source: IntensitySource) -> Emissions:
-        """The same run with the intensities that `source` has for its time. UsageError where it
-        does not know them."""
+    def placed(self, region: Region | None, source: IntensitySource) -> Emissions:
+        """The same run with the intensities that `source` has for its time; its region stays where
+        none is given. UsageError where the source does not know them."""
         series = source.series(self.submitted, max(self.end, self.submitted + timedelta(seconds=1)))
-        return replace(self, region=region.code, source=source.name, intensity=series)
+        code = region.code if region else self.region
+        return replace(self, region=code, source=source.name, intensity=series)
 
     @property
     def end(self) -> datetime:

@@ -20,14 +20,21 @@ WORTH_SAYING = 0.01  # of a run's time, which no meter read
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run takes place, whose intensities count there, and how good the building is."""
+    """Where a run takes place, whose intensities count there, and how good the building is.
 
-    region: Region
+    region: None where a file gives the intensities and nobody said.
+    """
+
+    region: Region | None
     source: IntensitySource
     pue: float = 1.0
 
     def __post_init__(self) -> None:
         within(self.pue, "PUE", MOST_PUE, least=1)
+
+    @property
+    def code(self) -> str | None:
+        return self.region and self.region.code
 
     def check(self, moment: datetime) -> None:
         """UsageError now, not after hours, where the source does not know the time."""
@@ -80,7 +87,7 @@ class Recorder:
         self.record = replace(self.record, pue=pue, market_g_per_kwh=market)
 
     def _refuse_moving(self, before: Emissions | None, account: Account) -> None:
-        was, is_ = before and before.region, self.place and self.place.region.code
+        was, is_ = before and before.region, self.place and self.place.code
         if was and is_ and was != is_:
             raise UsageError(
                 f"{self.path.parent} was metered in {was}, not in {is_}",
@@ -143,7 +150,7 @@ class Recorder:
                 self.record = self.record.placed(self.place.region, self.place.source)
                 self.problem = None
             except DlnError as error:
-                self.record = replace(self.record, region=self.place.region.code, intensity=None)
+                self.record = replace(self.record, region=self.place.code, intensity=None)
                 self.problem = error.message
         self.record.save(self.path)
         return self.record

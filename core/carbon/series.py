@@ -1,32 +1,31 @@
 """Reading intensity in time from a user's CSV, and durations such as 8h.
 
-What is wrong with a file is said in one sentence: a plan made on holes, doubled hours or tonnes
+What is wrong with a file is said in one sentence: a plan made on tonnes or on another zone's hours
 would look as sound as any other.
 """
 
-import csv
-import gzip
 import re
-import zlib
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from io import BytesIO, StringIO
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from statistics import median
 
-import numpy as np
-
-from ..door import read_bytes
 from ..errors import UsageError, closest, short
-from .values import Factors, Label, Series, Signal, iso, parse_time
+from .dialects import Columns, Reading, columns, likeness, plain
+from .hours import Entry, Hours, laid_out
+from .sheet import Row, Sheet, read_sheet
+from .timeline import Timeline, cell_of, timeline
+from .units import UNITS, decimal_comma, number, unit_named
+from .values import Label
 
-TIME, VALUE = "timestamp_utc", "gco2_per_kwh"
-MOST_BYTES = 128 << 20  # of a file, unpacked
-MOST_ROWS = 2_000_000  # nineteen years of five minutes
 LONGEST = timedelta(days=3653)  # that a duration can be
+LONGEST_STEP = timedelta(hours=6)  # in which a plan still has something to choose from
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
-_LEAST, _MOST = 5.0, 5000.0  # g/kWh that a grid's median can be; else the unit is another
-Row = tuple[int, list[str]]  # its number in the file
+_LEAST, _MOST = 1.5, 5000.0  # g/kWh that a grid's median can be; else the unit is another
+_SMALL = 5.0  # pounds for each kWh are at most two or three
+_SUMS = re.compile(r"(total|sum|mean|average|avg|min|max|median|count|source|note|summe|gesamt|"
+                   r"totalt|итого|всего|среднее)\b.*", re.IGNORECASE)  # fmt: skip
 
 
 def parse_duration(text: str) -> timedelta:
@@ -41,138 +40,151 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def read_csv(
-    path: Path | str,
-    column: str = VALUE,
-    zone: str | None = None,
-    signal: Signal = "average",
-    factors: Factors = "unknown",
-) -> Series:
-    """The series in a CSV (or .csv.gz) with the columns timestamp_utc, `column` and, where the
-    file holds several zones, zone. UsageError says what is wrong with it."""
-    path = Path(path)
-    try:
-        times, values = _columns(StringIO(_text(path), newline=""), path, column, zone)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read as CSV: {error}") from error
-    step = _step(times, path)
-    _check_values(values, path, column)
-    years = sorted({times[0].year, times[-1].year})
-    label = Label(signal, factors, "-".join(map(str, years)), f"csv: {path.name}", "measured")
-    return Series(times[0], step, values, label)
+def read_csv(path: Path | str, reading: Reading | None = None) -> Hours:
+    """The hours in a CSV, as its header and `reading` say. UsageError for what makes all of it
+    useless or doubtful; what single rows lack, `Hours.sound` tells."""
+    path, reading = Path(path), reading or Reading()
+    sheet = read_sheet(path, lambda row: likeness(row, reading.column))
+    found = columns(sheet, reading)
+    sheet, zone = _of_zone(sheet, found, reading.zone)
+    sheet, left_out = _without_sums(sheet, found)
+    if len(sheet.rows) < 2:
+        raise UsageError(f"{path} has fewer than two rows{f' for {zone}' if zone else ''}.")
+    amounts = _amounts(sheet, found, reading)
+    times = timeline(sheet, found, reading.timezone)
+    amounts.check(sheet, found, times.step)
+    entries = _entries(sheet, times, amounts)
+    years = sorted({entry.time.year for entry in entries})
+    year = f"{years[0]}-{years[-1]}" if len(years) > 1 else str(years[0])
+    origin = f"csv: {path.name}" + (f", {zone}" if zone else "")
+    label = Label(found.signal, found.factors, year, origin, found.kind)
+    hours = laid_out(entries, times.step, label, path, sheet.word).filled(reading.fill)
+    naive = f"the times of {path} name no zone: UTC is assumed (--timezone)"
+    small = f"the numbers of {path} name no unit and are small: {found.small} is assumed (--unit)"
+    remarks = (*left_out, *([naive] if times.assumed else []),
+               *([small] if amounts.small else []), *hours.remarks)  # fmt: skip
+    return replace(hours, remarks=remarks).remarked()
 
 
-def _text(path: Path) -> str:
-    """UsageError for what is no file of at most MOST_BYTES, UnicodeDecodeError for no UTF-8."""
-    found = read_bytes(path, MOST_BYTES)
-    return (_unpacked(found, path) if path.suffix == ".gz" else found).decode("utf-8-sig")
-
-
-def _unpacked(packed: bytes, path: Path) -> bytes:
-    try:
-        with gzip.open(BytesIO(packed)) as file:
-            found = file.read(MOST_BYTES + 1)
-    except EOFError as error:
-        raise UsageError(f"{path} is cut off.", "copy it again") from error
-    except (OSError, zlib.error) as error:
-        raise UsageError(
-            f"{path} is no gzip file, or damaged: {error}.", "copy it again"
-        ) from error
-    if len(found) > MOST_BYTES:
-        raise UsageError(f"{path} holds more than {MOST_BYTES:,} bytes, unpacked.")
-    return found
-
-
-def _columns(
-    file: Iterable[str], path: Path, column: str, zone: str | None
-) -> tuple[list[datetime], np.ndarray]:
-    reader = csv.reader(file)
-    header = next(reader, [])
-    for name in (TIME, column, *(["zone"] if zone else [])):
-        if name not in header:
-            has = short(", ".join(header[:20]), 200) or "none"
-            raise UsageError(
-                f"{path} has no column {short(name)!r}.{closest(name, header[:20])}",
-                f"its columns are {has}; {TIME},{VALUE} are expected",
-            )
-    at, value = header.index(TIME), header.index(column)
-    rows = [(number, row) for number, row in enumerate(islice(reader, MOST_ROWS + 1), 2) if row]
-    if len(rows) > MOST_ROWS or next(reader, None) is not None:
-        raise UsageError(f"{path} has more than {MOST_ROWS:,} rows", "cut out the years that count")
-    if "zone" in header:
-        rows = _of_zone(rows, header, path, zone)
-    if len(rows) < 2:
-        raise UsageError(f"{path} has fewer than two rows{f' for {zone}' if zone else ''}")
-    times = [_time(row, at, number, path) for number, row in rows]
-    return times, np.array([_value(row, value, number, path) for number, row in rows])
-
-
-def _of_zone(rows: list[Row], header: list[str], path: Path, zone: str | None) -> list[Row]:
-    """The rows of that zone; of all, where there is one alone."""
-    place = header.index("zone")
-    zones = {row[place] for _, row in rows if len(row) == len(header)}
+def _of_zone(sheet: Sheet, found: Columns, zone: str | None) -> tuple[Sheet, str | None]:
+    """The rows of that zone, and its name as the file has it; of all, where there is one alone."""
+    place, path = found.zone, sheet.path
+    if place is None:
+        if zone is not None:
+            raise UsageError(f"{path} has no column of zones.", "leave --zone out")
+        return sheet, None
+    zones = {cell_of(row, place) for _, row in sheet.rows if len(row) == len(sheet.header)}
     some = [short(name) for name in sorted(zones)[:200]]
     if zone is None and len(zones) > 1:
-        raise UsageError(f"{path} holds several zones", f"--zone {', '.join(some[:8])}")
+        raise UsageError(f"{path} holds several zones.", f"--zone {', '.join(some[:8])}")
     if zone is None:
-        return rows
-    if zone not in zones:
+        return sheet, None
+    same = zone if zone in zones else next((z for z in zones if plain(z) == plain(zone)), None)
+    if same is None:
         near = closest(zone, some)
         raise UsageError(f"{path} has fewer than two rows for {short(zone)}.{near}")
-    return [(number, row) for number, row in rows if row[place : place + 1] == [zone]]
+    return replace(sheet, rows=[row for row in sheet.rows if cell_of(row[1], place) == same]), same
 
 
-def _time(row: list[str], at: int, number: int, path: Path) -> datetime:
+def _without_sums(sheet: Sheet, found: Columns) -> tuple[Sheet, list[str]]:
+    """Without the rows at the end that are sums or remarks, and what was left out."""
+    rows: list[Row] = list(sheet.rows)
+    while rows and _SUMS.fullmatch(cell_of(rows[-1][1], found.time)):
+        rows.pop()
+    if len(rows) == len(sheet.rows):
+        return sheet, []
+    first, row = sheet.rows[len(rows)]
+    told = f"{sheet.place(first)} is left out: {short(cell_of(row, found.time))!r} is no time"
+    return replace(sheet, rows=rows), [told]
+
+
+@dataclass(frozen=True)
+class _Amounts:
+    """The numbers of a column as they stand; None with the reason where a cell holds none.
+
+    factor: what makes g/kWh of them. sure: the user says so. zeros: whether a 0 is a value. small:
+    whether the unit was told from their size.
+    """
+
+    values: Sequence[tuple[float | None, str]]
+    factor: float
+    sure: bool
+    zeros: bool
+    small: bool
+
+    def check(self, sheet: Sheet, found: Columns, step: timedelta) -> None:
+        """UsageError where the whole column is no intensity in g/kWh, or too coarse."""
+        name = short(sheet.header[found.value])
+        self._check_numbers(sheet, name)
+        coarse = f"its values are {step / timedelta(hours=1):g} h apart"
+        problems = [coarse] if step > LONGEST_STEP else []
+        hint = "values for every hour, or shorter"
+        known = [abs(value) for value, _ in self.values if value]
+        middle = median(known) * self.factor if known else _LEAST
+        if middle > _MOST or (middle < _LEAST and not self.sure):
+            guess = "kg or t?" if middle < _LEAST else "mg, or for each MWh?"
+            problems.append(f"{name} is about {middle:.3g}, which is not g/kWh ({guess})")
+            hint = hint if len(problems) > 1 else f"--unit {', '.join(UNITS)}"
+        if problems:
+            told = " and ".join(problems)
+            raise UsageError(f"{sheet.path} is no table of hours to plan with: {told}.", hint)
+
+    def _check_numbers(self, sheet: Sheet, name: str) -> None:
+        """UsageError where more cells hold something else than hold a number."""
+        words = [at for at, (value, why) in enumerate(self.values) if value is None and why]
+        if len(words) > len(self.values) / 2:
+            told = f"{sheet.place(sheet.rows[words[0]][0])} {self.values[words[0]][1]}"
+            raise UsageError(f"{name} is mostly no number: {told}.", "--column NAME")
+
+    def grams(self, at: int) -> tuple[float | None, str]:
+        """g/kWh, or None and why that is no intensity."""
+        value, why = self.values[at]
+        if value is None:
+            return None, why
+        if value < 0:
+            return None, f"has {value:g}, and no intensity is negative"
+        if value == 0 and not self.zeros:
+            return None, "has 0, which counts as a gap (--zeros where it is real)"
+        if value * self.factor > _MOST:
+            return None, f"has {value:g}, more than any grid emits"
+        return value * self.factor, ""
+
+
+def _amounts(sheet: Sheet, found: Columns, reading: Reading) -> _Amounts:
+    cells = [cell_of(row, found.value) for _, row in sheet.rows]
+    comma = decimal_comma(cells, sheet.delimiter)
+    zeros = reading.zeros or found.signal == "marginal"
+    values = [_number(cell, comma) for cell in cells]
+    unit = unit_named(reading.unit) if reading.unit else found.unit or "g/kWh"
+    known = [value for value, _ in values if value]
+    unsaid = found.small is not None and not (reading.unit or found.unit)
+    small = unsaid and bool(known) and median(known) < _SMALL
+    factor = UNITS[found.small if small and found.small else unit]
+    return _Amounts(values, factor, reading.unit is not None, zeros, small)
+
+
+def _number(cell: str, comma: bool) -> tuple[float | None, str]:
     try:
-        return parse_time(row[at] if at < len(row) else "")
-    except ValueError as error:
-        hint = "ISO 8601 in UTC, as 2024-06-01T18:00Z"
-        raise UsageError(f"line {number} of {path}: {error}", hint) from error
+        value = number(cell, comma)
+    except ValueError:
+        return None, f"has {short(cell)!r}, which is not a number"
+    return value, "" if value is not None else f"has {cell!r}" if cell else "is empty"
 
 
-def _value(row: list[str], at: int, number: int, path: Path) -> float:
-    found = row[at] if at < len(row) else ""
-    try:
-        return float(found)
-    except ValueError as error:
-        raise UsageError(
-            f"line {number} of {path}: {short(found)!r} is not a number",
-            "fill the gap or cut the file there: a plan needs every interval",
-        ) from error
-
-
-def _step(times: list[datetime], path: Path) -> timedelta:
-    """The constant distance of the times."""
-    seconds = np.array([t.timestamp() for t in times])
-    apart = np.diff(seconds)
-    step = float(np.median(apart))
-    wrong = np.flatnonzero(apart != step)
-    if step > 0 and not len(wrong):
-        return timedelta(seconds=step)
-    first = int(wrong[0]) if len(wrong) else 0
-    where = iso(times[first + 1])
-    if apart[first] == 0:
-        what = f"{path} has {where} twice"
-    elif apart[first] < 0:
-        what = f"the times of {path} go back at {where}"
-    else:
-        what = f"{path} has a gap before {where}"
-    raise UsageError(
-        what, "every interval once, in UTC: local times double and skip hours twice a year"
-    )
-
-
-def _check_values(values: np.ndarray, path: Path, column: str) -> None:
-    if not np.isfinite(values).all():
-        raise UsageError(f"{path} has values in {column} that are not finite")
-    if (values < 0).any():
-        raise UsageError(
-            f"{path} has negative values in {column}", "an intensity in g/kWh is at least 0"
-        )
-    middle = float(np.median(values))
-    if not _LEAST <= middle <= _MOST:
-        guess = "kg or t" if middle < _LEAST else "mg, or for each MWh"
-        raise UsageError(
-            f"{column} of {path} is about {middle:.3g}, which is not g/kWh ({guess}?)",
-            "convert it to grams of CO2e for each kWh",
-        )
+def _entries(sheet: Sheet, times: Timeline, amounts: _Amounts) -> list[Entry]:
+    """Each row with its g/kWh, or with why it has none. A row that its clocks skip is left out
+    where it is empty, as services fill that hour, and refused where it is not."""
+    entries: list[Entry] = []
+    for at, ((line, row), start) in enumerate(zip(sheet.rows, times.starts, strict=True)):
+        if len(row) > len(sheet.header) and any(map(str.strip, row[len(sheet.header) :])):
+            raise UsageError(
+                f"{sheet.place(line)} has {len(row)} cells, the header {len(sheet.header)}.",
+                "put numbers with a decimal comma in quotes, or divide the columns by ;",
+            )
+        grams, why = amounts.grams(at)
+        if start is not None:
+            entries.append(Entry(start, grams, why, line))
+        elif grams is not None:
+            raise UsageError(f"{sheet.place(line)}: the clocks skip that time.",
+                             "another --timezone, or UTC")  # fmt: skip
+    return entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,7 +11,9 @@ import numpy as np
 
 from ..errors import UsageError, closest, short
 from .annual import annual
+from .dialects import Reading
 from .embedded import typical
+from .hours import Hours
 from .profiles import HOUR, Profile, floor, recent
 from .series import read_csv
 from .values import Label, Series, iso
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from .live import Live
     from .regions import Region
 
+FILES = ("csv", "recent28")  # which hold the intensities, so that no region is needed
 LIVE = ("gb", "electricity-maps", "watttime", "eia")
+DAYS = timedelta(days=28)  # of which Recent is the mean
 SPECS = ("annual", "typical", "csv:FILE", "recent28:FILE", *LIVE)
 
 
@@ -70,7 +74,7 @@ class Typical:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a file holds."""
+    """What a file holds; foresight is False for a file of forecasts."""
 
     data: Series
     name: str = "csv"
@@ -81,9 +85,9 @@ class Recorded:
             raise UsageError(
                 f"{iso(start)} to {iso(end)} is not within the data, which goes from "
                 f"{iso(self.data.start)} to {iso(self.data.end)}",
-                hint="choose --start and --slack so that the plan ends within it",
+                hint="times within it, or data that cover them",
             )
-        return self.data.between(start, end)
+        return _sound(self.data, start, end)
 
 
 @dataclass(frozen=True)
@@ -95,31 +99,37 @@ class Recent:
     foresight: bool = False
 
     def series(self, start: datetime, end: datetime) -> Series:
+        _sound(self.data, start - DAYS, start)
         return recent(self.data, start, end)
+
+
+def _sound(data: Series, start: datetime, end: datetime) -> Series:
+    """The intervals that touch [start, end). UsageError for a hole among them."""
+    return data.sound(start, end) if isinstance(data, Hours) else data.between(start, end)
 
 
 @dataclass(frozen=True)
 class Service:
-    """A live service: its history up to the hour before now, its forecast from there on."""
+    """A live service: its history up to the moment of asking, its forecast from there on."""
 
     live: Live
-    now: datetime
     name: str
     foresight: bool = False
 
     def series(self, start: datetime, end: datetime) -> Series:
-        past = end <= self.now
-        return self.live.history(start, end) if past else self.live.forecast(start, end)
+        return self.live.series(start, end)
 
 
-def open_source(spec: str, region: Region | None) -> IntensitySource:
-    """The source that `spec` names. UsageError for an unknown one, or one that does not know the
-    region's hours."""
+def open_source(
+    spec: str, region: Region | None, reading: Reading | None = None
+) -> IntensitySource:
+    """The source that `spec` names. reading: of a file. UsageError for an unknown one, or one that
+    does not know the region's hours."""
     kind, _, path = spec.partition(":")
-    if kind == "csv" and path:
-        return Recorded(read_csv(path))
-    if kind == "recent28" and path:
-        return Recent(read_csv(path))
+    if kind in FILES and path:
+        data = read_csv(path, reading)
+        foresees = data.label.kind != "forecast"
+        return Recorded(data, foresight=foresees) if kind == "csv" else Recent(data)
     if region is None and kind in ("annual", "typical", *LIVE):
         raise UsageError(f"--source {kind} needs a --region", "dln carbon regions TEXT")
     if region and kind == "annual":
@@ -154,4 +164,4 @@ def _service(name: str, region: Region) -> Service:
     """Only here is the network touched, once the series is asked for."""
     from .live import open_live
 
-    return Service(open_live(name, region), datetime.now(UTC), name)
+    return Service(open_live(name, region), name)

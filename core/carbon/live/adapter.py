@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..regions import Region
 
 FRESH = timedelta(minutes=30)  # how long a forecast is kept
+PARTIAL = timedelta(minutes=5)  # how long a history is kept that did not reach so far yet
 SETTLED = timedelta(days=2)  # younger history is still revised, so it is kept no longer than FRESH
 
 
@@ -30,7 +31,7 @@ class Live(ABC):
     """Carbon intensity of one region from one server, in g/kWh.
 
     base_url, timeout (seconds), folder (of the cache) and now are for tests. The network is used
-    by `history` and `forecast` only; nothing is fetched before.
+    by `series`, `history` and `forecast` only; nothing is fetched before.
     """
 
     service: ClassVar[Service]
@@ -70,6 +71,47 @@ class Live(ABC):
         label = self._label("estimated", first, last, answers)
         return Series(first, self.step, np.concatenate(arrays), label)
 
+    def series(self, start: datetime, end: datetime) -> Series:
+        """The intervals that touch [start, end): the history of those that have passed by now, as
+        far as the server has it, and its newest forecast of the others; errors as `history`."""
+        first, last = self._bounds(start, end)
+        now = floor(self.now(), self.step)
+        if now <= first:
+            return self.forecast(start, end)
+        if last <= now - SETTLED:
+            return self.history(start, end)
+        return self._joined(first, last, min(last, now))
+
+    def _joined(self, first: datetime, last: datetime, passed: datetime) -> Series:
+        """[first, last), of which [first, passed) has passed."""
+        pieces = self._pieces(first, passed)
+        answers = [self._ask_history(*piece, whole=False) for piece in pieces]
+        values = {time: value for answer in answers for time, value in answer.points.values.items()
+                  if first <= time < passed}  # fmt: skip
+        known = max(values) + self.step if values else first
+        if known < last:
+            answers.append(self._ask_rest(values, known, last, late=passed == last))
+        kind: Kind = "forecast" if known < last else "estimated"
+        label = self._label(kind, first, last, answers)
+        if first < known < last:
+            label = replace(label, origin=f"{label.origin}, forecast from {iso(known)} on")
+        points = Points(self.step, values)
+        return Series(first, self.step, points.array(self.service.title, first, last), label)
+
+    def _ask_rest(
+        self, values: dict[datetime, float], start: datetime, end: datetime, late: bool
+    ) -> Answer:
+        """Add the forecast of [start, end) to `values`. late: all of it has passed, so that where
+        nothing was foreseen the end of the history is what to tell."""
+        try:
+            answer = self._ask_forecast(start, end)
+        except UsageError:
+            if late and values:
+                Points(self.step, values).array(self.service.title, min(values), end)
+            raise
+        values |= {time: value for time, value in answer.points.values.items() if time >= start}
+        return answer
+
     def forecast(self, start: datetime, end: datetime) -> Series:
         """The newest forecast for the intervals that touch [start, end); errors as `history`."""
         first, last = self._bounds(start, end)
@@ -105,10 +147,10 @@ class Live(ABC):
             yield start, stop
             start = stop
 
-    def _ask_history(self, start: datetime, end: datetime) -> Answer:
+    def _ask_history(self, start: datetime, end: datetime, whole: bool = True) -> Answer:
         settled = end <= self.now() - SETTLED
         key = f"{self._key('history')} {iso(start)} {iso(end)}"
-        return self._ask(key, start, end, settled, lambda: self.fetch_history(start, end))
+        return self._ask(key, start, end, settled, lambda: self.fetch_history(start, end), whole)
 
     def _ask_forecast(self, start: datetime, end: datetime) -> Answer:
         fetch = lambda: self.fetch_forecast(start, end)  # noqa: E731
@@ -124,11 +166,15 @@ class Live(ABC):
         end: datetime,
         for_ever: bool,
         fetch: Callable[[], Points],
+        whole: bool = True,
     ) -> Answer:
-        """The kept answer where it is fresh, the server's else, the kept one where that fails."""
+        """The kept answer where it is fresh, the server's else, the kept one where that fails.
+        whole: whether it has to reach from `start` to `end`."""
         kept = cache.load(self.folder, key)
-        usable = kept if kept and kept.points.covers(start, end) else None
-        if usable and (for_ever or self.now() - usable.fetched < FRESH):
+        reaches = bool(kept and kept.points.covers(start, end))
+        usable = kept if reaches or not whole else None
+        fresh = FRESH if reaches else PARTIAL
+        if usable and ((for_ever and reaches) or self.now() - usable.fetched < fresh):
             return usable
         try:
             points = self._checked(fetch)
@@ -137,7 +183,8 @@ class Live(ABC):
                 raise
             return replace(usable, stale=True)
         answer = Answer(points, self.now())
-        points.array(self.service.title, start, end)  # an answer with gaps is not worth keeping
+        if whole:
+            points.array(self.service.title, start, end)  # an answer with gaps is not worth keeping
         cache.save(self.folder, key, answer)
         return answer
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dln.core.carbon.backtest import backtest, skill_so_far
+from dln.core.carbon.dialects import Reading
 from dln.core.carbon.embedded import skill
 from dln.core.carbon.regions import find
 from dln.core.carbon.series import read_csv
@@ -74,7 +75,7 @@ def test_the_skill_of_four_weeks_so_far(mode):
 @pytest.mark.parametrize("mode", ["start", "pause"])
 @pytest.mark.parametrize("planner", ["typical", "recent28"])
 def test_expected_is_within_three_points_of_realised(zone: str, mode, planner):
-    grid = read_csv(YEARS, "gco2_lca", zone)
+    grid = read_csv(YEARS, Reading(column="gco2_lca", zone=zone))
     found = backtest(grid, [2021, 2022], 2023, 8 * HOUR, 24 * HOUR, mode, planner)
     assert found.expected == pytest.approx(found.realised, abs=3.0)
     assert found.realised < found.oracle
@@ -84,7 +85,7 @@ def test_expected_is_within_three_points_of_realised(zone: str, mode, planner):
 @pytest.mark.parametrize("zone", ["DE", "IE", "US-CAL-CISO", "ZA"])
 def test_the_embedded_skill(zone: str):
     """Means of one half of each month against the starts in the other half, by a plain loop."""
-    year = read_csv(HOURLY, zone=zone)
+    year = read_csv(HOURLY, Reading(zone=zone))
     times = [year.time(hour) for hour in range(len(year.g_per_kwh))]
     said, saved, best = [], [], []
     for late in (False, True):
