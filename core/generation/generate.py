@@ -15,22 +15,15 @@ from ..files import sha256_file
 from ..media.clip import Clip
 from ..media.receipt import make_receipt
 from ..media.stream import Stream
-from ..models.engine import torch_engine
+from ..models.engine import Differentiable, torch_engine
 from ..models.package import Loaded
 from ..models.registry import load
 from ..models.request import Request
 from ..progress import OnProgress, unheard
-from ..text.reader import Reader
-from ..text.vocabulary import normalise
+from ..text.reader import check_prompt
 
 if TYPE_CHECKING:
     from ..models.engine import Engine
-
-# Words that name nothing to be seen.
-FUNCTION_WORDS = frozenset(
-    "a an the is are in on at of with by and his her its в на во с со и у".split()  # noqa: SIM905
-)
-
 
 @dataclass(frozen=True)
 class Streaming:
@@ -87,6 +80,7 @@ def stream(
     runner = engine or torch_engine(loaded.model.graphs(), device)
     ready = time.perf_counter()
     system, progress = load(loaded.about), on_progress or unheard
+    system.check(loaded.model.config, request, runner.name, isinstance(runner, Differentiable))
     frames = system.sample(runner, loaded.model, request, progress)
     seconds = {"prepare": ready - start, "sample": time.perf_counter() - ready}
     receipt = make_receipt(
@@ -125,22 +119,3 @@ def inputs_of(request: Request) -> dict[str, str]:
             except OSError as error:
                 raise UsageError(f"cannot read the picture {path}: {error.strerror}") from error
     return found
-
-
-def check_prompt(prompt: str, reader: Reader) -> list[str]:
-    """Notes on the words that the model does not know.
-
-    Raises UsageError when it knows none of the words that name something.
-    """
-    unknown = list(dict.fromkeys(reader.unknown(prompt)))
-    naming = [w for w in normalise(prompt) if w not in unknown and w not in FUNCTION_WORDS]
-    if not naming:
-        words = ", ".join(w for w in reader.words if w not in FUNCTION_WORDS)
-        hint = f"words it knows: {words}" if words else 'dln generate "lion drinking"'
-        raise UsageError(f"the model knows nothing in {prompt!r}", hint=hint)
-    return [_unknown_note(word, reader.nearest(word)) for word in unknown]
-
-
-def _unknown_note(word: str, near: list[str]) -> str:
-    nearest = f"; nearest: {', '.join(near)}" if near else ""
-    return f"the model does not know {word!r} and leaves it out{nearest}"

@@ -89,6 +89,17 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def check_whole(path: Path) -> None:
+    """DlnError for what is no safetensors file, or is cut off; its tensors are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np"):
+            pass
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise damaged(path, str(error)) from error
+
+
 def metadata_of(path: Path) -> dict[str, Any]:
     """The words in a safetensors file's header: its length in 8 bytes, then JSON."""
     try:
