@@ -10,6 +10,7 @@ from .clips import Engine, Job
 
 if TYPE_CHECKING:
     from dln.core.models.about import About
+    from dln.core.models.locate import Header
 
 PICTURES = ("image", "last_image")
 
@@ -31,25 +32,33 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
     if prompt.strip() and not about.text:
         raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
     about.check(wish)
-    check_weights(prompt, model)
+    header = check_weights(model)
+    if header.vocabulary is not None:
+        check_words(prompt, header.vocabulary)
     for name in PICTURES:
         if name in wish:
             check_picture(wish[name])
     return about
 
 
-def check_weights(prompt: str, model: str) -> None:
-    """MissingCapability where there are none, DlnError for a file that is not whole, UsageError for
-    a prompt of which they know nothing."""
-    from dln.core.models.locate import check_whole, locate, read_header
-    from dln.core.text.reader import check_prompt
-    from dln.core.text.vocabulary import Vocabulary
+def check_weights(model: str) -> "Header":
+    """What the weights say of themselves. UsageError for a name of nothing, MissingCapability where
+    a model has none, DlnError for a file that is not whole."""
+    from dln.core.models.locate import check_whole, identify, locate, read_header
 
     path = locate(model)
     header = read_header(path)
+    identify(model)
     check_whole(path)
-    if header.vocabulary is not None:
-        check_prompt(prompt, Vocabulary(header.vocabulary))
+    return header
+
+
+def check_words(prompt: str, words: Sequence[str]) -> None:
+    """UsageError for a prompt that has none of these."""
+    from dln.core.text.reader import check_prompt
+    from dln.core.text.vocabulary import Vocabulary
+
+    check_prompt(prompt, Vocabulary(words))
 
 
 def check_picture(path: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .asked import check_weights
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
@@ -82,10 +83,14 @@ def bench(
       dln bench resnet --against sgd,sam,saf,mesa --data digits,noise=0.2 --epochs 60
     """
     if against is not None:
+        from dln.core.models.registry import find
+
+        find(model)
         wanted = {"seeds": seeds, "epochs": epochs, "count": count, "lr": lr}
         return trained(model, data, against, wanted, sharpness, out, force)
     from dln.export.bench_request import BenchRequest
 
+    check_weights(model)
     if out is not None:
         check_report(out, force)
     asked = BenchRequest(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dln.core.errors import UsageError
+from dln.core.errors import UsageError, reason_of
 
 from .assign import parse_overrides
 from .options import Precision
@@ -213,7 +213,7 @@ def show_clip(blocks: list[Any], fps: float, loops: int) -> None:
     try:
         play(Clip(np.concatenate(blocks), fps), loops)
     except Exception as error:
-        screen.note(f"no preview: {error}")
+        screen.note(f"no preview: {reason_of(error)}")
 
 
 def ranking(best: "Best") -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dln.core.errors import UsageError
+from dln.core.text.shown import on_one_line
 
 from .asked import check_able, check_asked, check_rates
 from .clips import Engine, Job, Made, Runner, fulfil, sampler_settings
@@ -182,7 +183,7 @@ def seeds_from(first: int, count: int) -> range:
 def intention(job: Job) -> Result:
     """What --dry-run shows: each setting that was resolved, and each file that would be made."""
     paths = [str(path) for path in job.paths]
-    lines = [f"{name} {value}" for name, value in job.settings.items()]
+    lines = [on_one_line(f"{name} {value}") for name, value in job.settings.items()]
     lines += [f"would write {path}" for path in paths]
     return Result({"dry_run": True, **job.settings, "paths": paths}, "\n".join(lines), paths)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import UsageError, closest
 
+from .asked import check_weights
 from .show import Result, table, teller
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def readiness(
         )
     given = dict(map(read_range, ranges))
     if not holds_graphs(model):
+        check_weights(model)
         from dln.core.models.package import load_model
 
         return of_model(load_model(model), level, given, precision, batch, out)

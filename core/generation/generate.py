@@ -21,6 +21,7 @@ from ..models.registry import load
 from ..models.request import Request
 from ..progress import OnProgress, unheard
 from ..text.reader import check_prompt
+from .continued import watched
 
 if TYPE_CHECKING:
     from ..models.engine import Engine
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Streaming:
     """A clip that is made while its frames are taken, what makes it, and what the user should
-    know. seconds: what each part took so far."""
+    know: when they have been taken, also of pictures that it does not go on from. seconds: what
+    each part took so far."""
 
     stream: Stream
     receipt: dict[str, Any]
@@ -93,7 +95,8 @@ def stream(
         inputs=inputs_of(request),
     )
     timed = Stream(_timed(frames, seconds), frames.fps, frames.size, frames.frames)
-    return Streaming(timed, receipt, notes, seconds)
+    seen = watched(timed, request.image, request.last_image, notes.append)
+    return Streaming(seen, receipt, notes, seconds)
 
 
 def _timed(frames: Stream, seconds: dict[str, float]) -> Iterator[np.ndarray]:
