@@ -47,7 +47,10 @@ def generate(
     prompt: Prompt = "",
     model: ModelName = "cogvideo",
     frames: Annotated[int | None, typer.Option(min=1, help="Frames in the clip.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames a second: 0.01 to 1000, of a gif up to 50.")] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1000, help="Frames a second; a gif tells up to 50."),
+    ] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0.0, help="How hard the prompt pulls; 1 is not at all.")
     ] = None,

@@ -13,9 +13,9 @@ import typer
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
+from .asked import check_weights
 from .assign import parse_overrides
 from .carbon.pace import Carbon
-from .asked import check_weights
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .show import Result, facts, is_main_process, rows_of, say, screen
 

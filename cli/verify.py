@@ -55,7 +55,12 @@ def verify(
         "max_difference": found.max_difference,
         "notes": list(found.notes),
     }
-    return Result(data, on_one_line(f"{file}: {sentence(found)}"), [verdict], exit_code=0 if found.equal else 1)
+    return Result(
+        data,
+        on_one_line(f"{file}: {sentence(found)}"),
+        [verdict],
+        exit_code=0 if found.equal else 1,
+    )
 
 
 def verify_export(folder: Path, model: str | None, device: str) -> Result:

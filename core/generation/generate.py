@@ -26,6 +26,7 @@ from .continued import watched
 if TYPE_CHECKING:
     from ..models.engine import Engine
 
+
 @dataclass(frozen=True)
 class Streaming:
     """A clip that is made while its frames are taken, what makes it, and what the user should

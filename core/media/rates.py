@@ -28,4 +28,6 @@ def most_rate(suffix: str) -> float:
 def fraction_of(fps: float) -> Fraction:
     """The rate as whole numbers of frames in whole numbers of seconds."""
     plain = Fraction(fps).limit_denominator(PLAIN)
-    return plain if abs(plain / Fraction(fps) - 1) <= EXACT else Fraction(fps).limit_denominator(FINE)
+    return (
+        plain if abs(plain / Fraction(fps) - 1) <= EXACT else Fraction(fps).limit_denominator(FINE)
+    )

@@ -8,7 +8,7 @@ from reprlib import repr as short
 from typing import Any
 
 from ..door import is_plain, json_value, typed
-from ..errors import DlnError, MissingCapability, UsageError, closest
+from ..errors import DlnError, MissingCapability, UsageError, closest, reason_of
 from .about import About
 from .registry import MODELS, PLACES
 
@@ -97,7 +97,7 @@ def check_whole(path: Path) -> None:
         with safe_open(path, "np"):
             pass
     except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise damaged(path, str(error)) from error
+        raise damaged(path, reason_of(error)) from error
 
 
 def metadata_of(path: Path) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class System(ABC):
         """UsageError for a request that `about` allows and weights of this configuration cannot
         fulfil, MissingCapability for one that `engine` cannot: whether it has gradients is told.
         """
+        return
 
     def sample(
         self, engine: Engine, model: Any, request: Request, on_progress: OnProgress
