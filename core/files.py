@@ -172,7 +172,7 @@ def claimed(path: Path) -> Iterator[None]:
 
     def refuse() -> NoReturn:
         raise UsageError(f"another dln is writing {path} at this moment",
-                         hint="another --out, or the same line when that one has ended")  # fmt: skip
+                         hint="another --out, or the same line once that one ends")  # fmt: skip
 
     new = not os.path.isdir(path.parent)
     short = len(os.fsencode(path.name)) <= _MOST_NAME
