@@ -16,7 +16,9 @@ import numpy as np
 from ..media.picture import picture
 from ..media.stream import Stream
 
-LEAST = 0.1  # correlation of edges below which nothing of a picture is left
+LEAST = 0.09  # correlation of edges below which nothing of a picture is left
+FEW, LEAST_OF_FEW = 15, 0.04  # frames in which what moves may not come back, and what says so
+FEWEST = 3  # frames that say anything
 MEASURED = 64  # frames
 BLENDED = 2  # frames at a picture that it may shine through, whatever the model knows
 
@@ -35,9 +37,12 @@ def watched(
             kept.extend(frame.copy() for frame in block[: max(0, MEASURED - len(kept))])
             yield block
         for path, frames in ((image, kept[BLENDED:]), (last, kept[: -BLENDED - 1])):
-            if path is not None and frames and (found := likeness(path, frames)) < LEAST:
-                note(f"the model does not know how to go on from {Path(path).name}: of its edges, "
-                     f"{max(found, 0):.0%} are left two frames away")  # fmt: skip
+            if path is None or len(frames) < FEWEST:
+                continue
+            found = likeness(path, frames)
+            if found < (LEAST if len(frames) >= FEW else LEAST_OF_FEW):
+                note(f"the model does not know how to go on from {Path(path).name}: beyond two frames, "
+                     f"{max(found, 0):.0%} of its edges are found again")  # fmt: skip
 
     return Stream(passing(), stream.fps, stream.size, stream.frames)
 
