@@ -41,8 +41,10 @@ def watched(
                 continue
             found = likeness(path, frames)
             if found < (LEAST if len(frames) >= FEW else LEAST_OF_FEW):
-                note(f"the model does not know how to go on from {Path(path).name}: beyond two frames, "
-                     f"{max(found, 0):.0%} of its edges are found again")  # fmt: skip
+                note(
+                    f"the model does not know how to go on from {Path(path).name}: beyond two "
+                    f"frames, {max(found, 0):.0%} of its edges are found again"
+                )
 
     return Stream(passing(), stream.fps, stream.size, stream.frames)
 

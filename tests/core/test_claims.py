@@ -32,9 +32,8 @@ def test_a_folder_that_nothing_came_of_goes(tmp_path: Path):
 @pytest.mark.parametrize("length", [200, 240, 241, 255])
 def test_long_names_are_told_apart(tmp_path: Path, length: int):
     one, other = (tmp_path / f"{letter * (length - 4)}.mp4" for letter in "ab")
-    with claimed(one), claimed(other):
-        with pytest.raises(UsageError), claimed(one):
-            pytest.fail("both may write")
+    with claimed(one), claimed(other), pytest.raises(UsageError), claimed(one):
+        pytest.fail("both may write")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,9 +51,14 @@ def test_a_killed_one_holds_nothing(tmp_path: Path):
 
 def test_what_appears_meanwhile_stays(tmp_path: Path):
     path = tmp_path / "a.mp4"
-    with pytest.raises(UsageError, match="meanwhile"), beside(path, overwrite=False) as (handle, _):
-        os.write(handle, b"mine")
-        path.write_bytes(b"theirs")
+
+    def write() -> None:
+        with beside(path, overwrite=False) as (handle, _):
+            os.write(handle, b"mine")
+            path.write_bytes(b"theirs")
+
+    with pytest.raises(UsageError, match="meanwhile"):
+        write()
     assert path.read_bytes() == b"theirs"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
 
