@@ -10,7 +10,6 @@ from .clips import Engine, Job
 
 if TYPE_CHECKING:
     from dln.core.models.about import About
-    from dln.core.models.locate import Header
 
 PICTURES = ("image", "last_image")
 
@@ -19,7 +18,7 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
     """What is asked. UsageError for a model that is not there, makes no clips, lacks a prompt or
     would leave one unread, for what it has no use for, words that it does not know and pictures
     that are none; MissingCapability where it has no weights; told without PyTorch."""
-    from dln.core.models.locate import identify
+    from dln.core.models.locate import identify, look
     from dln.core.models.request import Request
 
     about = identify(model)
@@ -32,25 +31,13 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
     if prompt.strip() and not about.text:
         raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
     about.check(wish)
-    header = check_weights(model)
+    header = look(model)
     if header.vocabulary is not None:
         check_words(prompt, header.vocabulary)
     for name in PICTURES:
         if name in wish:
             check_picture(wish[name])
     return about
-
-
-def check_weights(model: str) -> "Header":
-    """What the weights say of themselves. UsageError for a name of nothing, MissingCapability where
-    a model has none, DlnError for a file that is not whole."""
-    from dln.core.models.locate import check_whole, identify, locate, read_header
-
-    path = locate(model)
-    header = read_header(path)
-    identify(model)
-    check_whole(path)
-    return header
 
 
 def check_words(prompt: str, words: Sequence[str]) -> None:

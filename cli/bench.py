@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .asked import check_weights
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
@@ -90,7 +89,6 @@ def bench(
         return trained(model, data, against, wanted, sharpness, out, force)
     from dln.export.bench_request import BenchRequest
 
-    check_weights(model)
     if out is not None:
         check_report(out, force)
     asked = BenchRequest(

@@ -12,7 +12,6 @@ import typer
 
 from dln.core.errors import UsageError
 
-from .asked import check_weights
 from .clips import Engine, Runner, sampler_settings
 from .generate import given
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
@@ -127,7 +126,9 @@ def evaluate(
     if trust and i3d is None:
         raise UsageError("--trust is for the program in --i3d FILE.", "leave it out")
     plot = None if out is None else file_named(out, ".png")
-    check_weights(model)
+    from dln.core.models.locate import identify, look
+
+    look(model)
     if metrics is Metrics.sharpness:
         refuse_of_clips(
             data=data, held_out=held_out, guidance=guidance, temperature=temperature, steps=steps,
@@ -142,8 +143,6 @@ def evaluate(
     wish = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
     wish |= sampler_settings(settings)
     runner = Runner(engine, precision, None, device)
-    from dln.core.models.locate import identify
-
     identify(model).check(wish | given(frames=frames, steps=max(tried, default=None)))
     if metrics is Metrics.coherence:
         if best_of > 1 or i3d:

@@ -8,7 +8,6 @@ import typer
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
-from .asked import check_weights
 from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Verbose
 from .show import Result, screen, table, teller
 
@@ -98,8 +97,10 @@ def export(
         raise UsageError(
             "--level and --range are of --readiness.", "dln export --readiness --level 3"
         )
+    from dln.core.models.locate import look
+
     refuse_graphs(model)
-    check_weights(model)
+    look(model)
     anew = force or dry_run or not check
     asked = model, trt, precision, batch, compute_capability, device, out
     if not anew and (there := nothing_to_do(*asked)):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import UsageError, closest
 
-from .asked import check_weights
 from .show import Result, table, teller
 
 if TYPE_CHECKING:
@@ -36,7 +35,9 @@ def readiness(
         )
     given = dict(map(read_range, ranges))
     if not holds_graphs(model):
-        check_weights(model)
+        from dln.core.models.locate import look
+
+        look(model)
         from dln.core.models.package import load_model
 
         return of_model(load_model(model), level, given, precision, batch, out)

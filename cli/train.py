@@ -13,7 +13,6 @@ import typer
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
-from .asked import check_weights
 from .assign import parse_overrides
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
@@ -157,11 +156,12 @@ def train(
       dln train resnet --data digits --sharpness saf
       dln train resnet --preset resnet50 --data imagenet --sharpness mesa --dry-run
     """
+    from dln.core.models.locate import look
     from dln.core.models.registry import find
 
     spec = find(model)
     if start_from is not None:
-        check_weights(start_from)
+        look(start_from)
     from dln.core.training.options import TrainOptions
 
     overrides = parse_overrides(settings or [])

@@ -89,6 +89,16 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def look(name: str) -> Header:
+    """What the weights of a name say of themselves, before PyTorch is loaded for them. Errors as of
+    `locate` and `identify`, DlnError for a file that is not whole."""
+    path = locate(name)
+    header = read_header(path)
+    about_of(header, name)
+    check_whole(path)
+    return header
+
+
 def check_whole(path: Path) -> None:
     """DlnError for what is no safetensors file, or is cut off; its tensors are not read."""
     from safetensors import SafetensorError, safe_open

@@ -30,8 +30,8 @@ def moved(picture: np.ndarray, count: int) -> np.ndarray:
 
 def notes_on(frames: np.ndarray, first: Path | None, last: Path | None = None) -> list[str]:
     notes: list[str] = []
-    paths = (str(path) if path else None for path in (first, last))
-    stream = watched(Stream.of(Clip(frames, 8.0)), *paths, notes.append)
+    image, end = (str(path) if path else None for path in (first, last))
+    stream = watched(Stream.of(Clip(frames, 8.0)), image, end, notes.append)
     assert np.array_equal(stream.clip().frames, frames)
     return notes
 

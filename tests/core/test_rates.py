@@ -28,7 +28,7 @@ def clip(count: int, fps: float) -> Clip:
 def moments(path: Path) -> list[float]:
     """When each frame of a video is shown, by FFmpeg's own clock."""
     with av.open(str(path)) as container:
-        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+        return [float(frame.time or 0) for frame in container.decode(video=0)]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
@@ -46,7 +46,7 @@ def test_a_gif_has_every_frame_at_its_moment(tmp_path, fps):
     count = 40
     path = write_clip(clip(count, fps), tmp_path / "a.gif", scale=1)
     with Image.open(path) as picture:
-        assert picture.n_frames == count
+        assert getattr(picture, "n_frames", 1) == count
         lasted = 0
         for number in range(count):
             picture.seek(number)
