@@ -3,7 +3,7 @@
 A model that never learned of such pictures keeps one for a frame, if at all, and then shows what it
 knows. Colours may agree by chance, edges hardly: the gradients of the picture's brightness are
 correlated with those of the frames after it. Frames of the built-in world give 0.15 and more with
-the bundled models, pictures of another kind 0.08 at most.
+the bundled models, pictures of another kind 0.07 at most.
 """
 
 from __future__ import annotations
