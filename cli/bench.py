@@ -82,6 +82,9 @@ def bench(
       dln bench resnet --against sgd,sam,saf,mesa --data digits,noise=0.2 --epochs 60
     """
     if against is not None:
+        from dln.core.models.registry import find
+
+        find(model)
         wanted = {"seeds": seeds, "epochs": epochs, "count": count, "lr": lr}
         return trained(model, data, against, wanted, sharpness, out, force)
     from dln.export.bench_request import BenchRequest

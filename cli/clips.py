@@ -1,15 +1,17 @@
 """Clips made and written one after the other, shown on a terminal as they are done."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dln.core.errors import UsageError
+from dln.core.errors import UsageError, reason_of
 
 from .assign import parse_overrides
 from .options import Precision
+from .places import check_places
 from .progress import progress
 from .show import screen
 
@@ -52,6 +54,12 @@ class Runner:
     def __post_init__(self) -> None:
         if self.engine is Engine.torch and (self.graphs or self.precision is not Precision.fp32):
             raise UsageError("--precision and --graphs are of exported graphs.", "--engine onnx")
+
+    @property
+    def named(self) -> str:
+        """As receipts name it: "onnx", "onnx-int8"."""
+        plain = self.precision is Precision.fp32
+        return self.engine.value if plain else f"{self.engine.value}-{self.precision.value}"
 
     def open(self, loaded: Any) -> Any:
         """The engine; None for PyTorch, which core knows by itself."""
@@ -103,14 +111,28 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list[Made]:
     """Load the model once, then make, write and play each clip in turn; say a drawn seed."""
     from dln.core.models.package import load_model
 
-    loaded = load_model(job.model)
-    if drawn:
-        screen.note(f"seed {job.seeds[0]}")
-    playing = wants_preview(preview)
-    engine, made = job.runner.open(loaded), []
-    for seed, path in zip(job.seeds, job.paths, strict=True):
-        made.append(make(job, loaded, seed, engine, path, playing))
+    with ExitStack() as opening:  # before what takes long: another run may be at it
+        opening.enter_context(held(job, job.paths[0]))
+        loaded = load_model(job.model)
+        if drawn:
+            screen.note(f"seed {job.seeds[0]}")
+        playing = wants_preview(preview)
+        engine = job.runner.open(loaded)
+        made = [make(job, loaded, job.seeds[0], engine, job.paths[0], playing)]
+    for seed, path in zip(job.seeds[1:], job.paths[1:], strict=True):
+        with held(job, path):
+            made.append(make(job, loaded, seed, engine, path, playing))
     return made
+
+
+@contextmanager
+def held(job: Job, path: Path) -> Iterator[None]:
+    """Inside, no other run writes there. UsageError where one is at it, or has been by now."""
+    from dln.core.files import claimed
+
+    with claimed(path):
+        check_places([path], job.force)
+        yield
 
 
 def make(job: Job, loaded: Any, seed: int, engine: Any, path: Path, playing: bool) -> Made:
@@ -164,10 +186,6 @@ def computed(
 def write(frames: "Stream", receipt: dict[str, Any], path: Path, native: bool, force: bool) -> None:
     from dln.core.media.video import write_stream
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write into {path.parent}: {error.strerror}.") from error
     scale = 1 if native else None
     write_stream(frames, path, receipt=receipt, scale=scale, overwrite=force)
 
@@ -195,7 +213,7 @@ def show_clip(blocks: list[Any], fps: float, loops: int) -> None:
     try:
         play(Clip(np.concatenate(blocks), fps), loops)
     except Exception as error:
-        screen.note(f"no preview: {error}")
+        screen.note(f"no preview: {reason_of(error)}")
 
 
 def ranking(best: "Best") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from .options import Json, Quiet, Verbose
 from .show import Result, table
 
-OK, MISSING = "ok", "missing"
+OK, MISSING, UNTRAINED = "ok", "missing", "untrained"
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ def bundled() -> Iterator[Check]:
         path = weights_of(spec)
         label = f"weights {spec.name}"
         if path is None:
-            yield Check(label, MISSING, hint=f"dln train {spec.name}")
+            state = MISSING if spec.bundled else UNTRAINED  # which none are shipped of
+            yield Check(label, state, hint=f"dln train {spec.name}")
         else:
             yield Check(label, OK, f"{path.stat().st_size / 1e6:.1f} MB")

@@ -15,7 +15,7 @@ from dln.core.errors import UsageError
 from .clips import Engine, Runner, sampler_settings
 from .generate import given
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
-from .places import check_places
+from .places import check_places, file_named
 from .progress import progress
 from .show import Result, number, screen, table
 
@@ -90,7 +90,7 @@ def evaluate(
         typer.Option("--trust", help="Of another --i3d: it is a program, and may do what you may."),
     ] = False,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--out",
             "-o",
@@ -125,6 +125,10 @@ def evaluate(
     """
     if trust and i3d is None:
         raise UsageError("--trust is for the program in --i3d FILE.", "leave it out")
+    plot = None if out is None else file_named(out, ".png")
+    from dln.core.models.locate import identify, look
+
+    look(model)
     if metrics is Metrics.sharpness:
         refuse_of_clips(
             data=data, held_out=held_out, guidance=guidance, temperature=temperature, steps=steps,
@@ -133,14 +137,12 @@ def evaluate(
             engine=None if engine is Engine.torch else engine,
             precision=None if precision is Precision.fp32 else precision,
         )  # fmt: skip
-        return minimum(model, count, seed, device, out, force)
+        return minimum(model, count, seed, device, plot, force)
     tried = sorted(set(steps or []))
-    check_plot(out, force, metrics, tried)
+    check_plot(plot, force, metrics, tried)
     wish = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
     wish |= sampler_settings(settings)
     runner = Runner(engine, precision, None, device)
-    from dln.core.models.locate import identify
-
     identify(model).check(wish | given(frames=frames, steps=max(tried, default=None)))
     if metrics is Metrics.coherence:
         if best_of > 1 or i3d:
@@ -153,7 +155,7 @@ def evaluate(
     found, asked = job.carry_out(partial(measure, count=count, seed=seed, device=device))
     asked = {"seed": seed, **asked}
     if len(tried) > 1:
-        return against_steps(model, asked, found, out)
+        return against_steps(model, asked, found, plot)
     (only,) = found.values()
     return summary(model, asked, only)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dln.core.errors import UsageError
+from dln.core.text.shown import on_one_line
 
 from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Verbose
 from .show import Result, screen, table, teller
@@ -96,7 +97,10 @@ def export(
         raise UsageError(
             "--level and --range are of --readiness.", "dln export --readiness --level 3"
         )
+    from dln.core.models.locate import look
+
     refuse_graphs(model)
+    look(model)
     anew = force or dry_run or not check
     asked = model, trt, precision, batch, compute_capability, device, out
     if not anew and (there := nothing_to_do(*asked)):
@@ -176,8 +180,8 @@ def intention(loaded: "Loaded", options: "ExportOptions", place: Path) -> Result
     asked = {"model": loaded.about.name, **asdict(options), "path": str(place)}
     graphs = list(loaded.model.graphs())  # pyright: ignore
     data = {"dry_run": True, **asked, "graphs": graphs}
-    lines = [f"{name} {value}" for name, value in asked.items()]
-    lines += [f"would write {place / 'onnx' / graph}.onnx" for graph in graphs]
+    lines = [on_one_line(f"{name} {value}") for name, value in asked.items()]
+    lines += [f"would write {on_one_line(str(place / 'onnx' / graph))}.onnx" for graph in graphs]
     return Result(data, "\n".join(lines), [str(place)])
 
 
@@ -207,7 +211,7 @@ def with_path(drawn: Any, place: Path) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    return Group(drawn, Text(str(place)))
+    return Group(drawn, Text(on_one_line(str(place))))
 
 
 def proof_of(entry: dict[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from dln.core.errors import UsageError
+from dln.core.text.shown import on_one_line
 
+from .asked import check_able, check_asked, check_rates
 from .clips import Engine, Job, Made, Runner, fulfil, sampler_settings
 from .options import (
     ConfigFile,
@@ -23,9 +25,6 @@ from .options import (
 )
 from .places import check_places, clip_paths, slug
 from .show import Result
-
-if TYPE_CHECKING:
-    from dln.core.models.about import About
 
 MAX_SEED = 2**31 - 1
 MOST_CLIPS = 10_000
@@ -48,7 +47,10 @@ def generate(
     prompt: Prompt = "",
     model: ModelName = "cogvideo",
     frames: Annotated[int | None, typer.Option(min=1, help="Frames in the clip.")] = None,
-    fps: Annotated[float | None, typer.Option(min=0.1, help="Frames a second.")] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1000, help="Frames a second; a gif tells up to 50."),
+    ] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0.0, help="How hard the prompt pulls; 1 is not at all.")
     ] = None,
@@ -147,7 +149,9 @@ def generate(
     paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out,
                        ".mp4" if about.gives == "clip" else ".png")  # fmt: skip
     job = Job(prompt, model, seeds, paths, wanted, wish, native, force, best_of)
+    check_rates(paths, wish)
     check_places(paths, force)
+    check_able(job)
     if dry_run:
         return intention(job)
     return summary(job, fulfil(job, preview, drawn=seed is None))
@@ -156,25 +160,6 @@ def generate(
 def given(**wish: Any) -> dict[str, Any]:
     """Only what was asked for, so that the model's own defaults stand elsewhere."""
     return {name: value for name, value in wish.items() if value is not None}
-
-
-def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
-    """What is asked. UsageError for a model that is not there, makes no clips, lacks a prompt or
-    would leave one unread, and for what it has no use for; told without PyTorch."""
-    from dln.core.models.locate import identify
-    from dln.core.models.request import Request
-
-    about = identify(model)
-    if not about.generates:
-        raise UsageError(f"{about.name} makes no clips: its task is {about.task}.",
-                         "dln models list")  # fmt: skip
-    Request.of(prompt, 0, wish)
-    if about.text and not prompt.strip():
-        raise UsageError(f"{about.name} needs a prompt.", 'dln generate "lion drinking"')
-    if prompt.strip() and not about.text:
-        raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
-    about.check(wish)
-    return about
 
 
 def check_rank(prompt: str, best_of: int) -> None:
@@ -201,7 +186,7 @@ def seeds_from(first: int, count: int) -> range:
 def intention(job: Job) -> Result:
     """What --dry-run shows: each setting that was resolved, and each file that would be made."""
     paths = [str(path) for path in job.paths]
-    lines = [f"{name} {value}" for name, value in job.settings.items()]
+    lines = [on_one_line(f"{name} {value}") for name, value in job.settings.items()]
     lines += [f"would write {path}" for path in paths]
     return Result({"dry_run": True, **job.settings, "paths": paths}, "\n".join(lines), paths)
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ ENTRIES = {
     for name in names
 }
 INTERRUPTED = 130
+TIDYING_S = 2.0
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -153,19 +155,34 @@ def run(args: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def tidied() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP end a command as Ctrl-C does: what is half written goes. Commands
-    that have more to do then listen themselves; what is ignored (nohup) stays so."""
+    """Inside, SIGTERM and SIGHUP end a command as Ctrl-C does: what is half written goes, however
+    often they are sent. Commands that have more to do then listen themselves; what is ignored
+    (nohup) stays so."""
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
     before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    end = ender()
     for number in before:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, end)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ender() -> Callable[[int, Any], None]:
+    """A handler that interrupts, and is then deaf for as long as tidying up may take."""
+    deaf_until = 0.0
+
+    def end(number: int, frame: Any) -> None:
+        nonlocal deaf_until
+        if time.monotonic() >= deaf_until:
+            deaf_until = time.monotonic() + TIDYING_S
+            raise KeyboardInterrupt
+
+    return end
 
 
 def is_memory(error: Exception) -> bool:

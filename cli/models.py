@@ -1,5 +1,6 @@
 """`dln models`: the systems that dln knows, and the weights that ship with it."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import Json, Quiet, Verbose
-from .show import Result, rows_of, screen, table
+from .show import Result, facts, rows_of, screen, table
 
 if TYPE_CHECKING:
     from dln.core.models.about import About
@@ -39,34 +40,58 @@ def list_models(
 
 @app.command("show")
 def show_model(
-    name: Annotated[str, typer.Argument(help="A name from dln models list.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|RUN|FILE", help="A model, a run or its weights.")
+    ],
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """Show one model: what it is, its presets, and the card of its weights.
+    """Show one model: what it is, its presets, and the card of its weights; of a run also what it
+    was started with.
 
     --verbose counts the parameters of each preset, which loads torch.
 
     \b
     Examples:
       dln models show cogvideo
+      dln models show runs/mine
       dln models show cogvideo --json --verbose
     """
     from dln.core.models.locate import read_header
-    from dln.core.models.registry import find
 
-    spec = find(name)
-    path = weights_of(spec)
+    spec, path, run = found(name)
     card = read_header(path).card if path else None
     data = {**entry(spec), "title": spec.title, "default_preset": spec.default_preset,
             "takes": list(spec.takes), "gives": spec.gives, "settings": settings_of(spec),
-            "weights_path": path and str(path), "card": card}  # fmt: skip
+            "weights_path": path and str(path), "card": card, **run}  # fmt: skip
+    if run:
+        data["weights"] = "trained" if path else "not yet"
     if screen.verbose:
         data["parameters"] = count_parameters(spec)
-    facts = {key: value for key, value in data.items() if key not in ("settings", "card")}
-    rows = [*rows_of(facts), *told(data["settings"]), *rows_of({"card": card})]
-    return Result(data, table(("", spec.title), rows), [str(path or "")])
+    apart = ("settings", "card", *run)
+    rows = [*rows_of({key: value for key, value in data.items() if key not in apart}),
+            *told(data["settings"]), *rows_of({"card": card}), *rows_of(run)]  # fmt: skip
+    return Result(data, facts(rows, spec.title), [str(path or "")])
+
+
+def found(name: str) -> "tuple[About, Path | None, dict[str, Any]]":
+    """The model that a name, a run or a file of weights stands for, where its weights lie, and what
+    else a run tells. UsageError for a name of nothing."""
+    from dln.core.models.locate import identify, locate
+    from dln.core.models.registry import MODELS, find
+    from dln.core.training.contents import CONFIG, read_record
+
+    if name in MODELS:
+        return MODELS[name], weights_of(MODELS[name]), {}
+    run = Path(name)
+    if not os.path.isfile(run / CONFIG):
+        return identify(name), locate(name), {}
+    record = read_record(run)
+    weights = run / "model.safetensors"
+    spec = identify(name) if os.path.isfile(weights) else find(str(record.get("model")))
+    told = {key: record[key] for key in ("options", "data") if key in record}
+    return spec, weights if os.path.isfile(weights) else None, {"run": str(run), **told}
 
 
 def entry(spec: "About") -> dict[str, Any]:

@@ -39,11 +39,35 @@ def is_folder(out: str, count: int) -> bool:
 
 def checked_suffix(path: Path) -> Path:
     check_name(path)
+    check_named(path, SUFFIXES)
     if path.suffix.lower() not in SUFFIXES:
         endings = ", ".join(SUFFIXES)
         raise UsageError(f"{path} does not say what to write: it must end with {endings}, or "
                          "with / for a folder.", f"--out {path.with_suffix('.mp4')}")  # fmt: skip
     return path
+
+
+def file_named(out: str, *suffixes: str) -> Path:
+    """What --out FILE names. UsageError where that is a folder, an ending without a name, or a name
+    with another ending than these (with any, where none are told)."""
+    path = Path(out)
+    if out.endswith(("/", os.sep)) or path.name in ("", "..") or os.path.isdir(path):
+        name = f"name{suffixes[0] if suffixes else ''}"
+        raise UsageError(f"{out or '.'} is a folder, and a file is to be written.",
+                         f"--out {path / name}")  # fmt: skip
+    check_name(path)
+    check_named(path, suffixes)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise UsageError(f"{path} does not end with {' or '.join(suffixes)}.",
+                         f"--out {path.with_suffix(suffixes[0])}")  # fmt: skip
+    return path
+
+
+def check_named(path: Path, suffixes: Sequence[str]) -> None:
+    """UsageError for a hidden file that would have an ending and no name."""
+    if path.name.lower() in suffixes:
+        raise UsageError(f"{path} is an ending without a name.",
+                         f"--out {path.with_name(f'name{path.name}')}")  # fmt: skip
 
 
 def check_name(path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dln.core.progress import OnProgress
-from dln.core.text.shown import visible
+from dln.core.text.shown import on_one_line
 
 from .show import errors, screen
 
@@ -67,7 +67,7 @@ class Due:
 def line(text: str) -> None:
     """One plain line on stderr; --quiet and --json drop it."""
     if not (screen.quiet or screen.json):
-        print(visible(text), file=sys.stderr, flush=True)
+        print(on_one_line(text), file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:

@@ -35,6 +35,9 @@ def readiness(
         )
     given = dict(map(read_range, ranges))
     if not holds_graphs(model):
+        from dln.core.models.locate import look
+
+        look(model)
         from dln.core.models.package import load_model
 
         return of_model(load_model(model), level, given, precision, batch, out)

@@ -13,13 +13,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dln.core.door import finite
-from dln.core.text.shown import in_json, visible
+from dln.core.text.shown import in_ascii, in_json, on_one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
 SHARED_CODES = (2, 75, 130)
+LARGE, HUGE = 9999.5, 1e15  # between them a number is shown whole
 MOST_LETTERS = 2000  # of an error; what is longer quotes somebody's input
 
 
@@ -40,7 +41,7 @@ class Screen:
         """A remark on stderr that only --verbose asks for."""
         if self.verbose and not self.quiet:
             errors().print(
-                visible(text), style="dim", soft_wrap=True, highlight=False, markup=False
+                on_one_line(text), style="dim", soft_wrap=True, highlight=False, markup=False
             )
 
     @property
@@ -77,9 +78,9 @@ def show(result: Result, command: str) -> int:
     if screen.json:
         print_json({"command": command, **result.data})
     elif screen.quiet:
-        print_lines(result.brief)
+        print_text("\n".join(map(on_one_line, result.brief)) if result.brief else None)
     elif isinstance(result.human, str):
-        print_lines([result.human])
+        print_text(result.human)
     else:
         print_drawn(result.human)
     sys.stdout.flush()
@@ -110,7 +111,8 @@ def say(label: str, text: str, style: str) -> None:
     """One "label: text" line on stderr, the label coloured on a terminal only."""
     from rich.text import Text
 
-    text = visible(text)  # before rich, which leaves some characters out
+    # before rich, which leaves some characters out; what to try may be an example of some lines
+    text = visible(text) if label == "try" else on_one_line(text)
     if len(text) > MOST_LETTERS:
         text = f"{text[: MOST_LETTERS // 2]} ... {text[-MOST_LETTERS // 2 :]}"
     errors().print(Text.assemble((f"{label}:", style), " ", text), soft_wrap=True)
@@ -141,9 +143,19 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def print_lines(lines: Sequence[str]) -> None:
-    for line in lines:
-        sys.stdout.write(f"{visible(line)}\n")
+def print_text(text: str | None) -> None:
+    """Whole lines; None is no line at all."""
+    if text is not None:
+        sys.stdout.write(f"{drawable(visible(text), sys.stdout.encoding)}\n")
+
+
+def drawable(text: str, encoding: str | None) -> str:
+    """The text as a stream of this encoding can show it: where that has no bars, likenesses."""
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return in_ascii(text)
+    return text
 
 
 def print_drawn(renderable: "RenderableType") -> None:
@@ -170,6 +182,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     return drawn
 
 
+def facts(rows: Sequence[tuple[str, str]], title: str) -> "str | RenderableType":
+    """Names and values: a table for who reads a terminal; in a pipe, each on a line of its own
+    however long it is, since nothing there would wrap it."""
+    if not is_piped(sys.stdout):
+        return table(("", title), rows)
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join([title, *(on_one_line(f"{name:{width}}  {value}") for name, value in rows)])
+
+
 def rows_of(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """A nested mapping as rows "group key", value; lists on one line."""
     for key, value in facts.items():
@@ -177,19 +198,20 @@ def rows_of(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from rows_of(value, f"{label} ")
         elif isinstance(value, list | tuple):
-            yield label, ", ".join(map(number, value))
+            yield on_one_line(label), on_one_line(", ".join(map(number, value)))
         else:
-            yield label, number(value)
+            yield on_one_line(label), on_one_line(number(value))
 
 
 def number(value: object) -> str:
-    """A cell's text: floats with four figures, whole numbers in groups of three, None as a dash."""
+    """A cell's text: floats with four figures, or all before the point; whole numbers in groups of
+    three, None as a dash."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
+    if isinstance(value, int) or (isinstance(value, float) and LARGE <= abs(value) < HUGE):
+        return f"{value:,.0f}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -208,9 +230,13 @@ def console(stream: Any, pictures: bool = False) -> "Console":
     for the pictures that some terminals draw so."""
     from rich.console import Console
 
-    wide = not stream.isatty() and "COLUMNS" not in os.environ
     kind = Console if pictures else spelling()
-    return kind(file=stream, width=160 if wide else None, highlight=False)
+    return kind(file=stream, width=160 if is_piped(stream) else None, highlight=False)
+
+
+def is_piped(stream: Any) -> bool:
+    """Whether nobody's window limits its lines."""
+    return not stream.isatty() and "COLUMNS" not in os.environ
 
 
 @cache
@@ -221,7 +247,9 @@ def spelling() -> "type[Console]":
     class Spelling(Console):
         def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
             for part in super().render(renderable, options):
-                text = part.text if part.control else visible(part.text)
+                text = part.text
+                if not part.control:
+                    text = drawable(visible(text), self.encoding)
                 yield part if text == part.text else Segment(text, part.style)
 
     return Spelling

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from dln.core.errors import UsageError
+from dln.core.text.shown import on_one_line
 
 from .assign import parse_overrides
 from .carbon.account import Intensity, Scope, ScopeOption, account_of
 from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
-from .show import Result, is_main_process, rows_of, say, screen, table
+from .show import Result, facts, is_main_process, rows_of, say, screen
 
 if TYPE_CHECKING:
     from dln.core.carbon.recorder import Account, Place
@@ -157,10 +158,14 @@ def train(
       dln train resnet --data digits --sharpness saf
       dln train resnet --preset resnet50 --data imagenet --sharpness mesa --dry-run
     """
+    from dln.core.models.locate import look
     from dln.core.models.registry import find
-    from dln.core.training.options import TrainOptions
 
     spec = find(model)
+    if start_from is not None:
+        look(start_from)
+    from dln.core.training.options import TrainOptions
+
     overrides = parse_overrides(settings or [])
     place = out or (latest_run(spec.name) if resume else RUNS / spec.name)
     options = TrainOptions(
@@ -265,7 +270,7 @@ def carry_out(
         say("next", generation_line(spec, run), "cyan")
     data = {"model": spec.name, "run": str(run), "finished": os.path.exists(weights), "path": path,
             "stages": watch.stages}  # fmt: skip
-    return Result(data, path, [path])
+    return Result(data, on_one_line(path), [path])
 
 
 def generation_line(spec: "About", run: Path) -> str:
@@ -294,7 +299,7 @@ def intention(spec: "About", options: "TrainOptions") -> Result:
     costs = memory(spec, options, config, samples)
     data = {"dry_run": True, "model": spec.name, "options": asked, "configuration": configuration}
     rows = [*rows_of(asked), *rows_of(configuration), *rows_of(costs)]
-    return Result({**data, **costs}, table(("", spec.title), rows), [str(options.out)])
+    return Result({**data, **costs}, facts(rows, spec.title), [str(options.out)])
 
 
 def memory(spec: "About", options: "TrainOptions", config: Any, samples: int) -> dict[str, Any]:

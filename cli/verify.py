@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dln.core.errors import DlnError, MissingCapability
+from dln.core.text.shown import on_one_line
 
 from .options import ConfigFile, Device, Json, Quiet, Verbose
 from .progress import progress
@@ -54,7 +55,12 @@ def verify(
         "max_difference": found.max_difference,
         "notes": list(found.notes),
     }
-    return Result(data, f"{file}: {sentence(found)}", [verdict], exit_code=0 if found.equal else 1)
+    return Result(
+        data,
+        on_one_line(f"{file}: {sentence(found)}"),
+        [verdict],
+        exit_code=0 if found.equal else 1,
+    )
 
 
 def verify_export(folder: Path, model: str | None, device: str) -> Result:
@@ -74,7 +80,7 @@ def verify_export(folder: Path, model: str | None, device: str) -> Result:
         found = recheck(folder, loaded, device, report)
     executed = manifest["precision"] != "bf16"
     data = {"path": str(folder), "equal": True, "executed": executed, "graphs": found}
-    return Result(data, f"{folder}: {proven_words(manifest, executed)}", ["equal"])
+    return Result(data, on_one_line(f"{folder}: {proven_words(manifest, executed)}"), ["equal"])
 
 
 def proven_words(manifest: dict[str, Any], executed: bool) -> str:

@@ -39,6 +39,12 @@ class Interrupted(DlnError):
     exit_code = 130
 
 
+def reason_of(error: Exception) -> str:
+    """What went wrong, in words: of a system's error without its number and the file's name."""
+    told = getattr(error, "strerror", None) or str(error)
+    return (told.splitlines() or [type(error).__name__])[0]
+
+
 def closest(name: str, names: Iterable[str]) -> str:
     """ " Did you mean 'x' or 'y'?" for a misspelt name, or "" where nothing is near."""
     near = get_close_matches(name.lower(), list(names), n=3, cutoff=0.5)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from .cache import cache_folder
 from .door import json_value
@@ -88,10 +88,11 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[tuple[int, Path]]:
+def beside(path: Path, overwrite: bool = True) -> Iterator[tuple[int, Path]]:
     """A new file next to `path` and with its suffix, open: it becomes `path` when the body
     succeeds, and is gone when it fails. What killed writers of `path` left goes too. Errors as of
-    `atomic_write`."""
+    `atomic_write`, and UsageError where another program has made `path` meanwhile, unless it may
+    be overwritten."""
     with disk_errors(path):
         sweep(path)
         handle, name = _made_beside(path)
@@ -102,7 +103,7 @@ def beside(path: Path) -> Iterator[tuple[int, Path]]:
             if _WINDOWS:  # which renames no open file
                 os.close(handle)
                 handle = -1
-            os.replace(name, path)
+            (os.replace if overwrite else _rename_new)(name, path)
         except BaseException:
             if _WINDOWS and handle >= 0:  # which removes none either
                 os.close(handle)
@@ -114,6 +115,19 @@ def beside(path: Path) -> Iterator[tuple[int, Path]]:
             if handle >= 0:
                 os.close(handle)
         fsync_path(path.parent)
+
+
+def _rename_new(name: str, path: Path) -> None:
+    """Rename a file to one that is not there. UsageError where it is."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        raise UsageError(f"{path} is there by now: another program made it meanwhile",
+                         hint="--force to overwrite it, or another --out") from None  # fmt: skip
+    except OSError:  # a disk without links
+        os.replace(name, path)
+    else:
+        os.unlink(name)
 
 
 def _made_beside(path: Path) -> tuple[int, str]:
@@ -149,6 +163,27 @@ def _remove_unlocked(name: str) -> None:
             os.unlink(name)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Inside, `path` is this process's to write. UsageError where another one is at it, or where
+    the place cannot be written. A folder that is made for it goes if nothing came of it."""
+
+    def refuse() -> NoReturn:
+        raise UsageError(f"another dln is writing {path} at this moment",
+                         hint="another --out, or the same line once that one ends")  # fmt: skip
+
+    new = not os.path.isdir(path.parent)
+    short = len(os.fsencode(path.name)) <= _MOST_NAME
+    name = path.name if short else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    try:
+        with locked(path.parent / f".dln-claiming-{name}", refuse):
+            yield
+    finally:
+        if new:
+            with suppress(OSError):  # what came of it is in there
+                path.parent.rmdir()
 
 
 @contextmanager

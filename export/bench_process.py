@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.models.locate import look
 
 from .bench_request import BenchRequest
 from .process import ending, run_apart
@@ -22,6 +23,7 @@ def run_worker(engine: str, request: BenchRequest) -> dict[str, Any]:
 
     Raises the error that the worker met, or a DlnError that names the engine and how it ended.
     """
+    look(request.model)  # which takes a moment, where a process takes seconds to find none
     with TemporaryDirectory(prefix="dln-bench-") as folder:
         # A file, not stdout: libraries print their banners there.
         result, log = Path(folder, "result.json"), Path(folder, "log.txt")

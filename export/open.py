@@ -9,9 +9,10 @@ from dln.core.cache import cache_folder
 from dln.core.errors import DlnError, MissingCapability, UsageError
 
 from .bundle import Export, ExportOptions, gpu_of
-from .engines import onnx_engine, trt_engine
+from .engines import onnx_engine, pick_providers, trt_engine
 from .finished import Engines, Wanted, folder_named, lacking
 from .manifest import FILE, read_manifest
+from .runtime import require_onnxruntime
 
 if TYPE_CHECKING:
     from dln.core.models.engine import Engine
@@ -34,18 +35,12 @@ def open_engine(
     Raises MissingCapability where the engine or the device is not here, DlnError for an export
     whose files have changed, UsageError for one of other weights.
     """
-    import torch
-
     if name == "torch":
         from dln.core.models.engine import torch_engine
 
         return torch_engine(loaded.model.graphs(), device)
-    if name == "trt" and not torch.cuda.is_available():
-        raise MissingCapability(
-            "TensorRT engines run on an NVIDIA GPU, and there is none here",
-            hint="dln generate --engine onnx",
-        )
-    wanted = wanted_of(loaded, precision, trt=name == "trt")
+    check_engine(name, device)
+    wanted = wanted_of(loaded.about.name, loaded.sha256, precision, trt=name == "trt")
     if folder is not None:
         check_given(folder, wanted, on_note)
         return engine_in(folder, name, device)
@@ -62,6 +57,19 @@ def open_engine(
     return engine_in(kept, name, device)
 
 
+def check_engine(name: str, device: str) -> None:
+    """MissingCapability where this machine has nothing that runs onnx or trt there."""
+    import torch
+
+    if name == "onnx":
+        pick_providers(device, require_onnxruntime().get_available_providers())
+    elif not torch.cuda.is_available():
+        raise MissingCapability(
+            "TensorRT engines run on an NVIDIA GPU, and there is none here",
+            hint="dln generate --engine onnx",
+        )
+
+
 def engine_in(folder: Path, name: str, device: str) -> "Engine":
     """The engine of an export's folder, after a look at its files. DlnError where one differs."""
     if name == "trt":
@@ -72,7 +80,7 @@ def engine_in(folder: Path, name: str, device: str) -> "Engine":
     return engine
 
 
-def wanted_of(loaded: "Loaded", precision: str, trt: bool) -> Wanted:
+def wanted_of(model: str, sha256: str, precision: str, trt: bool) -> Wanted:
     """What an export must be so that these weights can be run with it."""
     engines = None
     if trt:
@@ -81,7 +89,7 @@ def wanted_of(loaded: "Loaded", precision: str, trt: bool) -> Wanted:
         backend = choose_backend("cuda")
         targets = DEFAULT_CAPABILITIES if backend == "tensorrt_rtx" else ()
         engines = Engines(backend, targets, gpu_of(backend))
-    return Wanted(loaded.about.name, loaded.sha256, precision, engines=engines)
+    return Wanted(model, sha256, precision, engines=engines)
 
 
 def check_given(folder: Path, wanted: Wanted, on_note: OnNote) -> None:

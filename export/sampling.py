@@ -33,8 +33,8 @@ def prompts_for(loaded: "Loaded", count: int, seed: int = 1) -> list[str]:
         return [""] * count
     import random
 
-    from dln.core.generation.generate import FUNCTION_WORDS
     from dln.core.metrics.alignment import draw_prompts
+    from dln.core.text.reader import FUNCTION_WORDS
 
     reader = loaded.model.reader
     assert reader is not None

@@ -15,27 +15,23 @@ from ..files import sha256_file
 from ..media.clip import Clip
 from ..media.receipt import make_receipt
 from ..media.stream import Stream
-from ..models.engine import torch_engine
+from ..models.engine import Differentiable, torch_engine
 from ..models.package import Loaded
 from ..models.registry import load
 from ..models.request import Request
 from ..progress import OnProgress, unheard
-from ..text.reader import Reader
-from ..text.vocabulary import normalise
+from ..text.reader import check_prompt
+from .continued import watched
 
 if TYPE_CHECKING:
     from ..models.engine import Engine
-
-# Words that name nothing to be seen.
-FUNCTION_WORDS = frozenset(
-    "a an the is are in on at of with by and his her its в на во с со и у".split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True)
 class Streaming:
     """A clip that is made while its frames are taken, what makes it, and what the user should
-    know. seconds: what each part took so far."""
+    know: when they have been taken, also of pictures that it does not go on from. seconds: what
+    each part took so far."""
 
     stream: Stream
     receipt: dict[str, Any]
@@ -87,6 +83,7 @@ def stream(
     runner = engine or torch_engine(loaded.model.graphs(), device)
     ready = time.perf_counter()
     system, progress = load(loaded.about), on_progress or unheard
+    system.check(loaded.model.config, request, runner.name, isinstance(runner, Differentiable))
     frames = system.sample(runner, loaded.model, request, progress)
     seconds = {"prepare": ready - start, "sample": time.perf_counter() - ready}
     receipt = make_receipt(
@@ -99,7 +96,8 @@ def stream(
         inputs=inputs_of(request),
     )
     timed = Stream(_timed(frames, seconds), frames.fps, frames.size, frames.frames)
-    return Streaming(timed, receipt, notes, seconds)
+    seen = watched(timed, request.image, request.last_image, notes.append)
+    return Streaming(seen, receipt, notes, seconds)
 
 
 def _timed(frames: Stream, seconds: dict[str, float]) -> Iterator[np.ndarray]:
@@ -125,22 +123,3 @@ def inputs_of(request: Request) -> dict[str, str]:
             except OSError as error:
                 raise UsageError(f"cannot read the picture {path}: {error.strerror}") from error
     return found
-
-
-def check_prompt(prompt: str, reader: Reader) -> list[str]:
-    """Notes on the words that the model does not know.
-
-    Raises UsageError when it knows none of the words that name something.
-    """
-    unknown = list(dict.fromkeys(reader.unknown(prompt)))
-    naming = [w for w in normalise(prompt) if w not in unknown and w not in FUNCTION_WORDS]
-    if not naming:
-        words = ", ".join(w for w in reader.words if w not in FUNCTION_WORDS)
-        hint = f"words it knows: {words}" if words else 'dln generate "lion drinking"'
-        raise UsageError(f"the model knows nothing in {prompt!r}", hint=hint)
-    return [_unknown_note(word, reader.nearest(word)) for word in unknown]
-
-
-def _unknown_note(word: str, near: list[str]) -> str:
-    nearest = f"; nearest: {', '.join(near)}" if near else ""
-    return f"the model does not know {word!r} and leaves it out{nearest}"

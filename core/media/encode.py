@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..errors import UsageError
 from ..files import beside
+from .rates import check_rate, fraction_of
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def encode(
         )
     if scale is not None and scale < 1:
         raise UsageError(f"scale must be at least 1, got {scale}.")
+    check_rate(stream.fps, path.suffix)
     _check_place(path, overwrite)
     if scale is None:
         scale = watchable_scale(
@@ -62,7 +64,7 @@ def encode(
         _check_held(path, stream.frames, size, _WHOLE[write])
     text = None if receipt is None else json.dumps(receipt)
     large = Stream((enlarge(block, scale) for block in stream), stream.fps, size, stream.frames)
-    with beside(path) as (_, temporary):
+    with beside(path, overwrite) as (_, temporary):
         write(large, temporary, text)
     return path
 
@@ -129,7 +131,7 @@ def _write_video(
     with av.open(str(path), "w", container_options={"fflags": "+bitexact", **layout}) as container:
         if text is not None:
             container.metadata["comment"] = text
-        rate = Fraction(stream.fps).limit_denominator(1001)
+        rate = fraction_of(stream.fps)
         track = cast("VideoStream", container.add_stream(codec, rate=rate, options=quality))
         track.height, track.width, track.pix_fmt = height, width, "yuv420p"
         _make_repeatable(track.codec_context, 1 / rate)

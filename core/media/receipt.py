@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..door import json_value, typed
-from ..errors import UsageError
+from ..errors import UsageError, reason_of
 from .containers import truncation
 
 SCHEMA = "dln-receipt-1"
@@ -143,5 +143,5 @@ def _picture_text(path: Path) -> str | None:
             picture.load()
             text = picture.info.get("comment")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from error
+        raise UsageError(f"{path} cannot be read: {reason_of(error)}.") from error
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else text

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..errors import UsageError
+from ..errors import UsageError, reason_of
 from .containers import truncation
 from .picture import flattened
 
@@ -70,7 +70,7 @@ def read_sheet(path: Path) -> tuple[np.ndarray, float]:
             count = int(picture.info.get("frames", 1))
             fps = float(picture.info.get("fps", 1.0))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} cannot be read as a picture: {error}.") from error
+        raise UsageError(f"{path} cannot be read as a picture: {reason_of(error)}.") from error
     if count < 1 or not 0 < fps < math.inf or pixels.shape[1] % count:
         raise UsageError(f"{path} is not the row of {count} frames that it says it is.")
     return np.stack(np.split(pixels, count, axis=1)), fps

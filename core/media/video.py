@@ -29,8 +29,8 @@ def write_clip(
     .mp4 (H.264), .webm (VP9), .gif, or .png (all frames in a row). receipt: kept in the file's
     own metadata. scale: how many pixels a side each pixel becomes; None picks a watchable size.
     The same clip gives the same bytes. Sides of mp4 and webm are made even by repeating an edge.
-    Raises UsageError for another suffix, an existing file without `overwrite`, or a folder that is
-    missing or closed; DlnError for a full disk.
+    Raises UsageError for another suffix, a rate that the format cannot tell, an existing file
+    without `overwrite`, or a folder that is missing or closed; DlnError for a full disk.
     """
     return encode(Stream.of(clip), Path(path), receipt, scale, overwrite)
 

@@ -8,7 +8,7 @@ from reprlib import repr as short
 from typing import Any
 
 from ..door import is_plain, json_value, typed
-from ..errors import DlnError, MissingCapability, UsageError, closest
+from ..errors import DlnError, MissingCapability, UsageError, closest, reason_of
 from .about import About
 from .registry import MODELS, PLACES
 
@@ -87,6 +87,27 @@ def read_header(path: Path) -> Header:
         raise UsageError(f"{path} is of the kind {short(header.format)}; this dln reads "
                          f"{FORMAT!r}", hint="pip install --upgrade dln")  # fmt: skip
     return header
+
+
+def look(name: str) -> Header:
+    """What the weights of a name say of themselves, before PyTorch is loaded for them. Errors as of
+    `locate` and `identify`, DlnError for a file that is not whole."""
+    path = locate(name)
+    header = read_header(path)
+    about_of(header, name)
+    check_whole(path)
+    return header
+
+
+def check_whole(path: Path) -> None:
+    """DlnError for what is no safetensors file, or is cut off; its tensors are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np"):
+            pass
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise damaged(path, reason_of(error)) from error
 
 
 def metadata_of(path: Path) -> dict[str, Any]:

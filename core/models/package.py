@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..errors import DlnError, UsageError
+from ..errors import DlnError, UsageError, reason_of
 from ..files import atomic_write, known_sha256
 from ..text.vocabulary import Vocabulary
 from .about import About
@@ -87,7 +87,7 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise damaged(path, str(error)) from error
+        raise damaged(path, reason_of(error)) from error
 
 
 def _numbers(tensors: dict[str, torch.Tensor]) -> int:

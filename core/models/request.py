@@ -8,6 +8,7 @@ from reprlib import repr as short
 from typing import Any
 
 from ..errors import UsageError
+from ..media.rates import LEAST_FPS, MOST_FPS
 
 # What is no setting of one model's sampler, and the flag that gives it.
 SHARED = {
@@ -18,7 +19,6 @@ SHARED = {
     "last_image": "--last-image",
     "label": "--class",
 }
-LEAST_FPS, MOST_FPS = 0.01, 1000.0  # what every container can tell
 MOST_SEED = 2**64 - 1
 MOST_FRAMES = 1_000_000  # a day and a half at 8 a second
 MOST_SIDE = 16_384  # pixels; encoders take no more

@@ -73,6 +73,12 @@ class System(ABC):
     def stages(self, model: Any, source: Source, options: TrainOptions) -> list[Stage]:
         """The trainings in order; each is prepared when its turn comes."""
 
+    def check(self, config: Any, request: Request, engine: str, gradients: bool) -> None:
+        """UsageError for a request that `about` allows and weights of this configuration cannot
+        fulfil, MissingCapability for one that `engine` cannot: whether it has gradients is told.
+        """
+        return
+
     def sample(
         self, engine: Engine, model: Any, request: Request, on_progress: OnProgress
     ) -> Stream:

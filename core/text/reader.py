@@ -3,6 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ..errors import UsageError
+from .vocabulary import normalise
+
+# Words that name nothing to be seen.
+FUNCTION_WORDS = frozenset(
+    "a an the is are in on at of with by and his her its в на во с со и у".split()  # noqa: SIM905
+)
+
 
 class Reader(Protocol):
     """What generation asks of a model's own text."""
@@ -23,3 +31,22 @@ class Reader(Protocol):
     def nearest(self, word: str) -> list[str]:
         """Up to three words that it knows and that look like `word`."""
         ...
+
+
+def check_prompt(prompt: str, reader: Reader) -> list[str]:
+    """Notes on the words that the model does not know.
+
+    Raises UsageError when it knows none of the words that name something.
+    """
+    unknown = list(dict.fromkeys(reader.unknown(prompt)))
+    naming = [w for w in normalise(prompt) if w not in unknown and w not in FUNCTION_WORDS]
+    if not naming:
+        words = ", ".join(w for w in reader.words if w not in FUNCTION_WORDS)
+        hint = f"words it knows: {words}" if words else 'dln generate "lion drinking"'
+        raise UsageError(f"the model knows nothing in {prompt!r}", hint=hint)
+    return [_unknown_note(word, reader.nearest(word)) for word in unknown]
+
+
+def _unknown_note(word: str, near: list[str]) -> str:
+    nearest = f"; nearest: {', '.join(near)}" if near else ""
+    return f"the model does not know {word!r} and leaves it out{nearest}"

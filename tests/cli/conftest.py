@@ -21,7 +21,7 @@ from dln.core.errors import MissingCapability
 from dln.core.generation import generate
 from dln.core.media.stream import Stream
 from dln.core.metrics import clips, coherence, minimum
-from dln.core.models import package
+from dln.core.models import locate, package
 from dln.core.models.registry import MODELS
 from dln.core.runs import train
 from dln.core.training.events import Evaluated, Finished, Note, Saved, Started, Stepped
@@ -130,8 +130,12 @@ class Core:
         line = np.linspace(-1, 1, 5)
         return self.metrics, {"classifier": (line, line**2)}
 
+    def bundled(self, about) -> Path:
+        """The weights of a toy lie with those that are shipped."""
+        return BUNDLED(about) if about.bundled else self.toy_weights(about.name)
 
-LOAD_MODEL, STREAM = package.load_model, generate.stream
+
+LOAD_MODEL, STREAM, BUNDLED = package.load_model, generate.stream, locate.bundled
 
 
 @cache
@@ -144,6 +148,7 @@ def core(monkeypatch: pytest.MonkeyPatch, toy_weights: Callable[[str], Path]) ->
     stands_in = Core(toy_weights)
     for module, name, function in (
         (package, "load_model", stands_in.load_model),
+        (locate, "bundled", stands_in.bundled),
         (generate, "stream", stands_in.stream),
         (engines, "open_engine", stands_in.open_engine),
         (clips, "evaluate", stands_in.evaluate),

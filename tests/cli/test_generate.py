@@ -169,7 +169,7 @@ def test_the_missing_prompt_comes_with_an_example(dln, core):
 def test_a_missing_engine(dln, core):
     outcome = dln("generate", "lion", "--engine", "trt")
     assert outcome.code == 3
-    assert "trt" in outcome.err
+    assert "trt" in outcome.err or "TensorRT" in outcome.err
 
 
 def test_no_prompt_for_a_model_without_text(dln, core):
@@ -241,9 +241,9 @@ def test_slugs(text, name):
     assert slug(text) == name
 
 
-def test_a_prompt_without_letters_is_named_after_the_model(dln, core):
-    assert dln("generate", "🦁", "-s", "1", "--dry-run", "-q").out == "cogvideo-1.mp4\n"
-    refused = dln("generate", "🦁")
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_a_prompt_without_letters_names_nothing(dln, core, flags):
+    refused = dln("generate", "🦁", *flags)
     assert refused.code == 2
     assert "knows nothing in '🦁'" in refused.err
 

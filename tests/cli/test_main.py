@@ -166,7 +166,8 @@ def test_a_bug_is_a_traceback(core):
 
 def test_json_after_two_dashes_is_a_prompt(dln, core):
     outcome = dln("generate", "--seed", "3", "--dry-run", "-q", "--", "--json")
-    assert outcome.out == "json-3.mp4\n"
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "knows nothing in '--json'" in outcome.err
 
 
 def test_markup_in_a_message_stays_text(dln, core):

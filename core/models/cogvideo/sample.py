@@ -204,6 +204,14 @@ def levels_for(frames: int) -> int:
     return max(0, (frames - 2).bit_length() - 2)
 
 
+def frames_of(config: Config, request: Request) -> int:
+    """How many a clip gets. UsageError for more than there are after every interpolation."""
+    frames = config.most_frames if request.frames is None else request.frames
+    if frames > config.most_frames:
+        raise UsageError(f"cogvideo makes at most {config.most_frames} frames, not {frames}")
+    return frames
+
+
 def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Stream:
     """A clip for the prompt: five key frames and what lies between them, or its first `frames`.
 
@@ -211,9 +219,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     more frames than that.
     """
     config = model.config
-    frames = config.most_frames if request.frames is None else request.frames
-    if frames > config.most_frames:
-        raise UsageError(f"cogvideo makes at most {config.most_frames} frames, not {frames}")
+    frames = frames_of(config, request)
     levels = levels_for(frames)
     first = encoded(engine, model, request.image) if request.image else None
     total = config.frame_length * (5 - bool(request.image) + 2 * levels)

@@ -9,7 +9,7 @@ from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
-from .sample import reconstructed, sample
+from .sample import frames_of, reconstructed, sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,9 @@ class CogVideo(System):
         from .training import STAGES
 
         return [make(model, source, options) for make in STAGES]
+
+    def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
+        frames_of(config, request)
 
     def sample(
         self, engine: Engine, model: Any, request: Request, on_progress: OnProgress

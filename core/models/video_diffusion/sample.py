@@ -31,6 +31,7 @@ from .text import encode_captions
 from .windows import shrunk
 
 if TYPE_CHECKING:
+    from .config import Config
     from .model import Model
 
 STEPS = 12  # of the base where it has no distilled twin
@@ -84,17 +85,7 @@ class Loop:
     @property
     def weight(self) -> float:
         """Of reconstruction guidance; 0 is the replacement method."""
-        asked = self.settings.reconstruction
-        return self.model.config.reconstruction if asked is None else asked
-
-    def require_gradients(self) -> None:
-        """MissingCapability where new frames are to be fitted to given ones and cannot be."""
-        if self.weight != 0 and not isinstance(self.engine, Differentiable):
-            raise MissingCapability(
-                f"frames that follow given ones take gradients, which {self.engine.name} does "
-                "not compute",
-                hint="--engine torch, or --reconstruction 0 for the replacement method",
-            )
+        return pull(self.model.config, self.settings)
 
     @property
     def solve(self) -> Sampler:
@@ -187,15 +178,37 @@ class Evaluation:
         return outputs["x"].cpu(), slope.cpu()
 
 
+def pull(config: Config, settings: Sampling) -> float:
+    """The weight of reconstruction guidance."""
+    asked = settings.reconstruction
+    return config.reconstruction if asked is None else asked
+
+
+def check(config: Config, request: Request, engine: str, gradients: bool) -> None:
+    """UsageError for a last frame of a clip that is cut or goes on, MissingCapability where new
+    frames are to be fitted to given ones and `engine` cannot."""
+    frames = config.clip_frames if request.frames is None else request.frames
+    if request.last_image and frames != config.clip_frames:
+        raise UsageError(
+            f"a clip that ends with a picture has {config.clip_frames} frames, not {frames}",
+            hint="leave --frames out",
+        )
+    follows = request.image or request.last_image or frames > config.clip_frames
+    if follows and not gradients and pull(config, Sampling(**request.settings)) != 0:
+        raise MissingCapability(
+            f"frames that follow given ones take gradients, which {engine} does not compute",
+            hint="--engine torch, or --reconstruction 0 for the replacement method",
+        )
+
+
 def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Stream:
     """A clip for the prompt: its first `frames`, or more of them, block after block."""
     config, size = model.config, model.config.upsample.image_size
     frames = config.clip_frames if request.frames is None else request.frames
     rng, settings = np.random.default_rng(request.seed), Sampling(**request.settings)
     loop = Loop(engine, model, rng, settings=settings)
+    check(config, request, engine.name, isinstance(engine, Differentiable))
     opening = pictured(model, request)
-    if opening is not None or frames > config.clip_frames:
-        loop.require_gradients()
     loop.tell = counted(on_progress, evaluations(loop, frames, opening is not None), "steps")
     blocks = clip_blocks(loop, request.prompt, frames, opening)
     pixels = (to_frames((block[0] + 1) / 2) for block in blocks)
@@ -241,17 +254,9 @@ def continuing(frames: Tensor, overlap: int, length: int) -> Known:
 
 
 def pictured(model: Model, request: Request) -> Known | None:
-    """Pictures' files as the first and the last frame of a clip, at the cascade's full size.
-
-    UsageError for a last frame of a clip that is cut or goes on.
-    """
+    """Pictures' files as the first and the last frame of a clip, at the cascade's full size."""
     config = model.config
     frames, size, rate = config.clip_frames, config.upsample.image_size, config.upsample.rate
-    if request.last_image and request.frames not in (None, frames):
-        raise UsageError(
-            f"a clip that ends with a picture has {frames} frames, not {request.frames}",
-            hint="leave --frames out",
-        )
     x, given = torch.zeros(1, frames, 3, size, size), torch.zeros(frames, dtype=torch.bool)
     # The base's last frame stands for the last `rate` of the clip.
     ends = (request.image, slice(0, 1)), (request.last_image, slice(frames - rate, frames))

@@ -12,7 +12,7 @@ from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
-from .sample import sample, seams
+from .sample import check, sample, seams
 
 if TYPE_CHECKING:
     from ...data import Source
@@ -42,6 +42,9 @@ class VideoDiffusion(System):
 
         kinds = [BaseStage, UpsampleStage, *([DistillationStage] if model.fast else [])]
         return [make(model, source, options) for make in kinds]
+
+    def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
+        check(config, request, engine, gradients)
 
     def sample(
         self, engine: Engine, model: Model, request: Request, on_progress: OnProgress

@@ -1,0 +1,104 @@
+"""What can be said of a clip that is asked for before the model is loaded, or anything is made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dln.core.errors import UsageError
+
+from .clips import Engine, Job
+
+if TYPE_CHECKING:
+    from dln.core.models.about import About
+
+PICTURES = ("image", "last_image")
+
+
+def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
+    """What is asked. UsageError for a model that is not there, makes no clips, lacks a prompt or
+    would leave one unread, for what it has no use for, words that it does not know and pictures
+    that are none; MissingCapability where it has no weights; told without PyTorch."""
+    from dln.core.models.locate import identify, look
+    from dln.core.models.request import Request
+
+    about = identify(model)
+    if not about.generates:
+        raise UsageError(f"{about.name} makes no clips: its task is {about.task}.",
+                         "dln models list")  # fmt: skip
+    Request.of(prompt, 0, wish)
+    if about.text and not prompt.strip():
+        raise UsageError(f"{about.name} needs a prompt.", 'dln generate "lion drinking"')
+    if prompt.strip() and not about.text:
+        raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
+    about.check(wish)
+    header = look(model)
+    if header.vocabulary is not None:
+        check_words(prompt, header.vocabulary)
+    for name in PICTURES:
+        if name in wish:
+            check_picture(wish[name])
+    return about
+
+
+def check_words(prompt: str, words: Sequence[str]) -> None:
+    """UsageError for a prompt that has none of these."""
+    from dln.core.text.reader import check_prompt
+    from dln.core.text.vocabulary import Vocabulary
+
+    check_prompt(prompt, Vocabulary(words))
+
+
+def check_picture(path: str) -> None:
+    """UsageError where it cannot be read as one."""
+    from dln.core.media.picture import read_picture
+
+    read_picture(Path(path))
+
+
+def check_rates(paths: Sequence[Path], wish: dict[str, Any]) -> None:
+    """UsageError for a rate that the files cannot tell."""
+    from dln.core.media.rates import check_rate
+
+    if "fps" in wish:
+        check_rate(wish["fps"], paths[0].suffix)
+
+
+def check_able(job: Job) -> None:
+    """Whether this machine and these weights can do it. PyTorch is loaded only where it takes part
+    in the answer. MissingCapability, UsageError."""
+    if job.runner.engine is not Engine.torch:
+        check_engine(job)
+    elif job.runner.device.startswith("cuda"):
+        from dln.core.models.engine import pick_device
+
+        pick_device(job.runner.device)
+    if not {"frames", *PICTURES}.isdisjoint(job.wish):
+        check_sizes(job)
+
+
+def check_engine(job: Job) -> None:
+    """MissingCapability where it is not here, UsageError for an export that is not of the model."""
+    from dln.core.files import known_sha256
+    from dln.core.models.locate import identify, locate
+    from dln.export.open import check_engine, check_given, wanted_of
+
+    runner, engine = job.runner, job.runner.engine.value
+    check_engine(engine, runner.device)
+    if runner.graphs is not None:
+        own = identify(job.model).name, known_sha256(locate(job.model))
+        wanted = wanted_of(*own, runner.precision.value, trt=engine == "trt")
+        check_given(runner.graphs, wanted, lambda text: None)
+
+
+def check_sizes(job: Job) -> None:
+    """UsageError and MissingCapability for frames and pictures that the weights, or the engine,
+    have no way with."""
+    from dln.core.models.locate import identify, locate, read_header
+    from dln.core.models.package import rebuild
+    from dln.core.models.registry import load
+    from dln.core.models.request import Request
+
+    system = load(identify(job.model))
+    config = rebuild(system.Config, read_header(locate(job.model)).config)
+    request = Request.of(job.prompt, job.seeds[0], job.wish)
+    system.check(config, request, job.runner.named, job.runner.engine is Engine.torch)
