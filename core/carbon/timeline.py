@@ -1,5 +1,6 @@
 """The times of a table's rows: when each one's interval starts, in UTC, and how long it is."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ def cell_of(row: Sequence[str], at: int) -> str:
 def _stamps(sheet: Sheet, found: Columns) -> list[Stamp]:
     cells = [cell_of(row, found.time) for _, row in sheet.rows]
     if found.clock is not None:
-        clocks = [cell_of(row, found.clock) for _, row in sheet.rows]
+        clocks = _hours([cell_of(row, found.clock) for _, row in sheet.rows])
         cells = [f"{date} {clock}" for date, clock in zip(cells, clocks, strict=True)]
     others = [cell_of(row, found.end) if found.end is not None else "" for _, row in sheet.rows]
     try:
@@ -69,6 +70,15 @@ def _stamps(sheet: Sheet, found: Columns) -> list[Stamp]:
         except ValueError as error:
             raise UsageError(f"{sheet.place(number)}: {error}.", _HINT) from error
     return stamps
+
+
+def _hours(clocks: list[str]) -> list[str]:
+    """Hours by their number as times of day: 0 to 23, or 1 to 24, of which each is the one that
+    ends then."""
+    if not all(re.fullmatch(r"\d{1,2}", clock) for clock in clocks):
+        return clocks
+    numbers = [int(clock) for clock in clocks]
+    return [f"{number - (max(numbers) == 24):02}:00" for number in numbers]
 
 
 def _clocks(sheet: Sheet, found: Columns) -> str | None:
