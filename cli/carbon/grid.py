@@ -99,7 +99,12 @@ class Grid(FileOptions):
         return found
 
     def refuse(self) -> None:
-        """UsageError for options of a file where there is none."""
+        """UsageError for a source that nobody knows, and for options of a file where there is
+        none."""
+        if self.source is not None:
+            from dln.core.carbon.sources import check_named
+
+            check_named(self.source)
         if not self.is_file and (given := self.given()):
             raise UsageError(f"{given[0]} belongs to --source csv:FILE.", "--source csv:grid.csv")
 

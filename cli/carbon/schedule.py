@@ -94,6 +94,7 @@ def schedule(
 
     if region == "":
         return regions()
+    grid.refuse()
     if region is None and not grid.is_file:
         raise UsageError("there is no region by default.", "dln carbon regions")
     if out:

@@ -29,6 +29,8 @@ class Timeline:
 def timeline(sheet: Sheet, found: Columns, zone: str | None) -> Timeline:
     """zone: of the clocks, as the user says it. UsageError for what is no time, is a local time of
     no known place, or may be one of two dates."""
+    if zone is not None:
+        zone_named(zone)  # though every time may name its own
     stamps = _stamps(sheet, found)
     naive = [each.time.tzinfo is None for each in stamps]
     clocks = zone or _clocks(sheet, found)

@@ -23,12 +23,12 @@ _UNIT = re.compile(
     r"(?:^|[^a-z0-9])(mg|grams?|kg|g|tonnes?|metric tons?|t|lbs?|pounds?)\W*(?:of\W+)?"
     r"(?:co2\W*(?:eq?|equivalents?)?)?\W*(?:/|per|pro)?\W*(k|m)(?:wh|(?:ilo|ega)watt\W?hours?)e?\b"
 )
-# A mass alone, or for each of something else: kg, t/h, lb per MMBtu. Grams alone are left out: who
-# writes co2_g means g/kWh.
+# A mass alone, or for each of something else: kg, t/h, lb per MMBtu; a share, a price, a power.
+# Grams alone are left out: who writes co2_g means g/kWh.
 _OTHER = re.compile(
     r"(?:^|[^a-z0-9])(?:(?:kg|k?t|mt|mth|(?:short |metric )?ton(?:ne)?s?|lbs?|pounds?)\W*"
     r"(?:co2\W*(?:eq?)?\W*)?(?:(?:/|per\b)\W*\w+)?|(?:g|mg)\W*(?:co2\W*(?:eq?)?\W*)?"
-    r"(?:/|per\b)\W*\w+)\W*$"
+    r"(?:/|per\b)\W*\w+)\W*$|%|\bperc|\b(?:eur|usd|gbp)\b|[€$£]|\b(?:[kmg]w|[gt]wh)\b"
 )
 NOTHING = {"", "-", "--", "na", "n/a", "#n/a", "nan", "null", "none", "n/e", "nil", "."}
 

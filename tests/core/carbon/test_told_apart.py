@@ -141,6 +141,21 @@ def test_a_mass_is_no_intensity(tmp_path: Path, name: str):
     assert read_csv(path, Reading(unit="g/kWh")).g_per_kwh.tolist() == values
 
 
+@pytest.mark.parametrize("name", ["renewable_percent", "CFE (%)", "Price EUR/MWh", "demand (MW)"])
+def test_a_column_asked_for_that_is_none(tmp_path: Path, name: str):
+    path = tmp_path / "g.csv"
+    table(path, f"time,{name},carbon_intensity", lambda t, v: f"{t.isoformat()},{v / 10},{v}")
+    with pytest.raises(UsageError, match="names no unit of intensity"):
+        read_csv(path, Reading(column=name))
+
+
+def test_a_mistyped_zone_beside_times_that_need_none(tmp_path: Path):
+    path = tmp_path / "g.csv"
+    table(path, "time,carbon_intensity", lambda t, v: f"{t.isoformat()},{v}")
+    with pytest.raises(UsageError, match="'Europe/Madird' is no time zone"):
+        read_csv(path, Reading(timezone="Europe/Madird"))
+
+
 def test_an_intensity_beside_a_mass(tmp_path: Path):
     path = tmp_path / "g.csv"
     values = table(path, "time,co2_kg,ci", lambda t, v: f"{t.isoformat()},{9 * v},{v}")
