@@ -13,13 +13,13 @@ from .values import YEARS
 HOUR = timedelta(hours=1)
 _EPOCH = re.compile(r"\d{10}(?:\.\d+)?|\d{13}")
 _OFFSETS = {"UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2,
-            "EET": 2, "EEST": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6,
-            "PST": -8, "PDT": -7}  # fmt: skip
+            "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7,
+            "MDT": -6, "PST": -8, "PDT": -7}  # fmt: skip
 _SPAN = re.compile(r"\s+[-\u2013]\s+|(?<=\d)/(?=\d{4}-)|(?<=Z)/")
 _NAMED = re.compile(r"^(.*\d[^()]*?)\s*\(?\b([A-Z]{1,4})\)?$")
 _CLOCK = r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]\.?m\.?)?)?"
 _DAY_OR_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})" + _CLOCK, re.IGNORECASE)
-_YEAR_FIRST = re.compile(r"(\d{4})[./](\d{1,2})[./](\d{1,2})" + _CLOCK, re.IGNORECASE)
+_YEAR_FIRST = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})" + _CLOCK, re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _moment(text: str, day_first: bool | None) -> datetime:
         seconds = float(text) / (1000 if len(text) == 13 else 1)
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     try:
-        return datetime.fromisoformat(text)
+        return datetime.fromisoformat(text.replace("z", "Z"))
     except ValueError:
         pass
     named = _NAMED.match(text) if text[-1:].isalpha() or text[-1:] == ")" else None
@@ -62,7 +62,7 @@ def _moment(text: str, day_first: bool | None) -> datetime:
 def _written(text: str, day_first: bool | None) -> datetime:
     wrong = ValueError(f"{short(text)!r} is not a time")
     if found := _YEAR_FIRST.fullmatch(text):
-        year, month, day, *clock = found.groups()
+        year, _, month, day, *clock = found.groups()
     elif found := _DAY_OR_MONTH.fullmatch(text):
         one, mark, two, year, *clock = found.groups()
         first = True if mark == "." else day_first

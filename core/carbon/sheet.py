@@ -98,12 +98,13 @@ def _text(found: bytes, path: Path) -> str:
 
 
 def _wide(found: bytes) -> str | None:
-    """The UTF-16 that it is, by its mark or, without one, by the zeros of its first letters."""
+    """The UTF-16 that it is, by its mark or, without one, by the zeros of its first letters, most
+    of which are figures and Latin ones."""
     if found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    head = found[:64]
+    head = found[:4096]
     for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
-        if zeros and zeros.count(0) == len(zeros):
+        if zeros.count(0) > len(zeros) / 2:
             return name
     return None
 
