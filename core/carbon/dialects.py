@@ -98,7 +98,7 @@ class Columns:
 
 def plain(name: str) -> str:
     """A header's name without case, marks and doubled spaces: "gCO₂_eq" -> "gco2 eq"."""
-    return re.sub(r"[\s_]+", " ", normalize("NFKC", name).casefold()).strip()
+    return re.sub(r"[\s_.]+", " ", normalize("NFKC", name).casefold()).strip()
 
 
 def likeness(row: list[str], column: str | None = None) -> int:

@@ -166,4 +166,4 @@ class _Layout:
         if not self.alike:
             return ()
         more = f", and {len(self.alike) - 1:,} more" if len(self.alike) > 1 else ""
-        return (f"an hour stands twice in {path}, alike: {self.alike[0]}{more}",)
+        return (f"a time stands twice in {path}, alike: {self.alike[0]}{more}",)

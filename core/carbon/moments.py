@@ -21,6 +21,10 @@ _CLOCK = r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]\.?m\.?)?)?"
 _DAY_OR_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})" + _CLOCK, re.IGNORECASE)
 _YEAR_FIRST = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})" + _CLOCK, re.IGNORECASE)
 
+# Days of a month whose Sunday changes the clocks: of Europe and North America, of the south.
+_FORWARD = {3: ((8, 14), (25, 31)), 4: ((1, 7),), 9: ((2, 8), (24, 30)), 10: ((1, 7),)}
+_BACK = {4: ((1, 8),), 10: ((25, 31),), 11: ((1, 7),)}
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -141,12 +145,18 @@ def in_utc(times: Sequence[datetime], zone: tzinfo) -> list[datetime | None]:
 
 def clocks_changed(times: Sequence[datetime], step: timedelta) -> datetime | None:
     """The first of the naive times, the oldest first, at which an hour comes twice or is missing on
-    a Sunday night of spring or autumn, as on local clocks."""
+    a night in which clocks somewhere change so."""
     for one, two in pairwise(times):
-        apart = two - one
-        if apart == step or (apart and abs(apart - step) != HOUR):
+        more = two - one - step
+        if not more or (two != one and abs(more) != HOUR):
             continue
         night = two if two.hour < 5 else one
-        if night.weekday() == 6 and night.hour < 5 and night.month in (3, 4, 9, 10, 11):
+        if night.weekday() == 6 and night.hour < 5 and _changes(night, forward=more > timedelta()):
             return two
     return None
+
+
+def _changes(night: datetime, forward: bool) -> bool:
+    """Whether clocks somewhere go forward, or back, on that Sunday."""
+    weeks = _FORWARD if forward else _BACK
+    return any(first <= night.day <= last for first, last in weeks.get(night.month, ()))

@@ -3,10 +3,11 @@
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from dln.core.carbon.moments import stamp
+from dln.core.carbon.moments import clocks_changed, stamp
 from dln.core.carbon.series import read_csv
 from dln.core.errors import UsageError
 
@@ -50,3 +51,44 @@ def test_half_a_letter_at_the_end(tmp_path: Path):
     )
     with pytest.raises(UsageError, match="no whole UTF-16 text"):
         read_csv(path)
+
+
+HOUR = timedelta(hours=1)
+PLACES = ["Europe/Berlin", "America/New_York", "Australia/Sydney", "Pacific/Auckland"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_change_of_clocks_is_seen(place: str):
+    hours = [datetime(2015, 1, 1, tzinfo=UTC) + i * HOUR for i in range(24 * 366 * 3)]
+    here = [hour.astimezone(ZoneInfo(place)) for hour in hours]
+    naive = [time.replace(tzinfo=None) for time in here]
+    turns = [i for i in range(1, len(here)) if here[i].utcoffset() != here[i - 1].utcoffset()]
+    assert len(turns) >= 6
+    for turn in turns:
+        assert clocks_changed(naive[turn - 9 : turn + 9], HOUR) == naive[turn]
+
+
+@pytest.mark.parametrize("missing", [True, False])
+@pytest.mark.parametrize("date", ["2023-04-16", "2023-09-17", "2023-10-15", "2023-11-19"])
+def test_an_hour_amiss_on_another_sunday(tmp_path: Path, date: str, missing: bool):
+    """In a file in UTC, it is no reason to refuse all the others."""
+    start = datetime.fromisoformat(date)
+    times = [start + i * HOUR for i in range(-30, 30)]
+    times = [t for t in times if t != start + 3 * HOUR] if missing else [*times, start + 3 * HOUR]
+    rows = [f"{time},{90 + time.hour}" for time in sorted(times)]
+    path = tmp_path / "g.csv"
+    path.write_text("\n".join(["time_utc,co2", *rows]), encoding="utf-8")
+    hours = read_csv(path)
+    assert len(hours.g_per_kwh) == 60
+    assert hours.sound(hours.start, start.replace(tzinfo=UTC)).g_per_kwh[0] == 90 + 18
+
+
+def test_names_divided_by_points(tmp_path: Path):
+    """As a table made of a service's JSON has them."""
+    path = tmp_path / "g.csv"
+    rows = [f"2024-02-03T0{i}:00Z,2024-02-03T0{i + 1}:00Z,{70 + i},{80 + i},low" for i in range(6)]
+    header = "from,to,intensity.forecast,intensity.actual,intensity.index"
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    hours = read_csv(path)
+    assert hours.g_per_kwh.tolist() == [80 + i for i in range(6)]
+    assert (hours.label.factors, hours.label.kind) == ("direct", "measured")
