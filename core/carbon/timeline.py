@@ -13,6 +13,7 @@ from .moments import Stamp, clocks_changed, day_first, in_utc, stamp, zone_named
 from .sheet import Sheet
 from .values import YEARS
 
+_LAST = timedelta(minutes=1)  # of an interval whose end names it
 _HINT = "ISO 8601 in UTC, as 2024-06-01T18:00Z"
 
 
@@ -119,16 +120,21 @@ def _refuse_local(sheet: Sheet, stamps: Sequence[Stamp], step: timedelta) -> Non
 
 
 def _step(stamps: Sequence[Stamp], times: Sequence[datetime | None], sheet: Sheet) -> timedelta:
-    """The length of an interval: what the rows say, else the usual distance of two times."""
-    apart = [each.end - each.time for each in stamps if _whole(each) and each.end]
-    if not apart:
-        known = sorted({time for time in times if time})
-        apart = [two - one for one, two in pairwise(known)]
-    if not apart:
+    """The length of an interval: what the rows say, else the usual distance of two times. Rows that
+    end at 0:59 or 0:59:59 mean the whole hour."""
+    known = sorted({time for time in times if time})
+    usual = _usual([two - one for one, two in pairwise(known)])
+    said = _usual([each.end - each.time for each in stamps if _whole(each) and each.end])
+    step = said or usual
+    if step is None:
         raise UsageError(f"{sheet.path} has one time alone: its rows all tell of it.")
+    return usual if usual and step < usual <= step + _LAST else step
+
+
+def _usual(apart: Sequence[timedelta]) -> timedelta | None:
+    """The most frequent, of several the shortest."""
     counts = Counter(apart)
-    most = max(counts.values())
-    return min(step for step, count in counts.items() if count == most)
+    return min(counts, key=lambda each: (-counts[each], each), default=None)
 
 
 def _whole(each: Stamp) -> bool:

@@ -92,3 +92,15 @@ def test_names_divided_by_points(tmp_path: Path):
     hours = read_csv(path)
     assert hours.g_per_kwh.tolist() == [80 + i for i in range(6)]
     assert (hours.label.factors, hours.label.kind) == ("direct", "measured")
+
+
+@pytest.mark.parametrize("minutes", [15, 60])
+@pytest.mark.parametrize("last", ["%H:%M", "%H:%M:59"])
+def test_ends_that_name_the_last_minute(tmp_path: Path, minutes: int, last: str):
+    path, step = tmp_path / "g.csv", timedelta(minutes=minutes)
+    times = [EARLY + i * step for i in range(20)]
+    rows = [f"{t},{(t + step - timedelta(minutes=1)).strftime(f'%Y-%m-%d {last}')},{50 + i}"
+            for i, t in enumerate(times)]  # fmt: skip
+    path.write_text("\n".join(["start,end,co2", *rows]), encoding="utf-8")
+    hours = read_csv(path)
+    assert (hours.step, hours.g_per_kwh.tolist()) == (step, [50 + i for i in range(20)])
