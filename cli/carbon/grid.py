@@ -2,6 +2,7 @@
 which take a source share."""
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -87,6 +88,17 @@ class Grid(FileOptions):
     def is_file(self) -> bool:
         """Whether a file gives the intensities, so that no region is needed."""
         return (self.source or "").startswith(("csv:", "recent28:"))
+
+    def words(self) -> list[str]:
+        """The options as given, for a command that starts in another folder."""
+        if self.source is None:
+            return []
+        kind, colon, path = self.source.partition(":")
+        found = ["--source", f"{kind}:{os.path.abspath(path)}" if colon else kind]
+        for option in self.given():
+            value = getattr(self, option.removeprefix("--"))
+            found += [option] if value is True else [option, str(value)]
+        return found
 
     def open(self, region: "Region | None", usual: str) -> "IntensitySource":
         """The source asked for, else the usual one; what is odd in a file is noted."""
