@@ -46,13 +46,13 @@ class Asked:
             raise UsageError(f"{' and '.join(given)} each say how much energy: give one.")
         if self.model is None and (self.preset or self.steps or self.batch):
             raise UsageError("--preset, --steps and --batch belong to a --model.")
-        if self.gpu and self.hours is None and self.model is None:
+        if self.gpu is not None and self.hours is None and self.model is None:
             raise UsageError("--gpu needs --hours or a --model.", "--gpu H100 --gpus 8 --hours 36")
         if self.hours is not None and self.gpu is None:
             raise UsageError("--hours belong to a --gpu.", "--gpu H100 --gpus 8 --hours 36")
         if self.model is not None:
             return self._of_model(self.model)
-        if self.gpu and self.hours is not None:
+        if self.gpu is not None and self.hours is not None:
             return self._of_devices(self.gpu, self.hours)
         return _of_run(self.from_run) if self.from_run else self._given()
 

@@ -2,6 +2,7 @@
 which take a source share."""
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -88,6 +89,17 @@ class Grid(FileOptions):
         """Whether a file gives the intensities, so that no region is needed."""
         return (self.source or "").startswith(("csv:", "recent28:"))
 
+    def words(self) -> list[str]:
+        """The options as given, for a command that starts in another folder."""
+        if self.source is None:
+            return []
+        kind, colon, path = self.source.partition(":")
+        found = ["--source", f"{kind}:{os.path.abspath(path)}" if colon else kind]
+        for option in self.given():
+            value = getattr(self, option.removeprefix("--"))
+            found += [option] if value is True else [option, str(value)]
+        return found
+
     def open(self, region: "Region | None", usual: str) -> "IntensitySource":
         """The source asked for, else the usual one; what is odd in a file is noted."""
         from dln.core.carbon.sources import Recent, Recorded, open_source
@@ -99,7 +111,12 @@ class Grid(FileOptions):
         return found
 
     def refuse(self) -> None:
-        """UsageError for options of a file where there is none."""
+        """UsageError for a source that nobody knows, and for options of a file where there is
+        none."""
+        if self.source is not None:
+            from dln.core.carbon.sources import check_named
+
+            check_named(self.source)
         if not self.is_file and (given := self.given()):
             raise UsageError(f"{given[0]} belongs to --source csv:FILE.", "--source csv:grid.csv")
 

@@ -34,6 +34,7 @@ class Carbon:
         """When the run may go and where it takes place; None where nothing was said."""
         if self.plan and self.pause_above is not None:
             raise UsageError(f"{self.plan_option} and --pause-above each decide: give one.")
+        self.grid.refuse()
         if self.pause_above is None and self.deadline:
             raise UsageError("--deadline belongs to --pause-above.")
         if self.pause_above is not None and self.region is None and not self.grid.is_file:
@@ -47,7 +48,6 @@ class Carbon:
         if region is None and not self.grid.is_file:
             if self.grid.source or self.pue is not None:
                 raise UsageError("--source and --pue belong to a --region.", "dln carbon regions")
-            self.grid.refuse()
             return schedule, None
         place = place_of(region, self.grid, self.pue)
         if self.pause_above is not None:

@@ -94,6 +94,7 @@ def schedule(
 
     if region == "":
         return regions()
+    grid.refuse()
     if region is None and not grid.is_file:
         raise UsageError("there is no region by default.", "dln carbon regions")
     if out:
@@ -109,7 +110,7 @@ def schedule(
     begin, opened = moment_of(start) or soon(datetime.now(UTC)), grid.open(place, "typical")
     tested = skill_of(opened, place, begin, job)
     plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
-    lines = starting(plan, command, out)
+    lines = starting(plan, command, out, grid)
     if out:
         make_folder(out.parent)
         plan.save(out)
@@ -125,9 +126,9 @@ def soon(moment: datetime) -> datetime:
     return midnight + -(-(moment - midnight) // step) * step
 
 
-def starting(plan: "Plan", command: str | None, out: Path | None) -> dict[str, str]:
-    """The lines that start the command, with the plan where it has to be followed: none for one
-    with pauses that is not kept."""
+def starting(plan: "Plan", command: str | None, out: Path | None, grid: Grid) -> dict[str, str]:
+    """The lines that start the command, with the plan and its source where it has to be followed:
+    none for one with pauses that is not kept."""
     from dln.core.carbon.starts import following, lines
 
     now, asked = datetime.now(UTC), "dln train cogvideo" if command is None else command
@@ -135,7 +136,7 @@ def starting(plan: "Plan", command: str | None, out: Path | None) -> dict[str, s
     paused = len(plan.blocks) > 1
     if out and (paused or command is None):
         # Cron starts elsewhere.
-        return lines(plan, following(asked, Path(os.path.abspath(out))), now)
+        return lines(plan, following(asked, Path(os.path.abspath(out)), grid.words()), now)
     return {} if paused else found
 
 

@@ -37,7 +37,8 @@ class Hours(Series):
         bad = np.flatnonzero(np.isnan(part.g_per_kwh))
         if len(bad):
             first = self.index(part.time(int(bad[0])))
-            more = f", nor for {len(bad) - 1:,} other steps that are needed" if len(bad) > 1 else ""
+            others = f"{len(bad) - 1:,} other step{'s that are' if len(bad) > 2 else ' that is'}"
+            more = f", nor for {others} needed" if len(bad) > 1 else ""
             raise UsageError(
                 f"{self.path} has no value for {iso(self.time(first))}{more}: {self.why(first)}.",
                 f"mend the file, or interpolate: --fill {_longest(bad)}",
@@ -119,6 +120,12 @@ def laid_out(
                 f"are {step.total_seconds() / 60:g} min apart.", "every interval once"
             )  # fmt: skip
         layout.put(index, entry)
+    if layout.differing > count / 4:
+        raise UsageError(
+            f"{path} has several values for the same time, as {layout.example}: "
+            f"{layout.differing:,} of {count:,} steps.",
+            "one zone alone: --zone NAME, as it stands in the file",
+        )  # fmt: skip
     remarks = layout.remarks(path)
     return Hours(
         first, step, layout.values, label, path, layout.lines, layout.faults, word, remarks
@@ -134,6 +141,8 @@ class _Layout:
     word: str
     faults: dict[int, str] = field(default_factory=dict)
     alike: list[str] = field(default_factory=list)
+    differing: int = 0
+    example: str = ""
 
     def put(self, index: int, entry: Entry) -> None:
         """A second row for a step must say the same as the first."""
@@ -148,6 +157,8 @@ class _Layout:
         if index not in self.faults and self.values[index] == entry.value:
             self.alike.append(f"{both}, {iso(entry.time)}")
         else:
+            self.differing += index not in self.faults
+            self.example = self.example or f"{both} for {iso(entry.time)}"
             self.values[index] = np.nan
             self.faults[index] = f"{both} each have one"
 
@@ -155,4 +166,4 @@ class _Layout:
         if not self.alike:
             return ()
         more = f", and {len(self.alike) - 1:,} more" if len(self.alike) > 1 else ""
-        return (f"an hour stands twice in {path}, alike: {self.alike[0]}{more}",)
+        return (f"a time stands twice in {path}, alike: {self.alike[0]}{more}",)

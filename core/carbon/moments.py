@@ -13,13 +13,17 @@ from .values import YEARS
 HOUR = timedelta(hours=1)
 _EPOCH = re.compile(r"\d{10}(?:\.\d+)?|\d{13}")
 _OFFSETS = {"UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2,
-            "EET": 2, "EEST": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6,
-            "PST": -8, "PDT": -7}  # fmt: skip
+            "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7,
+            "MDT": -6, "PST": -8, "PDT": -7}  # fmt: skip
 _SPAN = re.compile(r"\s+[-\u2013]\s+|(?<=\d)/(?=\d{4}-)|(?<=Z)/")
 _NAMED = re.compile(r"^(.*\d[^()]*?)\s*\(?\b([A-Z]{1,4})\)?$")
 _CLOCK = r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([ap]\.?m\.?)?)?"
 _DAY_OR_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})" + _CLOCK, re.IGNORECASE)
-_YEAR_FIRST = re.compile(r"(\d{4})[./](\d{1,2})[./](\d{1,2})" + _CLOCK, re.IGNORECASE)
+_YEAR_FIRST = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})" + _CLOCK, re.IGNORECASE)
+
+# Days of a month whose Sunday changes the clocks: of Europe and North America, of the south.
+_FORWARD = {3: ((8, 14), (25, 31)), 4: ((1, 7),), 9: ((2, 8), (24, 30)), 10: ((1, 7),)}
+_BACK = {4: ((1, 8),), 10: ((25, 31),), 11: ((1, 7),)}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def _moment(text: str, day_first: bool | None) -> datetime:
         seconds = float(text) / (1000 if len(text) == 13 else 1)
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     try:
-        return datetime.fromisoformat(text)
+        return datetime.fromisoformat(text.replace("z", "Z"))
     except ValueError:
         pass
     named = _NAMED.match(text) if text[-1:].isalpha() or text[-1:] == ")" else None
@@ -62,7 +66,7 @@ def _moment(text: str, day_first: bool | None) -> datetime:
 def _written(text: str, day_first: bool | None) -> datetime:
     wrong = ValueError(f"{short(text)!r} is not a time")
     if found := _YEAR_FIRST.fullmatch(text):
-        year, month, day, *clock = found.groups()
+        year, _, month, day, *clock = found.groups()
     elif found := _DAY_OR_MONTH.fullmatch(text):
         one, mark, two, year, *clock = found.groups()
         first = True if mark == "." else day_first
@@ -141,12 +145,18 @@ def in_utc(times: Sequence[datetime], zone: tzinfo) -> list[datetime | None]:
 
 def clocks_changed(times: Sequence[datetime], step: timedelta) -> datetime | None:
     """The first of the naive times, the oldest first, at which an hour comes twice or is missing on
-    a Sunday night of spring or autumn, as on local clocks."""
+    a night in which clocks somewhere change so."""
     for one, two in pairwise(times):
-        apart = two - one
-        if apart == step or (apart and abs(apart - step) != HOUR):
+        more = two - one - step
+        if not more or (two != one and abs(more) != HOUR):
             continue
         night = two if two.hour < 5 else one
-        if night.weekday() == 6 and night.hour < 5 and night.month in (3, 4, 9, 10, 11):
+        if night.weekday() == 6 and night.hour < 5 and _changes(night, forward=more > timedelta()):
             return two
     return None
+
+
+def _changes(night: datetime, forward: bool) -> bool:
+    """Whether clocks somewhere go forward, or back, on that Sunday."""
+    weeks = _FORWARD if forward else _BACK
+    return any(first <= night.day <= last for first, last in weeks.get(night.month, ()))

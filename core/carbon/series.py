@@ -69,6 +69,8 @@ def read_csv(path: Path | str, reading: Reading | None = None) -> Hours:
 def _of_zone(sheet: Sheet, found: Columns, zone: str | None) -> tuple[Sheet, str | None]:
     """The rows of that zone, and its name as the file has it; of all, where there is one alone."""
     place, path = found.zone, sheet.path
+    if place is None and zone is not None:
+        place = _holding(zone, sheet)
     if place is None:
         if zone is not None:
             raise UsageError(f"{path} has no column of zones.", "leave --zone out")
@@ -84,6 +86,12 @@ def _of_zone(sheet: Sheet, found: Columns, zone: str | None) -> tuple[Sheet, str
         near = closest(zone, some)
         raise UsageError(f"{path} has fewer than two rows for {short(zone)}.{near}")
     return replace(sheet, rows=[row for row in sheet.rows if cell_of(row[1], place) == same]), same
+
+
+def _holding(zone: str, sheet: Sheet) -> int | None:
+    """The column, whatever its name, in which that zone stands."""
+    return next((at for _, row in sheet.rows for at, cell in enumerate(row)
+                 if plain(cell) == plain(zone)), None)  # fmt: skip
 
 
 def _without_sums(sheet: Sheet, found: Columns) -> tuple[Sheet, list[str]]:

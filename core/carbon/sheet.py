@@ -8,8 +8,8 @@ import codecs
 import csv
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from io import BytesIO, StringIO
 from itertools import islice
 from pathlib import Path
@@ -34,7 +34,8 @@ Row = tuple[int, list[str]]  # its number in the file
 @dataclass(frozen=True)
 class Sheet:
     """header: its names, stripped. rows: those below it that hold something. above: the rows that
-    stand before the header. word: what the number of a row counts."""
+    stand before the header. word: what the number of a row counts. said: what a JSON answer says
+    of all its records beside them, and as "list" the name that these have."""
 
     path: Path
     header: list[str]
@@ -42,6 +43,7 @@ class Sheet:
     above: list[list[str]]
     delimiter: str = ","
     word: str = "line"
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, number: int) -> str:
         """ "line 3 of grid.csv" """
@@ -96,12 +98,13 @@ def _text(found: bytes, path: Path) -> str:
 
 
 def _wide(found: bytes) -> str | None:
-    """The UTF-16 that it is, by its mark or, without one, by the zeros of its first letters."""
+    """The UTF-16 that it is, by its mark or, without one, by the zeros of its first letters, most
+    of which are figures and Latin ones."""
     if found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    head = found[:64]
+    head = found[:4096]
     for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
-        if zeros and zeros.count(0) == len(zeros):
+        if zeros.count(0) > len(zeros) / 2:
             return name
     return None
 
@@ -154,16 +157,29 @@ def _records(text: str, path: Path) -> Sheet:
         value = json_value(text)
     except ValueError as error:
         raise UsageError(f"{path} is neither CSV nor sound JSON: {short(str(error))}.") from error
-    lists = value.values() if isinstance(value, dict) else [value]
-    found = [item for item in lists if isinstance(item, list) and item]
-    records = [_flat(each) for each in found[0] if isinstance(each, dict)] if found else []
+    name, rows, said = _listed(value)
+    records = [_flat(each) for each in rows if isinstance(each, dict)]
     if not records:
         raise UsageError(f"{path} is JSON without a list of records, not CSV.", "save it as CSV")
     _check_count(len(records), path)
     header = list(records[0])
-    rows = [(number, [each.get(name, "") for name in header])
-            for number, each in enumerate(records, 1)]  # fmt: skip
-    return Sheet(path, header, rows, [], word="entry")
+    cells = [(number, [each.get(name, "") for name in header])
+             for number, each in enumerate(records, 1)]  # fmt: skip
+    return Sheet(path, header, cells, [], word="entry", said={**said, "list": name})
+
+
+def _listed(value: Any, name: str = "", depth: int = 4) -> tuple[str, list[Any], dict[str, str]]:
+    """The first list that holds something, its name, and the texts that stand beside it, "meta"
+    included: {"meta": {"units": "g"}, "data": [...]}. Services wrap it in one object or more."""
+    if isinstance(value, list):
+        return name, value, {}
+    if not isinstance(value, dict) or not depth:
+        return name, [], {}
+    found = (_listed(item, key, depth - 1) for key, item in value.items())
+    key, rows, said = next((each for each in found if each[1]), (name, [], {}))
+    meta = value.get("meta")
+    beside = {**value, **(meta if isinstance(meta, dict) else {})}
+    return key, rows, {k: v for k, v in beside.items() if isinstance(v, str)} | said
 
 
 def _flat(record: dict[str, Any]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -125,23 +126,28 @@ def open_source(
 ) -> IntensitySource:
     """The source that `spec` names. reading: of a file. UsageError for an unknown one, or one that
     does not know the region's hours."""
+    check_named(spec)
     kind, _, path = spec.partition(":")
-    if kind in FILES and path:
+    if kind in FILES:
         data = read_csv(path, reading)
         foresees = data.label.kind != "forecast"
         return Recorded(data, foresight=foresees) if kind == "csv" else Recent(data)
-    if region is None and kind in ("annual", "typical", *LIVE):
+    if region is None:
         raise UsageError(f"--source {kind} needs a --region", "dln carbon regions TEXT")
-    if region and kind == "annual":
+    if kind == "annual":
         found = annual(region)
         return Annual(found.g_per_kwh.expected, found.label)
-    if region and kind == "typical":
-        return _typical(region)
-    if region and kind in LIVE:
-        return _service(kind, region)
-    raise UsageError(
-        f"no source {short(spec)!r}.{closest(short(kind), SPECS)}", f"one of {', '.join(SPECS)}"
-    )
+    return _typical(region) if kind == "typical" else _service(kind, region)
+
+
+def check_named(spec: str) -> None:
+    """UsageError where `spec` names no source."""
+    kind, _, path = spec.partition(":")
+    if (kind in FILES and path) or kind in ("annual", "typical", *LIVE):
+        return
+    file = kind not in FILES and (os.path.isfile(spec) or "." in spec)
+    hint = f"--source csv:{short(spec)}" if file else f"one of {', '.join(SPECS)}"
+    raise UsageError(f"no source {short(spec)!r}.{closest(short(kind), SPECS)}", hint)
 
 
 def usual(region: Region) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +39,18 @@ def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
     }
 
 
-def following(command: str, plan: Path) -> str:
+def following(command: str, plan: Path, source: Sequence[str] = ()) -> str:
     """The command under what stops and resumes it by the plan in a file: a training by its own
-    option, any other by an audit. One that names a plan already stays as it is."""
-    words, path = _words(command), shlex.quote(str(plan))
+    option, any other by an audit. One that names a plan already stays as it is. source: the options
+    of the plan's intensities, so that what the run emits is told by the same; where the command
+    says itself, that counts."""
+    words = _words(command)
+    if words[:1] == ["dln"] and any(_given(words, o) for o in ("--source", "--region", "-r")):
+        source = ()
+    given = shlex.join([str(plan), *source])
     if words[:2] == ["dln", "train"]:
-        return command if _given(words, "--carbon-plan") else f"{command} --carbon-plan {path}"
-    audit = f"dln carbon audit --plan {path}"
+        return command if _given(words, "--carbon-plan") else f"{command} --carbon-plan {given}"
+    audit = f"dln carbon audit --plan {given}"
     if words[:3] == ["dln", "carbon", "audit"]:
         return command if _given(words, "--plan") else f"{audit} {shlex.join(words[3:])}"
     return f"{audit} -- {command if words else f'sh -c {shlex.quote(command)}'}"

@@ -75,13 +75,15 @@ def check_reachable(limit: float, source: IntensitySource, moment: datetime) -> 
     low, high = float(values.min()), float(values.max())
     if low == high:
         what = f"has one figure for every hour, {low:.4g} g/kWh: there are no cleaner ones"
+        hint = "a --source that knows the hours: csv:FILE, gb, electricity-maps"
     elif low > limit:
         what = f"is never at {limit:g} g/kWh or below from now on: the least is {low:.4g}"
+        hint = "a higher --pause-above"
     else:
         return
     raise UsageError(
         f"--pause-above {limit:g} could wait for ever: the source '{source.name}' {what}.",
-        "--deadline TIME, or a --source that knows the hours: csv:FILE, gb, electricity-maps",
+        f"--deadline TIME, or {hint}",
     )
 
 

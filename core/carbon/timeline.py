@@ -1,5 +1,6 @@
 """The times of a table's rows: when each one's interval starts, in UTC, and how long it is."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from .moments import Stamp, clocks_changed, day_first, in_utc, stamp, zone_named
 from .sheet import Sheet
 from .values import YEARS
 
+_LAST = timedelta(minutes=1)  # of an interval whose end names it
 _HINT = "ISO 8601 in UTC, as 2024-06-01T18:00Z"
 
 
@@ -28,6 +30,8 @@ class Timeline:
 def timeline(sheet: Sheet, found: Columns, zone: str | None) -> Timeline:
     """zone: of the clocks, as the user says it. UsageError for what is no time, is a local time of
     no known place, or may be one of two dates."""
+    if zone is not None:
+        zone_named(zone)  # though every time may name its own
     stamps = _stamps(sheet, found)
     naive = [each.time.tzinfo is None for each in stamps]
     clocks = zone or _clocks(sheet, found)
@@ -51,7 +55,7 @@ def cell_of(row: Sequence[str], at: int) -> str:
 def _stamps(sheet: Sheet, found: Columns) -> list[Stamp]:
     cells = [cell_of(row, found.time) for _, row in sheet.rows]
     if found.clock is not None:
-        clocks = [cell_of(row, found.clock) for _, row in sheet.rows]
+        clocks = _hours([cell_of(row, found.clock) for _, row in sheet.rows])
         cells = [f"{date} {clock}" for date, clock in zip(cells, clocks, strict=True)]
     others = [cell_of(row, found.end) if found.end is not None else "" for _, row in sheet.rows]
     try:
@@ -69,6 +73,15 @@ def _stamps(sheet: Sheet, found: Columns) -> list[Stamp]:
         except ValueError as error:
             raise UsageError(f"{sheet.place(number)}: {error}.", _HINT) from error
     return stamps
+
+
+def _hours(clocks: list[str]) -> list[str]:
+    """Hours by their number as times of day: 0 to 23, or 1 to 24, of which each is the one that
+    ends then."""
+    if not all(re.fullmatch(r"\d{1,2}", clock) for clock in clocks):
+        return clocks
+    numbers = [int(clock) for clock in clocks]
+    return [f"{number - (max(numbers) == 24):02}:00" for number in numbers]
 
 
 def _clocks(sheet: Sheet, found: Columns) -> str | None:
@@ -107,16 +120,21 @@ def _refuse_local(sheet: Sheet, stamps: Sequence[Stamp], step: timedelta) -> Non
 
 
 def _step(stamps: Sequence[Stamp], times: Sequence[datetime | None], sheet: Sheet) -> timedelta:
-    """The length of an interval: what the rows say, else the usual distance of two times."""
-    apart = [each.end - each.time for each in stamps if _whole(each) and each.end]
-    if not apart:
-        known = sorted({time for time in times if time})
-        apart = [two - one for one, two in pairwise(known)]
-    if not apart:
+    """The length of an interval: what the rows say, else the usual distance of two times. Rows that
+    end at 0:59 or 0:59:59 mean the whole hour."""
+    known = sorted({time for time in times if time})
+    usual = _usual([two - one for one, two in pairwise(known)])
+    said = _usual([each.end - each.time for each in stamps if _whole(each) and each.end])
+    step = said or usual
+    if step is None:
         raise UsageError(f"{sheet.path} has one time alone: its rows all tell of it.")
+    return usual if usual and step < usual <= step + _LAST else step
+
+
+def _usual(apart: Sequence[timedelta]) -> timedelta | None:
+    """The most frequent, of several the shortest."""
     counts = Counter(apart)
-    most = max(counts.values())
-    return min(step for step, count in counts.items() if count == most)
+    return min(counts, key=lambda each: (-counts[each], each), default=None)
 
 
 def _whole(each: Stamp) -> bool:

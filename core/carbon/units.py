@@ -17,11 +17,18 @@ UNITS = {
     "lb/MWh": POUND / 1000,
     "lb/kWh": POUND,
 }
-_MASSES = {"gram": "g", "grams": "g", "tonne": "t", "tonnes": "t", "lbs": "lb", "pound": "lb",
-           "pounds": "lb"}  # fmt: skip
+_MASSES = {"gram": "g", "grams": "g", "tonne": "t", "tonnes": "t", "metric ton": "t",
+           "metric tons": "t", "lbs": "lb", "pound": "lb", "pounds": "lb"}  # fmt: skip
 _UNIT = re.compile(
-    r"(?:^|[^a-z0-9])(mg|grams?|kg|g|tonnes?|t|lbs?|pounds?)\W*(?:of\W+)?"
-    r"(?:co2\W*(?:eq?|equivalents?)?)?\W*(?:/|per)\W*(kwh|mwh)\b"
+    r"(?:^|[^a-z0-9])(mg|grams?|kg|g|tonnes?|metric tons?|t|lbs?|pounds?)\W*(?:of\W+)?"
+    r"(?:co2\W*(?:eq?|equivalents?)?)?\W*(?:/|per|pro)?\W*(k|m)(?:wh|(?:ilo|ega)watt\W?hours?)e?\b"
+)
+# A mass alone, or for each of something else: kg, t/h, lb per MMBtu; a share, a price, a power.
+# Grams alone are left out: who writes co2_g means g/kWh.
+_OTHER = re.compile(
+    r"(?:^|[^a-z0-9])(?:(?:kg|k?t|mt|mth|(?:short |metric )?ton(?:ne)?s?|lbs?|pounds?)\W*"
+    r"(?:co2\W*(?:eq?)?\W*)?(?:(?:/|per\b)\W*\w+)?|(?:g|mg)\W*(?:co2\W*(?:eq?)?\W*)?"
+    r"(?:/|per\b)\W*\w+)\W*$|%|\bperc|\b(?:eur|usd|gbp)\b|[€$£]|\b(?:[kmg]w|[gt]wh)\b"
 )
 NOTHING = {"", "-", "--", "na", "n/a", "#n/a", "nan", "null", "none", "n/e", "nil", "."}
 
@@ -32,8 +39,13 @@ def unit_in(name: str) -> str | None:
     if not found:
         return None
     mass, energy = found.groups()
-    unit = f"{_MASSES.get(mass, mass)}/{energy.replace('wh', 'Wh').replace('mW', 'MW')}"
+    unit = f"{_MASSES.get(mass, mass)}/{'kWh' if energy == 'k' else 'MWh'}"
     return unit if unit in UNITS else None
+
+
+def unit_strange(name: str) -> bool:
+    """Whether a column's plain name holds a unit, but none of intensity: "co2 (t)", "g/mj"."""
+    return unit_in(name) is None and _OTHER.search(name) is not None
 
 
 def unit_named(text: str) -> str:

@@ -38,7 +38,8 @@ def test_lines_are_never_broken(dln, asked, monkeypatch: pytest.MonkeyPatch, col
         monkeypatch.delenv("COLUMNS", raising=False)
     shown = dln(*asked, "--command", LONG, "--out", "plan.json").out.splitlines()
     at = shown.index("CRON_TZ=UTC")
-    follows = f"dln carbon audit --plan {shlex.quote(str(Path('plan.json').resolve()))} -- {LONG}"
+    given = shlex.join([str(Path("plan.json").resolve()), "--source", asked[5]])
+    follows = f"dln carbon audit --plan {given} -- {LONG}"
     day = TODAY + timedelta(days=2)
     assert shown[at + 1] == f"00 02 {day:%d %m} * {follows}"
     later = [line for line in shown if line.endswith(f"| TZ=UTC at -t {day:%Y%m%d}0200")]
@@ -53,8 +54,8 @@ def test_pauses_need_a_plan_that_is_kept(dln, asked):
     assert "sbatch" not in bare.out
     kept = dln(*asked, "--out", "plan.json", "--json").json
     assert len(kept["blocks"]) == 2
-    place = Path("plan.json").resolve()
-    assert kept["lines"]["cron"].endswith(f"* dln train cogvideo --carbon-plan {place}")
+    given = shlex.join([str(Path("plan.json").resolve()), "--source", asked[5]])
+    assert kept["lines"]["cron"].endswith(f"* dln train cogvideo --carbon-plan {given}")
     whole = dln(*asked, "--mode", "start", "--command", "make", "--json").json
     assert whole["lines"]["cron"].endswith("* make")
 
