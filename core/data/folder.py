@@ -55,15 +55,17 @@ class Folder(Source):
     The folder holds metadata.csv or metadata.jsonl with `file_name` (relative to the folder; a
     video, a folder of images, or a picture, which stands still) and `text` (in JSON a list gives
     several captions), other columns being kept; or prompts.txt with videos.txt; or a .txt beside
-    each file. count: only the first so many sound ones. Raises UsageError when there are no
-    captions, no sound video, or not such a folder.
+    each file. count: only the first so many sound ones. on_progress: as check tells it. Raises
+    UsageError when there are no captions, no sound video, or not such a folder.
     """
 
     report: Report
 
-    def __init__(self, folder: Path | str, count: int | None = None) -> None:
+    def __init__(
+        self, folder: Path | str, count: int | None = None, on_progress: OnProgress = unheard
+    ) -> None:
         self.name = str(folder)
-        self.report, videos = _inspect(Path(folder))
+        self.report, videos = _inspect(Path(folder), on_progress)
         self._videos: Sequence[_Video] = self.report.chosen(videos, count)
 
     def __len__(self) -> int:
@@ -107,7 +109,9 @@ class Folder(Source):
 
 def check(folder: Path | str, on_progress: OnProgress = unheard) -> Report:
     """Look at every file and line of the folder. Raises UsageError only where Folder could not
-    even begin: no such folder, no captions, or a listing that is none."""
+    even begin: no such folder, no captions, or a listing that is none.
+
+    on_progress: is told how many files of how many are done."""
     return _inspect(Path(folder), on_progress)[0]
 
 

@@ -34,8 +34,9 @@ class Shards(Source):
     (key.cls, or "class" of key.json). Where samples have classes, one in five is held out, as of
     images.
 
-    count: only the first so many. noise: the share of classes that are wrong. UsageError where no
-    sample can be used; MissingCapability where webdataset is not installed.
+    count: only the first so many. noise: the share of classes that are wrong. on_progress: is told
+    how many tars of how many are done. UsageError where no sample can be used; MissingCapability
+    where webdataset is not installed.
     """
 
     flips = True
@@ -47,9 +48,10 @@ class Shards(Source):
         count: int | None = None,
         held_out: bool | None = False,
         noise: float = 0.0,
+        on_progress: OnProgress = unheard,
     ) -> None:
         self.name = spec
-        self.report, found = _inspect(spec)
+        self.report, found = _inspect(spec, on_progress)
         samples = self.report.chosen(found, count)
         self.classes = _classes(samples)
         if self.classes:
