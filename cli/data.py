@@ -96,7 +96,7 @@ def folder_facts(name: str) -> dict[str, Any]:
 
     with progress() as shown:
         source = open_source(name, on_progress=shown)
-    total = sum(source.duration(index) for index in range(len(source)))
+    total = round(sum(source.duration(index) for index in range(len(source))), 3)
     return {"name": name, "clips": len(source), "total_s": total, "words": source.words()}
 
 

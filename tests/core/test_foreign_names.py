@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dln.core.data.folder import Folder, check
+from dln.core.errors import UsageError
 from dln.core.media.clip import Clip
 from dln.core.media.video import write_clip
 
@@ -79,3 +80,36 @@ def test_tiffs_are_pictures(tmp_path: Path):
     shown = source.frames(0, np.arange(11) / 8, (8, 8))[0]
     assert shown[:, 0, 0, 0].tolist() == [20 * number for number in range(1, 12)]
     assert source.frames(1, np.zeros(1), (8, 8))[0].ravel().tolist() == [40] * 192
+
+
+def test_hidden_folders_hold_no_clips(tmp_path: Path):
+    for folder in (".ipynb_checkpoints", ".cache"):
+        clip(tmp_path / folder / "b.mp4")
+        (tmp_path / folder / "b.txt").write_text("left over")
+    clip(tmp_path / "a.mp4")
+    (tmp_path / "a.txt").write_text("a cat")
+    report = check(tmp_path)
+    assert (report.sound, report.problems) == (1, [])
+    assert check(listed(tmp_path, "a.mp4")).problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [("metadata.csv", "file_name,text\na.mp4,a lion, drinking\nb.mp4,two\n", "line 2: 3 fields"),
+     ("metadata.jsonl", '{"file_name": "a.mp4", "caption": "x"}\n'
+      '{"file_name": "b.mp4", "text": "y"}\n', "line 1: no text")],
+)  # fmt: skip
+def test_a_malformed_line_is_told_and_not_that_its_video_is_on_none(tmp_path, name, text, reason):
+    for each in "abc":
+        clip(tmp_path / f"{each}.mp4")
+    (tmp_path / name).write_text(text)
+    line, other = check(tmp_path).problems
+    assert (line.file, line.kind) == (name, "malformed")
+    assert line.reason.startswith(reason)
+    assert (other.file, other.kind) == ("c.mp4", "uncaptioned")
+
+
+def test_two_columns_of_text_are_refused(tmp_path: Path):
+    (tmp_path / "metadata.csv").write_text("file_name,text,text\na.mp4,short,long\n")
+    with pytest.raises(UsageError, match="the column text twice"):
+        check(tmp_path)
