@@ -35,8 +35,8 @@ class Shards(Source):
     images.
 
     count: only the first so many. noise: the share of classes that are wrong. on_progress: is told
-    how many tars of how many are done. UsageError where no sample can be used; MissingCapability
-    where webdataset is not installed.
+    how many tars of how many are done, of a single one how many files. UsageError where no sample
+    can be used; MissingCapability where webdataset is not installed.
     """
 
     flips = True
@@ -149,9 +149,11 @@ def _inspect(spec: str, on_progress: OnProgress = unheard) -> tuple[Report, list
     report, samples = Report(spec), []
     split = _webdataset().tariterators.base_plus_ext
     paths = shard_paths(spec)
+    several = len(paths) > 1
     for done, path in enumerate(paths, 1):
-        shard = open_shard(path, split)
-        on_progress(done, len(paths), "tars")
+        shard = open_shard(path, split, unheard if several else on_progress)
+        if several:
+            on_progress(done, len(paths), "tars")
         samples += shard.samples
         report.problems += shard.problems
     if any(sample.label for sample in samples):

@@ -1,6 +1,7 @@
 """How far the first look at somebody's videos is, is told before a training begins."""
 
 import csv
+import tarfile
 from io import StringIO
 from pathlib import Path
 
@@ -37,6 +38,25 @@ def test_a_look_is_told_file_by_file_and_once(videos: Path):
     for _ in range(2):
         open_source(str(videos), on_progress=lambda *each: told.append(each))
     assert told == [(1, 3, "files"), (2, 3, "files"), (3, 3, "files")]
+
+
+@pytest.mark.parametrize(
+    ("tars", "steps"),
+    [(1, [(1, 3, "files"), (2, 3, "files"), (3, 3, "files")]),
+     (2, [(1, 2, "tars"), (2, 2, "tars")])],
+)  # fmt: skip
+def test_one_tar_is_told_file_by_file_and_several_tar_by_tar(videos: Path, tars, steps):
+    pytest.importorskip("webdataset")
+    for number in range(tars):
+        with tarfile.open(videos / f"{number}.tar", "w") as tar:
+            for name in "abc":
+                (videos / "caption").write_text("a lion")
+                tar.add(videos / f"{name}.mp4", f"{name}.mp4")
+                tar.add(videos / "caption", f"{name}.txt")
+    told: list[tuple[int, int, str]] = []
+    spec = "::".join(str(videos / f"{number}.tar") for number in range(tars))
+    open_source(spec, on_progress=lambda *each: told.append(each))
+    assert told == steps
 
 
 def test_a_training_passes_it_on_before_its_folder_is_touched(videos: Path, tmp_path: Path):
