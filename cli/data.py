@@ -94,8 +94,9 @@ def folder_facts(name: str) -> dict[str, Any]:
     """UsageError where there is no such data set or folder."""
     from dln.core.data import open_source
 
-    source = open_source(name)
-    total = sum(source.duration(index) for index in range(len(source)))
+    with progress() as shown:
+        source = open_source(name, on_progress=shown)
+    total = round(sum(source.duration(index) for index in range(len(source))), 3)
     return {"name": name, "clips": len(source), "total_s": total, "words": source.words()}
 
 

@@ -18,6 +18,7 @@ from .carbon.account import Intensity, Scope, ScopeOption, account_of
 from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
+from .progress import progress
 from .show import Result, facts, is_main_process, rows_of, say, screen
 
 if TYPE_CHECKING:
@@ -289,7 +290,8 @@ def intention(spec: "About", options: "TrainOptions") -> Result:
     from dln.core.training.options import plain
 
     preset = options.preset or spec.default_preset
-    samples, classes = sizes_of(options.data or "menagerie")
+    with progress() as shown:
+        samples, classes = sizes_of(options.data or "menagerie", shown)
     config = resolve_config(load(spec), preset, options.config)
     if classes and hasattr(config, "classes"):
         config = replace(config, classes=classes, names=())

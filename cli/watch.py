@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dln.core.training.events import Evaluated, Event, Finished, Note, Saved, Started, Stepped
+from dln.core.training.events import (
+    Evaluated,
+    Event,
+    Finished,
+    Looked,
+    Note,
+    Saved,
+    Started,
+    Stepped,
+)
 
 from .progress import Due, clock, line
 from .show import errors, number, screen, table
@@ -33,6 +42,8 @@ class Watch:
 
     def show(self, event: Event) -> None:
         match event:
+            case Looked():
+                self.look(event)
             case Started():
                 self.tell(f"{event.stage}: step {event.step} of {event.steps}, "
                           f"{number(event.samples)} samples, "
@@ -48,6 +59,16 @@ class Watch:
                 self.tell(event.text)
             case Finished():
                 self.finish(event)
+
+    def look(self, event: Looked) -> None:
+        what, done = f"looking at {event.what}", f"{event.done}/{event.total}"
+        self.rows[what] = (what, done, "", "", "")
+        if event.done == event.total:
+            del self.rows[what]
+        if self.live:
+            self.live.update(self.drawn() if self.rows else "")
+        elif self.due():
+            line(f"{what} {done}")
 
     def step(self, event: Stepped) -> None:
         cells = (f"{event.step}/{event.steps}", f"{event.loss:.4g}",

@@ -19,7 +19,12 @@ KNOWN = {"imagenet": (1_280_000, 1000), "cifar10": (50_000, 10), "cifar100": (50
 
 
 def open_source(
-    spec: str, *, count: int | None = None, seed: int = 0, held_out: bool | None = False
+    spec: str,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    held_out: bool | None = False,
+    on_progress: OnProgress = unheard,
 ) -> Source:
     """The data set that `spec` names: "menagerie", "digits", a folder of videos or of images
     (one folder a class), or tars ("shards-{000..099}.tar"). "digits,noise=0.2" has 20 % wrong
@@ -28,7 +33,7 @@ def open_source(
     count: how many clips (menagerie: 12000 unless told; of your own: all unless told, the
     first `count` otherwise). seed and held_out choose the menagerie's stories: held_out False
     leaves out the pairs kept for evaluation, True draws only those, None draws from all; of
-    images it leaves out, or leaves, those that measure.
+    images it leaves out, or leaves, those that measure. on_progress: as check_source tells it.
     Raises UsageError for anything else.
     """
     name, noise = _parts(spec)
@@ -41,11 +46,11 @@ def open_source(
 
         return Digits(held_out, noise)
     if isdir(name):
-        return _folder(name, count, held_out, noise)
+        return _folder(name, count, held_out, noise, on_progress)
     if names_shards(name):
         from .shards import Shards
 
-        return Shards(name, count, held_out, noise)
+        return Shards(name, count, held_out, noise, on_progress)
     if isfile(name):
         raise UsageError(
             f"--data takes a folder or a tar, and {spec} is a file.",
@@ -79,7 +84,9 @@ def names_shards(spec: str) -> bool:
     return re.search(r"\.tar\b", spec) is not None and not isdir(spec)
 
 
-def _folder(path: str, count: int | None, held_out: bool | None, noise: float) -> Source:
+def _folder(
+    path: str, count: int | None, held_out: bool | None, noise: float, on_progress: OnProgress
+) -> Source:
     if _shows_classes(path):
         from .beside import has_texts
         from .images import ImageFolder
@@ -93,7 +100,7 @@ def _folder(path: str, count: int | None, held_out: bool | None, noise: float) -
         raise UsageError(f"{path} has no labels that noise could change")
     from .folder import Folder
 
-    return Folder(path, count=count)
+    return Folder(path, count, on_progress)
 
 
 def _shows_classes(path: str) -> bool:
@@ -117,9 +124,10 @@ def _parts(spec: str) -> tuple[str, float]:
         raise UsageError(f"noise is a share such as 0.2, not {share!r}") from error
 
 
-def sizes_of(spec: str) -> tuple[int, int | None]:
-    """Samples and classes of a data set, which need not be there where `KNOWN` knows it."""
+def sizes_of(spec: str, on_progress: OnProgress = unheard) -> tuple[int, int | None]:
+    """Samples and classes of a data set, which need not be there where `KNOWN` knows it.
+    on_progress: as check_source tells it."""
     if spec in KNOWN and not isdir(spec):
         return KNOWN[spec]
-    source = open_source(spec)
+    source = open_source(spec, on_progress=on_progress)
     return len(source), len(source.classes) or None

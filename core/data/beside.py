@@ -28,9 +28,10 @@ class Contents:
 
 
 def contents_of(folder: Path) -> Contents:
-    """What lies below the folder; hidden files do not."""
+    """What lies below the folder; hidden files and folders do not."""
     found = Contents()
     for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "."]
         inside = os.path.relpath(place, folder)
         videos = _shown(names, VIDEO_SUFFIXES)
         found.videos += _within(inside, videos)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from os.path import isabs
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -55,15 +57,17 @@ class Folder(Source):
     The folder holds metadata.csv or metadata.jsonl with `file_name` (relative to the folder; a
     video, a folder of images, or a picture, which stands still) and `text` (in JSON a list gives
     several captions), other columns being kept; or prompts.txt with videos.txt; or a .txt beside
-    each file. count: only the first so many sound ones. Raises UsageError when there are no
-    captions, no sound video, or not such a folder.
+    each file. count: only the first so many sound ones. on_progress: as check tells it. Raises
+    UsageError when there are no captions, no sound video, or not such a folder.
     """
 
     report: Report
 
-    def __init__(self, folder: Path | str, count: int | None = None) -> None:
+    def __init__(
+        self, folder: Path | str, count: int | None = None, on_progress: OnProgress = unheard
+    ) -> None:
         self.name = str(folder)
-        self.report, videos = _inspect(Path(folder))
+        self.report, videos = _inspect(Path(folder), on_progress)
         self._videos: Sequence[_Video] = self.report.chosen(videos, count)
 
     def __len__(self) -> int:
@@ -107,7 +111,9 @@ class Folder(Source):
 
 def check(folder: Path | str, on_progress: OnProgress = unheard) -> Report:
     """Look at every file and line of the folder. Raises UsageError only where Folder could not
-    even begin: no such folder, no captions, or a listing that is none."""
+    even begin: no such folder, no captions, or a listing that is none.
+
+    on_progress: is told how many files of how many are done."""
     return _inspect(Path(folder), on_progress)[0]
 
 
@@ -134,19 +140,39 @@ def _look_at(folder: Path, entry: Entry) -> _File | Problem:
     # Absolute: FFmpeg takes what comes before a colon ("http:/a.mp4") for a protocol.
     name, path = entry.file_name, folder.absolute() / entry.file_name
     if leads_out(name):
-        return Problem(name, "malformed", f"line {entry.line} names a place outside the folder")
+        return Problem(name, "malformed", _led_out(entry))
     try:
         size, *changes = _measure(path)
     except UsageError as error:
         return Problem(name, "unreadable", error.message)
     except (OSError, ValueError):
-        return Problem(name, "missing", f"line {entry.line} lists it, and it is not there")
+        return Problem(name, "missing", _missing(folder, entry))
     if entry.fps is None and entry.extra.get("fps") and os.path.isdir(path):
         rate = short(entry.extra["fps"])
         return Problem(name, "malformed", f"the fps on line {entry.line} are {rate!r}")
     if not entry.texts:
         return Problem(name, "uncaptioned", f"its text {entry.place} is empty")
     return _File(path, entry, size, (size, *changes, entry.fps))
+
+
+def _led_out(entry: Entry) -> str:
+    if isabs(entry.file_name):
+        return f"line {entry.line} names it from the root on, not from the folder on"
+    return f"line {entry.line} names a place outside the folder"
+
+
+def _missing(folder: Path, entry: Entry) -> str:
+    """Says too where a file has the name as another system writes it: Windows has other strokes,
+    a Mac other accents."""
+    name = entry.file_name
+    listed = f"line {entry.line} lists it" if entry.line else "a .txt stands beside it"
+    told = f"{listed}, and it is not there"
+    plain = name.replace("\\", "/")
+    for other in (plain, normalize("NFC", plain), normalize("NFD", plain)):
+        if other != name and not leads_out(other) and os.path.exists(folder / other):
+            alike = normalize("NFC", other) == normalize("NFC", name)
+            return f"{told}: {other} is{', with its accents written otherwise' if alike else ''}"
+    return told
 
 
 def _measure(path: Path) -> list[int]:

@@ -61,6 +61,8 @@ def _read_csv(path: Path, lines: list[str]) -> Iterator[Entry | Malformed]:
         has = f"its first line is {short(','.join(header), 200)!r}"
         told = f"{path} has no column {' and '.join(missing)}; {has}."
         raise UsageError(told, _renaming(header, missing) or CSV_EXAMPLE)
+    if twice := [name for name in COLUMNS if header.count(name) > 1]:
+        raise UsageError(f"{path} has the column {' and '.join(twice)} twice.", CSV_EXAMPLE)
     while True:
         line = rows.line_num + 1
         try:
@@ -75,7 +77,8 @@ def _read_csv(path: Path, lines: list[str]) -> Iterator[Entry | Malformed]:
             continue
         if len(row) != len(header):
             reason = f"{len(row)} fields where the first line has {len(header)}"
-            yield Malformed(path.name, f"line {line}: {reason}")
+            meant = dict(zip(header, row, strict=False)).get("file_name", "").strip()
+            yield Malformed(path.name, f"line {line}: {reason}", meant)
             continue
         yield _entry(path, line, dict(zip(header, row, strict=True)))
 
@@ -139,7 +142,9 @@ def _read_jsonl(path: Path, lines: list[str]) -> Iterator[Entry | Malformed]:
         keys = list(value) if isinstance(value, dict) else []
         if missing := [name for name in COLUMNS if name not in keys]:
             lacking = lacking or (line, keys, missing)
-            yield Malformed(path.name, f"line {line}: no {' and '.join(missing)}")
+            meant = value.get("file_name") if keys else ""
+            reason = f"line {line}: no {' and '.join(missing)}"
+            yield Malformed(path.name, reason, meant if isinstance(meant, str) else "")
             continue
         found += 1
         yield _entry(path, line, value)

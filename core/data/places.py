@@ -14,7 +14,10 @@ def leads_out(name: str) -> bool:
 
 
 def regular(status: os.stat_result, what: str) -> os.stat_result:
-    """The status. UsageError for a pipe or a device: reading one may never end."""
+    """The status. UsageError for a folder, and for a pipe or a device: reading one may never
+    end."""
+    if stat.S_ISDIR(status.st_mode):
+        raise UsageError(f"{what} is a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"{what} is a device or a pipe, not a file")
     return status

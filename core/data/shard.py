@@ -16,6 +16,7 @@ from ..errors import UsageError
 from ..files import stamp_of
 from ..media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
+from ..progress import OnProgress, unheard
 from .captions import Texts, decoded, texts_of
 from .checks import Passing, judged, look, look_all, look_at_picture
 from .index import Index
@@ -60,13 +61,15 @@ class Shard:
     problems: list[Problem] = field(default_factory=list)
 
 
-def open_shard(path: Path, split: Split) -> Shard:
+def open_shard(path: Path, split: Split, on_progress: OnProgress = unheard) -> Shard:
     """What the tar at `path` holds, read or remembered from an earlier start. A tar that cannot be
-    read is one problem. split: webdataset's, from a member's name to its key."""
+    read is one problem. split: webdataset's, from a member's name to its key. on_progress: is told
+    how many files of how many in it are done."""
     try:
         stamp = stamp_of(regular(path.stat(), "it"))
         index = Index(path)
-        shard = _remembered(path, index.get("shard", stamp)) or read_shard(path, split)
+        shard = _remembered(path, index.get("shard", stamp))
+        shard = shard or read_shard(path, split, on_progress)
         if not any(isinstance(problem.reason, Passing) for problem in shard.problems):
             index.put("shard", stamp, _as_json(shard))
             index.save()
@@ -78,13 +81,13 @@ def open_shard(path: Path, split: Split) -> Shard:
         return Shard(problems=[Problem(str(path), "missing", reason)])
 
 
-def read_shard(path: Path, split: Split) -> Shard:
+def read_shard(path: Path, split: Split, on_progress: OnProgress = unheard) -> Shard:
     """As open_shard, from the tar itself. OSError where it cannot be opened."""
     parts, cut = parted(members(path))
     named = [part for part in parts if split(part.name)[0] and not META.match(part.name)]
     groups = groupby(named, lambda part: split(part.name)[0] or "")
     drafts, bad = parted(_drafts([(key, list(group)) for key, group in groups], split))
-    samples, unreadable = parted(_examined(drafts))
+    samples, unreadable = parted(_examined(drafts, on_progress))
     return Shard(samples, [*cut, *bad, *unreadable])
 
 
@@ -161,13 +164,13 @@ def _text(part: Part) -> str:
             raise ValueError(f"its {part.suffix} {error}") from error
 
 
-def _examined(drafts: list[Sample]) -> Iterator[Sample | Problem]:
+def _examined(drafts: list[Sample], on_progress: OnProgress) -> Iterator[Sample | Problem]:
     """The samples whose video or picture can be read."""
     looks = [
         partial(look_at_picture, each.media) if each.still else partial(look, each.media, None)
         for each in drafts
     ]
-    for draft, found in zip(drafts, look_all(looks), strict=True):
+    for draft, found in zip(drafts, look_all(looks, on_progress), strict=True):
         seen = judged(draft.shown, found)
         if isinstance(seen, Problem):
             yield seen

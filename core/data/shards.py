@@ -34,8 +34,9 @@ class Shards(Source):
     (key.cls, or "class" of key.json). Where samples have classes, one in five is held out, as of
     images.
 
-    count: only the first so many. noise: the share of classes that are wrong. UsageError where no
-    sample can be used; MissingCapability where webdataset is not installed.
+    count: only the first so many. noise: the share of classes that are wrong. on_progress: is told
+    how many tars of how many are done, of a single one how many files. UsageError where no sample
+    can be used; MissingCapability where webdataset is not installed.
     """
 
     flips = True
@@ -47,9 +48,10 @@ class Shards(Source):
         count: int | None = None,
         held_out: bool | None = False,
         noise: float = 0.0,
+        on_progress: OnProgress = unheard,
     ) -> None:
         self.name = spec
-        self.report, found = _inspect(spec)
+        self.report, found = _inspect(spec, on_progress)
         samples = self.report.chosen(found, count)
         self.classes = _classes(samples)
         if self.classes:
@@ -147,9 +149,11 @@ def _inspect(spec: str, on_progress: OnProgress = unheard) -> tuple[Report, list
     report, samples = Report(spec), []
     split = _webdataset().tariterators.base_plus_ext
     paths = shard_paths(spec)
+    several = len(paths) > 1
     for done, path in enumerate(paths, 1):
-        shard = open_shard(path, split)
-        on_progress(done, len(paths), "tars")
+        shard = open_shard(path, split, unheard if several else on_progress)
+        if several:
+            on_progress(done, len(paths), "tars")
         samples += shard.samples
         report.problems += shard.problems
     if any(sample.label for sample in samples):

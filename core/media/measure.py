@@ -6,6 +6,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+from .holes import Holes
 from .opened import Film
 from .upright import shown_size
 
@@ -33,7 +34,7 @@ class Measure:
     """The times of an open file: `hear` takes its packets, `see` its decoded frames."""
 
     def __init__(self, film: Film) -> None:
-        self._film, self._stream = film, film.stream
+        self._film, self._stream, self._holes = film, film.stream, Holes(film)
         self._first: VideoFrame | None = None
         self.frames = 0
         self._packets = 0
@@ -50,6 +51,7 @@ class Measure:
 
     def hear(self, packet: Packet) -> None:
         """One packet more, of whichever stream."""
+        self._holes.hear(packet)
         place = packet.dts if packet.pts is None else packet.pts
         self._read = max(self._read, (packet.pos or 0) + packet.size)
         if not packet.size or packet.is_discard:  # what an edit list cuts away is not shown
@@ -75,11 +77,13 @@ class Measure:
         return Probe(duration, width, height, self._rate(duration))
 
     def lost(self) -> str | None:
-        """What is missing at its end ("it says 12.00 s and ends after 3.20 s"), or None."""
+        """What is missing ("it says 12.00 s and ends after 3.20 s"), or None."""
         container = self._film.container
         rest = container.size - self._read
         if container.format.name == "mpegts" and rest > LOST_SHARE * container.size:
             return f"its last {rest:,} bytes cannot be read"
+        if container.format.name == "matroska,webm" and (hole := self._holes.told()):
+            return hole
         if container.format.name not in COUNTED or not container.duration:
             return None
         declared, found = container.duration / 1e6, float(self._heard)

@@ -11,7 +11,7 @@ VIDEO_SUFFIXES = (
     ".mp4", ".gif", ".webm", ".avi", ".mov", ".mkv", ".m4v", ".ts", ".m2ts", ".mts", ".wmv", ".asf",
     ".mpg", ".mpeg", ".vob", ".flv", ".3gp", ".3g2", ".ogv",
 )  # fmt: skip
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def is_image(path: Path) -> bool:

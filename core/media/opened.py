@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 2 * 89_478_485  # of a frame; Pillow takes more in a picture for a bomb
 WIDEST = 10.0  # of a pixel, in its heights, and the other way round: what says more is a mistake
+PICTURES = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")  # codecs of covers, and of few films
 WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that do not drop transparency
 
 Hear = Callable[["Packet"], None]
@@ -131,7 +132,8 @@ def is_file(path: Readable) -> bool:
 
 
 def _pictures(path: Readable, container: InputContainer) -> VideoStream:
-    """The first stream of moving pictures; the cover of a song is none."""
+    """The first stream of moving pictures; a cover is none, also where only its codec tells it
+    from the film beside it: not every container marks covers."""
     from av.stream import Disposition
 
     if not container.streams.video:
@@ -140,7 +142,12 @@ def _pictures(path: Readable, container: InputContainer) -> VideoStream:
     moving = [each for each in container.streams.video if not each.disposition & still]
     if not moving:
         raise UsageError(f"{path} has no video in it, only a cover picture.")
-    return moving[0]
+    films = [each for each in moving if _codec(each) not in PICTURES]
+    return (films or moving)[0]
+
+
+def _codec(stream: VideoStream) -> str:
+    return stream.codec_context.name if stream.codec_context else ""
 
 
 def _decoder(stream: VideoStream) -> VideoCodecContext:

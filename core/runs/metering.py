@@ -9,7 +9,7 @@ from ..carbon.meter import HEAD_START_S, Meter
 from ..carbon.recorder import Account, Place, Recorder
 from ..errors import UsageError
 from ..files import disk_errors
-from ..training.events import Event, Note, OnEvent, Saved, Started
+from ..training.events import Event, Looked, Note, OnEvent, Saved, Started
 from ..training.pace import Pace
 
 DAMAGED = f"damaged-{NAME}"
@@ -35,6 +35,9 @@ class Metering:
         self.recorder: Recorder | None = None
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, Looked):  # the run's folder is not this run's yet
+            self.tell(event)
+            return
         if self.meter is None:
             self.before = self._before()
             told = self.account or self.before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,8 +17,8 @@ from ..models.fields import unsaid
 from ..models.registry import find, load
 from ..training.accelerator import create_accelerator, default_precision, first_here
 from ..training.batches import step_seed
-from ..training.contents import refuse_links
-from ..training.events import Note, OnEvent, silent
+from ..training.contents import CONFIG, refuse_links
+from ..training.events import Looked, Note, OnEvent, silent
 from ..training.fit import check, fit
 from ..training.options import TrainOptions, plain, recipe, with_defaults, with_stored
 from ..training.pace import Pace
@@ -67,6 +68,10 @@ def train(
         listen = metering if main else silent
         _train(about, path, options, accelerator, listen, metering.paced(pace))
     except KeyboardInterrupt as error:
+        if not os.path.exists(path / CONFIG):
+            raise Interrupted(
+                "stopped before it began; what it found out of files is kept"
+            ) from error
         raise Interrupted(
             "stopped at once; the last checkpoint is kept",
             hint=Run(path, {"model": about.name}).resume_command,
@@ -88,7 +93,11 @@ def _train(
 
     options = _resolved(about, path, options, accelerator)
     with first_here(accelerator):  # what it finds out of files is kept in the cache
-        source = open_source(str(options.data), seed=options.seed or 0)
+        source = open_source(
+            str(options.data),
+            seed=options.seed or 0,
+            on_progress=lambda done, total, what: on_event(Looked(done, total, what)),
+        )
     start = open_start(options.start_from, about.name) if options.start_from else None
     model = _begun(about, options, source, start).to(accelerator.device)
     stages = load(about).stages(model, source, options)

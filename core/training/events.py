@@ -6,6 +6,16 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Looked:
+    """`done` of `total` files or tars have been looked at, before a stage begins; of all of them
+    where it ends."""
+
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True)
 class Started:
     """A stage begins, or goes on at `step`."""
 
@@ -65,7 +75,7 @@ class Finished:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-Event = Started | Stepped | Evaluated | Saved | Note | Finished
+Event = Looked | Started | Stepped | Evaluated | Saved | Note | Finished
 OnEvent = Callable[[Event], None]
 
 

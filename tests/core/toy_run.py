@@ -108,7 +108,7 @@ def standing_in(monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(f"{place}.load", lambda about: system)
     monkeypatch.setattr("dln.core.runs.train.find", lambda name: system.about)
     monkeypatch.setattr("dln.core.models.package.save_model", world.save_model)
-    monkeypatch.setattr("dln.core.data.open_source", lambda spec, seed: source)
+    monkeypatch.setattr("dln.core.data.open_source", lambda spec, **asked: source)
     return world
 
 
