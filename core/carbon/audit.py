@@ -73,7 +73,7 @@ def audit(
             tree = Tree(command, stdout)
         except BaseException:
             meter.close()
-            metered.path.unlink(missing_ok=True)  # there is nothing to record
+            metered.forget()
             raise
         try:
             code = _follow(tree, metered, schedule, signals, on_change, tell)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,9 +102,10 @@ class Recorder:
             )
 
     def _look(self) -> tuple[Energy | None, datetime]:
-        """What the meter says, and when it was so."""
-        total, moment = self.meter.read(), self._now()
-        return total, moment - timedelta(seconds=self.meter.lag if total else 0.0)
+        """What the meter says, and when it was so. A reading that was waited for in vain makes
+        the run no longer."""
+        asked, total = self._now(), self.meter.read()
+        return total, self._now() - timedelta(seconds=self.meter.lag) if total else asked
 
     def mark(self, running: bool = True) -> None:
         """What was used since the last mark belongs to an interval; another begins."""
@@ -154,6 +157,12 @@ class Recorder:
                 self.problem = error.message
         self.record.save(self.path)
         return self.record
+
+    def forget(self) -> None:
+        """Nothing ran: the file that was made for the record goes, an earlier record stays."""
+        with suppress(OSError):
+            if os.path.getsize(self.path) == 0:
+                self.path.unlink()
 
     def close(self) -> Emissions:
         """The last interval ends here."""
