@@ -39,9 +39,11 @@ def headline(table: dict[str, Any]) -> list[str]:
     shown = market if kg is None else kg
     after = f"{used(sums['energy_kwh'])} in {lasting(sums['running_seconds'])}"
     if sums["energy_kwh"] is None:
-        return ["Energy was not measured, so that it is not known what was emitted."]
+        of = _lacking(runs, "energy_kwh")
+        return [f"Energy{of} was not measured, so that it is not known what was emitted."]
     if shown is None:
-        return [f"Used {after}. What that emitted is not known without a region."]
+        of = _lacking(runs, "emissions_kg").removeprefix(" of") or " that"
+        return [f"Used {after}. What{of} emitted is not known without a region."]
     equals = f"What was emitted equals {equal_to(shown)}."
     bought = "By the electricity that was bought or made (market-based)"
     if kg is None:
@@ -49,6 +51,12 @@ def headline(table: dict[str, Any]) -> list[str]:
     paused = sum(run["paused_seconds"] for run in runs) > 0
     said = [f"Emitted {emitted(kg)}, using {after}.", waiting(sums, paused), equals]
     return said if market is None else [*said, f"{bought}: {emitted(market)}."]
+
+
+def _lacking(runs: Sequence[dict[str, Any]], name: str) -> str:
+    """ " of 1 of the 3 runs", which lack a figure of that name; nothing where all of them do."""
+    count = sum(run[name] is None for run in runs)
+    return f" of {count} of the {len(runs)} runs" if count < len(runs) else ""
 
 
 def waiting(figures: dict[str, Any], paused: bool) -> str:
@@ -118,7 +126,8 @@ def _place(run: dict[str, Any]) -> Iterator[Row]:
 
 
 def rate(grams: float | None) -> str:
-    return "no energy was used" if grams is None else f"{grams:.1f} g CO2e/kWh"
+    """None: there is no mean over the energy where none was used or known."""
+    return "not known" if grams is None else f"{plain(grams, 3)} g CO2e/kWh"
 
 
 def making(run: dict[str, Any]) -> Iterator[Row]:
@@ -184,11 +193,14 @@ def label_words(run: dict[str, Any]) -> str:
 
 def paragraph(run: dict[str, Any], made_with: str) -> str:
     """What a model card says about the run."""
-    energy_words = f"used {used(run['energy_kwh'])}" if run["energy_kwh"] is not None else "ran"
-    said = (
-        f"{run['what']} {energy_words} (PUE {run['pue']:g}; {power_words(run)}) "
-        f"in {lasting(run['running_seconds'])}"
-    )
+    lasted = lasting(run["running_seconds"])
+    if run["energy_kwh"] is None:
+        said = f"{run['what']} ran for {lasted}; its energy was not measured"
+    else:
+        said = (
+            f"{run['what']} used {energy(run['energy_kwh'])} (PUE {run['pue']:g}; "
+            f"{power_words(run)}) in {lasted}"
+        )
     if run["paused_seconds"]:
         said += f", and paused for {lasting(run['paused_seconds'])}"
     if run["emissions_kg"] is not None:
