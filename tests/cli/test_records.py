@@ -200,7 +200,7 @@ def test_what_stays_behind_is_named(dln, fake, tmp_path):
     pid = int((tmp_path / "pid").read_text())
     try:
         assert psutil.pid_exists(pid)
-        assert f"{pid} (sleep)" in outcome.err
+        assert f"process {pid} (" in outcome.err  # "sh" until it becomes sleep
     finally:
         os.kill(pid, signal.SIGKILL)
 
@@ -240,7 +240,7 @@ def test_what_ignores_ctrl_c_ends_all_the_same(monkeypatch, tmp_path, script, hu
         (["/usr/bin/srun", "-n", "4", "x"], "srun"),
         (["env", "A=1", "nice", "-n", "5", "ssh", "host", "x"], "ssh"),
         (["sh", "-c", "prepare && sudo -E train | tee log"], "sudo"),
-        (["bash", "-lc", "x", "-c", "(cd a; podman run y)"], "podman"),
+        (["bash", "-x", "-lc", "(cd a; podman run y)"], "podman"),
         (["python", "docker.py"], None),
         (["echo", "docker"], None),
         (["sh", "-c", "echo 'docker"], None),
