@@ -68,6 +68,9 @@ def audit(
             if schedule and not _wait(schedule, signals, on_change):
                 return 128 + (signals.received or 0)
         meter = Meter(scope, HEAD_START_S)
+        if signals.received:  # while the meter got ready: nothing is begun
+            meter.close()
+            return 128 + signals.received
         metered = recorder(meter, submitted)
         try:
             tree = Tree(command, stdout)
