@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import DlnError, UsageError
+from .amounts import lasting
 from .emissions import Emissions, Interval
 from .meter import Energy, Meter
 from .regions import Region
 from .sources import IntensitySource
-from .values import MOST_G, MOST_PUE, Scope, within
+from .values import MOST_PUE, Scope, stated_grams, within
 
 LONGEST = timedelta(minutes=5)  # of an interval; shorter ones are joined
 WORTH_SAYING = 0.01  # of a run's time, which no meter read
@@ -52,8 +53,8 @@ class Account:
     market_g_per_kwh: float | None = None
 
     def __post_init__(self) -> None:
-        if self.market_g_per_kwh is not None and not 0 <= self.market_g_per_kwh <= MOST_G:
-            raise UsageError(f"--intensity is at least 0 and at most {MOST_G:g} g/kWh.")
+        if self.market_g_per_kwh is not None:
+            stated_grams(self.market_g_per_kwh)
 
 
 class Recorder:
@@ -147,7 +148,9 @@ class Recorder:
     def save(self) -> Emissions:
         """Write what there is so far. Where the source fails, energy alone, and `problem` says
         why: dln carbon report can join the intensities later."""
-        self.record = replace(self.record, power=self.meter.power or self.record.power)
+        read = any(interval.measured for interval in self.record.intervals)
+        power = self.meter.power if read else {}  # what told nothing has measured nothing
+        self.record = replace(self.record, power=power or self.record.power)
         if self.place:
             try:
                 self.record = self.record.placed(self.place.region, self.place.source)
@@ -180,8 +183,8 @@ class Recorder:
             found.append(f"the energy was not measured: {self.meter.problem}")
         elif lost > WORTH_SAYING * whole:
             found.append(
-                f"{lost:.3g} s of {whole:.3g} s were not measured; they count at the mean power of "
-                f"the rest"
+                f"{lasting(lost)} of {lasting(whole)} were not measured; they count at the mean "
+                f"power of the rest"
             )
         if self.problem:
             found.append(f"energy is recorded, its carbon is not: {self.problem}")

@@ -113,8 +113,8 @@ def _carbon(run: dict[str, Any]) -> Iterator[Row]:
         why = NOT_MEASURED if run["energy_kwh"] is None else "not known without a region"
         yield "emitted", why
     if run["market_g_per_kwh"] is not None:
-        rate = f"{plain(run['market_g_per_kwh'], 3)} g CO2e/kWh, {STATED}"
-        yield "emitted, market-based", f"{emitted(run['market_kg'])} ({rate})"
+        by = f"{rate(run['market_g_per_kwh'])}, {STATED}"
+        yield "emitted, market-based", f"{emitted(run['market_kg'])} ({by})"
 
 
 def _place(run: dict[str, Any]) -> Iterator[Row]:
@@ -212,8 +212,8 @@ def paragraph(run: dict[str, Any], made_with: str) -> str:
         )
     if run["market_kg"] is not None:
         said += (
-            f". By the intensity of {plain(run['market_g_per_kwh'], 3)} g CO2e/kWh, {STATED}, it "
-            f"is {emitted(run['market_kg'])} (market-based)"
+            f". By the intensity of {rate(run['market_g_per_kwh'])}, {STATED}, it is "
+            f"{emitted(run['market_kg'])} (market-based)"
         )
     if row := run["embodied"]:
         said += (

@@ -67,7 +67,7 @@ def test_what_no_meter_read_is_told_within_the_picture():
 class Waiting:
     """A meter whose readings come to nothing, after a while of waiting."""
 
-    problem, power, age, lag = "it does not answer", None, 0.0, 0.0
+    problem, power, age, lag = "it does not answer", {"ram": "estimated"}, 0.0, 0.0
     seconds = wait = 0.0
 
     def now(self) -> datetime:
@@ -104,3 +104,20 @@ def test_a_report_of_another_version_is_told_to_be(schema: int):
         del run[name]
     table = {"schema": schema, "runs": [run]}
     assert verify(json.dumps(table)).wrong == [f"its schema is {schema}, not 2: write it again"]
+
+
+def test_a_meter_that_told_nothing_names_no_parts(tmp_path: Path):
+    meter = Waiting()
+    kept = Recorder(tmp_path / NAME, "job", None, now=meter.now, meter=meter)  # pyright: ignore
+    meter.seconds = 40_000
+    assert kept.close().power == {}
+    assert kept.notes == ["the energy was not measured: it does not answer"]
+
+
+def test_long_times_are_no_powers_of_ten(tmp_path: Path):
+    head = Interval(START, 40_000, measured=False)
+    run = replace(WHOLE, intervals=(head, Interval(head.end, 90_000, 1.0)))
+    meter = Waiting()
+    kept = Recorder(tmp_path / NAME, "job", None, run, now=meter.now, meter=meter)  # pyright: ignore
+    (note,) = kept.notes
+    assert note.startswith("11.1 hours of 36.1 hours were not measured")

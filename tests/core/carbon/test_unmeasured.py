@@ -135,7 +135,7 @@ def test_a_meter_that_is_late(tmp_path: Path):
     assert kept.close().kwh == pytest.approx(40)
     assert kept.record.not_measured_seconds == 60
     (note,) = kept.notes
-    assert "60 s of 400 s were not measured" in note
+    assert "60 seconds of 6.67 minutes were not measured" in note
 
 
 def test_a_late_meter_of_a_long_job_is_no_news(tmp_path: Path):
