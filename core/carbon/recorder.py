@@ -81,6 +81,8 @@ class Recorder:
         self._refuse_moving(before, account)
         self.meter = meter or Meter()
         self._read, self._last = self._look()
+        self._told = self._read is not None
+        self._why = self.meter.problem
         self._running = True
         self.problem: str | None = None
         self.record = before or Emissions(what, submitted or self._last, (), scope=account.scope)
@@ -111,17 +113,18 @@ class Recorder:
     def mark(self, running: bool = True) -> None:
         """What was used since the last mark belongs to an interval; another begins."""
         (total, moment), before = self._look(), self._read
-        if before is None and total is not None:
-            before = self._begin(moment)
+        if total is not None and not self._told:
+            before, self._told = self._begin(total, moment), True
         self._add(moment, before and total and total - before)
-        self._read, self._running = total, running
+        self._read, self._running, self._why = total, running, self.meter.problem
 
-    def _begin(self, moment: datetime) -> Energy | None:
-        """The reading to count from, where none came before: the meter's zero, if it has become
-        ready since the last mark. The time until then is an interval without energy."""
-        ready = moment - timedelta(seconds=self.meter.age or 0.0)
-        if ready < self._last:
-            return None
+    def _begin(self, total: Energy, moment: datetime) -> Energy:
+        """What to count from where no reading came before. The meter's zero, if that is after the
+        last mark; the time until then is an interval without energy. A meter that counted by then,
+        but had not told: what was before the mark, at the mean power since its zero."""
+        ready = self._now() - timedelta(seconds=self.meter.age or 0.0)
+        if ready < self._last < moment:
+            return total * ((self._last - ready) / (moment - ready))
         self._add(ready, None)
         return Energy()
 
@@ -180,7 +183,7 @@ class Recorder:
         found, record = [], self.record
         lost, whole = record.not_measured_seconds, record.running_seconds + record.paused_seconds
         if record.kwh is None:
-            found.append(f"the energy was not measured: {self.meter.problem}")
+            found.append(f"the energy was not measured: {self._why}")
         elif lost > WORTH_SAYING * whole:
             found.append(
                 f"{lasting(lost)} of {lasting(whole)} were not measured; they count at the mean "

@@ -208,11 +208,15 @@ def test_a_command_that_waits_for_its_first_hour(audits, tmp_path):
 
 def test_json_leaves_stdout_to_the_record(tmp_path):
     command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--region", "norway", "--json"]
-    found = subprocess.run(
-        [*command, "--out", "x.json", "--", "sh", "-c", "echo hi; sleep 1; exit 3"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S, check=False,
-    )  # fmt: skip
-    table = json.loads(found.stdout)
+    for seconds in (1, 10, 60):  # a busy machine's meter takes its time
+        found = subprocess.run(
+            [*command, "--out", "x.json", "--force", "--", "sh", "-c",
+             f"echo hi; sleep {seconds}; exit 3"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+        table = json.loads(found.stdout)
+        if table["energy_kwh"] is not None:
+            break
     assert (found.returncode, table["exit_code"], table["path"]) == (3, 3, "x.json")
     assert "hi" in found.stderr
     assert table["emissions_kg"] == pytest.approx(

@@ -121,3 +121,33 @@ def test_long_times_are_no_powers_of_ten(tmp_path: Path):
     kept = Recorder(tmp_path / NAME, "job", None, run, now=meter.now, meter=meter)  # pyright: ignore
     (note,) = kept.notes
     assert note.startswith("11.1 hours of 36.1 hours were not measured")
+
+
+class Reluctant(Waiting):
+    """A meter of 36 kW that counts from a moment on, and tells a while after."""
+
+    def __init__(self, counts: float, tells: float) -> None:
+        self.counts, self.tells = counts, tells
+        self.seconds = 0.0
+
+    @property
+    def age(self) -> float | None:
+        return self.seconds - self.counts if self.seconds >= self.tells else None
+
+    def read(self) -> Energy | None:
+        told = self.seconds >= self.tells
+        return Energy(cpu=0.01 * (self.seconds - self.counts)) if told else None
+
+
+@pytest.mark.parametrize("mark", [None, 1, 2])
+def test_a_first_reading_that_takes_a_while_loses_nothing(tmp_path: Path, mark: float | None):
+    meter = Reluctant(counts=-0.5 if mark is None else 0.5, tells=4)
+    kept = Recorder(tmp_path / NAME, "job", None, now=meter.now, meter=meter)  # pyright: ignore
+    if mark is not None:
+        meter.seconds = mark
+        kept.mark()
+    meter.seconds = 10
+    found = kept.close()
+    assert found.not_measured_seconds == (mark or 0)
+    assert sum(i.kwh for i in found.intervals) == pytest.approx(0.01 * (10 - (mark or 0)))
+    assert kept.record.kwh == pytest.approx(0.1)
