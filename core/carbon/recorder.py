@@ -182,13 +182,12 @@ class Recorder:
         and carbon that is not known."""
         found, record = [], self.record
         lost, whole = record.not_measured_seconds, record.running_seconds + record.paused_seconds
+        missed = f"{lasting(lost)} of {lasting(whole)}"
         if record.kwh is None:
-            found.append(f"the energy was not measured: {self._why}")
+            why = f"no meter for {missed}" if lost < whole else self._why
+            found.append(f"the energy was not measured: {why}")
         elif lost > WORTH_SAYING * whole:
-            found.append(
-                f"{lasting(lost)} of {lasting(whole)} were not measured; they count at the mean "
-                f"power of the rest"
-            )
+            found.append(f"{missed} were not measured; they count at the mean power of the rest")
         if self.problem:
             found.append(f"energy is recorded, its carbon is not: {self.problem}")
         return found

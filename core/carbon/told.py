@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .amounts import energy, lasting, mass, masses, percent, plain
+from .embodied import stated_kg
 from .equivalents import equal_to
 from .values import Spread
 
@@ -137,7 +138,7 @@ def making(run: dict[str, Any]) -> Iterator[Row]:
         yield (
             "making the machines",
             f"{masses(spread(row, 'embodied_kg'))} CO2e (low / expected / high): the share of "
-            f"{row['machines']} for {lasting(row['reserved_hours'] * 3600)} of a life of {life} "
+            f"{machines_of(row)} for {lasting(row['reserved_hours'] * 3600)} of a life of {life} "
             f"years ({plain(row['life_years_high'], 2)} to {plain(row['life_years_low'], 2)})",
         )
         yield "figures of making", row["origin"]
@@ -145,6 +146,12 @@ def making(run: dict[str, Any]) -> Iterator[Row]:
         name = "Software Carbon Intensity"
         each = masses(spread(row, "sci_kg_per_unit"))
         yield name, f"{each} CO2e a {row['unit']}: (E I + M) / {plain(row['units'], 3)}"
+
+
+def machines_of(row: dict[str, Any]) -> str:
+    """As given; a mass in the place of machines with its unit."""
+    kg = stated_kg(row["machines"])
+    return row["machines"] if kg is None else f"{mass(kg)} CO2e"
 
 
 def total_rows(table: dict[str, Any]) -> list[Row]:
@@ -217,7 +224,7 @@ def paragraph(run: dict[str, Any], made_with: str) -> str:
         )
     if row := run["embodied"]:
         said += (
-            f". Making the machines ({row['machines']}) adds, apart from that, "
+            f". Making the machines ({machines_of(row)}) adds, apart from that, "
             f"{masses(spread(row, 'embodied_kg'))} CO2e (low / expected / high)"
         )
     return f"{said}. Recorded with {made_with}."

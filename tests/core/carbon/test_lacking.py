@@ -19,6 +19,7 @@ from dln.core.carbon.recorder import Recorder
 from dln.core.carbon.report import Subject, report
 from dln.core.carbon.told import facts, headline, paragraph
 from dln.core.carbon.values import Label, Series
+from dln.core.errors import UsageError
 
 START = datetime(2024, 6, 1, tzinfo=UTC)
 LABEL = Label("average", "life-cycle", "2024", "a test", "measured")
@@ -151,3 +152,20 @@ def test_a_first_reading_that_takes_a_while_loses_nothing(tmp_path: Path, mark: 
     assert found.not_measured_seconds == (mark or 0)
     assert sum(i.kwh for i in found.intervals) == pytest.approx(0.01 * (10 - (mark or 0)))
     assert kept.record.kwh == pytest.approx(0.1)
+
+
+def test_the_sci_of_unmeasured_energy_is_no_matter_of_the_place(tmp_path: Path):
+    from dln.cli.carbon.report import subject
+
+    with pytest.raises(UsageError, match="none was measured"):
+        subject(tmp_path, UNREAD, None, "2xH100", "3:clip")
+    with pytest.raises(UsageError, match="the grid of the place"):
+        subject(tmp_path, NOWHERE, None, "2xH100", "3:clip")
+
+
+def test_most_of_it_missed_is_why(tmp_path: Path):
+    head = Interval(START, 90, measured=False)
+    run = replace(WHOLE, intervals=(head, Interval(head.end, 30, 1.0)))
+    meter = Waiting()
+    kept = Recorder(tmp_path / NAME, "job", None, run, now=meter.now, meter=meter)  # pyright: ignore
+    assert kept.notes == ["the energy was not measured: no meter for 90 seconds of 2 minutes"]
