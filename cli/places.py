@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dln.core.errors import UsageError
+from dln.core.files import refuse_device
 from dln.core.text.shown import visible
 
 MAX_NAME_BYTES = 255
@@ -101,11 +102,12 @@ def cut(text: str, size: int) -> str:
 def check_places(paths: Sequence[Path], force: bool) -> None:
     """Before anything is computed. UsageError: a file is there already, or none can be made."""
     taken = [path for path in paths if os.path.exists(path)]
+    for path in taken:
+        refuse_device(path)
+        if os.path.isdir(path):
+            raise UsageError(f"{path} is a folder.", "--out with a file's name")
     if taken and not force:
         raise UsageError(f"{taken[0]} is there already.", "--force to overwrite it, or --out")
-    for path in taken:
-        if os.path.isdir(path):
-            raise UsageError(f"{path} is a folder.", f"--out {path}/")
     check_writable(paths[0].parent)
 
 

@@ -49,6 +49,13 @@ def _explain(error: OSError, path: Path) -> DlnError:
     return DlnError(f"cannot write {path}: {error.strerror or error}")
 
 
+def refuse_device(path: Path) -> None:
+    """UsageError for a device, a pipe or a socket, which a file would take the place of: /dev/null
+    would be gone for all that runs on this machine."""
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise UsageError(f"{path} is a device or a pipe, not a file.", "another --out")
+
+
 def make_folder(path: Path) -> Path:
     """The folder, made with its parents where it is missing."""
     with disk_errors(path):
@@ -79,7 +86,8 @@ def fsync_path(path: Path) -> None:
 def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """Write beside `path`, then rename over it: temp file, fsync, rename, fsync of the folder.
 
-    A full disk is a DlnError, a place that cannot be written a UsageError; both name the path.
+    A full disk is a DlnError, a place that cannot be written and a device UsageErrors; all name
+    the path.
     """
     with beside(Path(path)) as (handle, _):
         encoding = None if "b" in mode else "utf-8"
@@ -93,6 +101,7 @@ def beside(path: Path, overwrite: bool = True) -> Iterator[tuple[int, Path]]:
     succeeds, and is gone when it fails. What killed writers of `path` left goes too. Errors as of
     `atomic_write`, and UsageError where another program has made `path` meanwhile, unless it may
     be overwritten."""
+    refuse_device(path)
     with disk_errors(path):
         sweep(path)
         handle, name = _made_beside(path)

@@ -149,13 +149,15 @@ def facts(found: "Emissions") -> dict[str, Any]:
 
 def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
     """What a person wants to know after the run."""
+    from dln.core.carbon.amounts import lasting
+
     times = clock(found.running_seconds)
     if found.paused_seconds:
         times += f", paused for {clock(found.paused_seconds)}"
     missed = found.not_measured_seconds
     return [
         ("time", times),
-        *([("no meter for", f"{missed:.3g} s")] if missed else []),
+        *([("no meter for", lasting(missed))] if missed else []),
         ("energy", used(found)),
         *((name, how) for name, how in found.power.items()),
         *emitted(found),
@@ -176,16 +178,18 @@ def used(found: "Emissions") -> str:
 def market(found: "Emissions") -> list[tuple[str, object]]:
     """By what the user says of the electricity."""
     from dln.core.carbon.amounts import mass
+    from dln.core.carbon.told import rate
 
     if found.market_g_per_kwh is None:
         return []
     kg = "not measured" if found.market_kg is None else f"{mass(found.market_kg)} CO2e"
-    return [("market-based", f"{kg}, at {found.market_g_per_kwh:g} g/kWh as stated")]
+    return [("market-based", f"{kg}, at {rate(found.market_g_per_kwh)} as stated")]
 
 
 def emitted(found: "Emissions") -> list[tuple[str, object]]:
     """By the grid of the region."""
     from dln.core.carbon.amounts import mass
+    from dln.core.carbon.told import rate
 
     if found.intensity is not None and found.kwh is None:
         return [("emissions", "not measured")]
@@ -195,7 +199,7 @@ def emitted(found: "Emissions") -> list[tuple[str, object]]:
         return [("emissions", "not known without a --region or --source csv:FILE")]
     return [
         ("emissions", f"{mass(found.kg)} CO2e" + (f" in {found.region}" if found.region else "")),
-        ("intensity", f"{found.g_per_kwh or 0:.4g} g/kWh"),
+        ("intensity", rate(found.g_per_kwh)),
         ("had it started at once", f"{mass(found.at_once_kg or 0.0)} CO2e"),
         ("signal", str(found.intensity.label)),
     ]

@@ -146,6 +146,9 @@ def subject(
                          "--embodied 8xH100, server, or their kg")  # fmt: skip
     if intensity is not None:
         run = replace(run, market_g_per_kwh=stated_grams(intensity))
+    if per and run.kwh is None:
+        raise UsageError(f"the SCI counts energy, and none was measured in {path}.",
+                         "--embodied without --per")  # fmt: skip
     if per and run.kg is None:
         raise UsageError(f"the SCI counts by the grid of the place: that of {path} is not known.",
                          "--region norway")  # fmt: skip

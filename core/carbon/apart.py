@@ -1,9 +1,11 @@
 """What a command starts that is none of its own processes, and so is neither stopped nor metered
 with it."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import PurePath
 
 _DAEMON = "a service of this machine starts what it runs: that is not stopped and not ended with it"
@@ -22,6 +24,10 @@ _WRAPPERS = {
 }  # fmt: skip
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish"}
 _BREAKS = set(";|&()\n")
+_KEYWORDS = {"if", "then", "elif", "else", "while", "until", "do", "!", "{"}
+_VALUED = {"-C", "-I", "-L", "-P", "-g", "-k", "-o", "-s", "-u"}  # of wrappers; a word follows
+_ASSIGNED = re.compile(r"\w+=")
+_SCRIPTED = re.compile("-[a-zA-Z]*c[a-zA-Z]*")
 
 
 def beyond(command: Sequence[str]) -> str | None:
@@ -34,19 +40,33 @@ def beyond(command: Sequence[str]) -> str | None:
 
 def programs(command: Sequence[str]) -> Iterator[str]:
     """The names of the programs in a command, those in a shell's script too."""
-    words = list(command)
+    words = _begun(list(command))
     while words:
         name = PurePath(words[0]).name
         yield name
-        if name in _SHELLS and "-c" in words[:-1]:
-            yield from scripted(words[words.index("-c") + 1])
+        if name in _SHELLS:
+            yield from _script(words[1:])
             return
         if name not in {*_WRAPPERS, "sudo", "doas"}:
             return
-        words = words[1:]
-        # An option may have a value of its own: what looks like a number is one.
-        while words and (words[0][:1] in "-0123456789" or "=" in words[0]):
-            words = words[1:]
+        words = _begun(words[1:])
+
+
+def _begun(words: list[str]) -> list[str]:
+    """From the program's name on, without what a shell or a wrapper has before it."""
+    while words and (
+        words[0] in _KEYWORDS or words[0][:1] in "-0123456789" or _ASSIGNED.match(words[0])
+    ):
+        words = words[2 if words[0] in _VALUED else 1 :]
+    return words
+
+
+def _script(words: Sequence[str]) -> Iterator[str]:
+    """The programs of a shell's -c, which may stand among other letters."""
+    for option, text in pairwise(words):
+        if _SCRIPTED.fullmatch(option):
+            yield from scripted(text)
+            return
 
 
 def scripted(text: str) -> Iterator[str]:

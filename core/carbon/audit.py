@@ -68,12 +68,15 @@ def audit(
             if schedule and not _wait(schedule, signals, on_change):
                 return 128 + (signals.received or 0)
         meter = Meter(scope, HEAD_START_S)
+        if signals.received:  # while the meter got ready: nothing is begun
+            meter.close()
+            return 128 + signals.received
         metered = recorder(meter, submitted)
         try:
             tree = Tree(command, stdout)
         except BaseException:
             meter.close()
-            metered.path.unlink(missing_ok=True)  # there is nothing to record
+            metered.forget()
             raise
         try:
             code = _follow(tree, metered, schedule, signals, on_change, tell)

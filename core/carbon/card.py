@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .amounts import plain
+from .embodied import stated_kg
 from .told import NONE, NOT_MEASURED, PARTS, STATED
 
 TYPES = ("pre-training", "fine-tuning")
@@ -62,7 +63,7 @@ def _where(run: dict[str, Any]) -> str | None:
 
 
 def _hardware(run: dict[str, Any]) -> str | None:
-    if run["embodied"]:
+    if run["embodied"] and stated_kg(run["embodied"]["machines"]) is None:
         return run["embodied"]["machines"]
     parts = [name for part, name in PARTS.items() if run["power"].get(part, NONE) != NONE]
     return ", ".join(parts) or NOT_MEASURED

@@ -135,6 +135,14 @@ class RunForm(RecordForm):
 
 
 @dataclass(frozen=True)
+class AnyReportForm:
+    """Of any version."""
+
+    schema: int
+    runs: list[Any]
+
+
+@dataclass(frozen=True)
 class ReportForm:
     schema: int
     runs: list[RunForm]

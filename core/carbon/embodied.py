@@ -78,12 +78,19 @@ def machines(spec: str) -> Machines:
 
     A card comes with an eighth of a server.
     """
-    try:
-        kg = float(spec)
-    except ValueError:
+    kg = stated_kg(spec)
+    if kg is None:
         return _known(spec)
     stated = Spread.exact(within(kg, "--embodied", MOST_KG))
     return Machines(spec, stated, "all machines together, as stated by the user")
+
+
+def stated_kg(spec: str) -> float | None:
+    """The kg that are given in the place of machines; None for machines."""
+    try:
+        return float(spec)
+    except ValueError:
+        return None
 
 
 def _known(spec: str) -> Machines:

@@ -247,7 +247,7 @@ class Emissions:
         return cls(
             what=form.what,
             submitted=form.submitted,
-            intervals=tuple(_interval(told, bool(form.power)) for told in form.intervals),
+            intervals=tuple(map(_interval, form.intervals)),
             power=form.power,
             pue=form.pue,
             region=form.region,
@@ -262,9 +262,9 @@ def _seconds(intervals: Iterable[Interval]) -> float:
     return sum(interval.seconds for interval in intervals)
 
 
-def _interval(form: IntervalForm, metered: bool) -> Interval:
-    """metered: False for a record that names no meter; zeros in it are nobody's measurement."""
+def _interval(form: IntervalForm) -> Interval:
+    """No machine draws nothing: zeros, as records once had them, are nobody's measurement."""
     parts = (form.cpu_kwh, form.gpu_kwh, form.ram_kwh)
     cpu, gpu, ram = (part or 0.0 for part in parts)
-    measured = None not in parts and (metered or cpu + gpu + ram > 0)
+    measured = None not in parts and any(parts)
     return Interval(form.start, form.seconds, cpu, gpu, ram, form.running, measured)

@@ -43,11 +43,15 @@ class Verdict:
 
 def verify(text: str | bytes, what: str = "the report") -> Verdict:
     """Make a report again from its records and compare. UsageError for what is no report."""
-    from .documents import ReportForm
+    from .documents import AnyReportForm, ReportForm
 
-    form = typed(ReportForm, text, what)
+    version = typed(AnyReportForm, text, what).schema
     stated = json_value(text)
     found = checksum(stated)
+    if version != SCHEMA:
+        again = f"its schema is {short(str(version))}, not {SCHEMA}: write it again"
+        return Verdict(found, [again], [])
+    form = typed(ReportForm, text, what)
     notes: list[str] = []
     wrong = list(_figures(stated, form)) + list(_intensities(form, notes))
     if stated.get(SEAL) != found:
@@ -57,9 +61,6 @@ def verify(text: str | bytes, what: str = "the report") -> Verdict:
 
 
 def _figures(stated: dict[str, Any], form: ReportForm) -> Iterator[str]:
-    if form.schema != SCHEMA:
-        yield f"its schema is {short(str(form.schema))}, not {SCHEMA}: write it again"
-        return
     try:
         runs = [_again(run) for run in form.runs]
     except UsageError as error:

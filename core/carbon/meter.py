@@ -45,6 +45,9 @@ class Energy:
     def __sub__(self, other: "Energy") -> "Energy":
         return Energy(self.cpu - other.cpu, self.gpu - other.gpu, self.ram - other.ram)
 
+    def __mul__(self, by: float) -> "Energy":
+        return Energy(self.cpu * by, self.gpu * by, self.ram * by)
+
     @property
     def told(self) -> bool:
         """Whether it is what a meter can have read: parts that are not below 0, and not all 0."""

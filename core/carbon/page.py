@@ -91,6 +91,9 @@ def markdown(table: dict[str, Any]) -> str:
 
 
 def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Nothing for no rows."""
+    if not rows:
+        return []
     cells = [[in_markdown(cell) for cell in row] for row in rows]
     table = [list(columns), [":--"] * len(columns), *cells]
     return [f"| {' | '.join(row)} |" for row in table]

@@ -9,7 +9,7 @@ from typing import Any
 
 from .amounts import MASS_FIGURES, MASSES, unit
 from .emissions import KG, Emissions
-from .told import PARTS
+from .told import NOT_MEASURED, PARTS
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#999999"  # Okabe and Ito's, for any colour vision
 TICKS = 9  # at most, of an axis of time
@@ -75,12 +75,12 @@ def draw_power(axes: Any, run: Emissions) -> None:
         axes.bar(starts, watts, widths, bottoms, align="edge", color=colour, label=PARTS[name])
         bottoms = [a + b for a, b in zip(bottoms, watts, strict=True)]
     unread = [i for i in run.intervals if not i.measured]
-    for interval in unread:
-        axes.axvspan(interval.start, interval.end, facecolor="none", edgecolor=GREY, hatch="//")
-    of = "the machine" if run.scope == "machine" else "its processes"
-    axes.set(ylabel=f"W, of {of}{'; hatched: not known' if unread else ''}")
-    if any(bottoms):
-        axes.legend(loc="lower right", ncols=3)
+    for number, interval in enumerate(unread):
+        axes.axvspan(interval.start, interval.end, facecolor="none", edgecolor=GREY, hatch="//",
+                     label="_again" if number else NOT_MEASURED)  # fmt: skip
+    axes.set(ylabel=f"W, of {'the machine' if run.scope == 'machine' else 'its processes'}")
+    if unread or any(bottoms):
+        axes.legend(loc="lower right", ncols=4)
 
 
 def draw_intensity(axes: Any, run: Emissions) -> None:
@@ -96,7 +96,7 @@ def draw_intensity(axes: Any, run: Emissions) -> None:
 
 def draw_mass(axes: Any, run: Emissions) -> None:
     """As it was, and as it had been at once."""
-    ways = {"as it ran": mass(run, paused=True), "had it begun at once": mass(run, paused=False)}
+    ways = {"as it ran": mass(run, paused=True), "had it started at once": mass(run, paused=False)}
     name, size = unit(max(kg[-1] for _, kg in ways.values()), MASSES, MASS_FIGURES)
     for (label, (times, kg)), colour, line in zip(
         ways.items(), (BLUE, ORANGE), ("-", "--"), strict=True

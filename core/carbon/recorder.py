@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import DlnError, UsageError
+from .amounts import lasting
 from .emissions import Emissions, Interval
 from .meter import Energy, Meter
 from .regions import Region
 from .sources import IntensitySource
-from .values import MOST_G, MOST_PUE, Scope, within
+from .values import MOST_PUE, Scope, stated_grams, within
 
 LONGEST = timedelta(minutes=5)  # of an interval; shorter ones are joined
 WORTH_SAYING = 0.01  # of a run's time, which no meter read
@@ -50,8 +53,8 @@ class Account:
     market_g_per_kwh: float | None = None
 
     def __post_init__(self) -> None:
-        if self.market_g_per_kwh is not None and not 0 <= self.market_g_per_kwh <= MOST_G:
-            raise UsageError(f"--intensity is at least 0 and at most {MOST_G:g} g/kWh.")
+        if self.market_g_per_kwh is not None:
+            stated_grams(self.market_g_per_kwh)
 
 
 class Recorder:
@@ -78,6 +81,8 @@ class Recorder:
         self._refuse_moving(before, account)
         self.meter = meter or Meter()
         self._read, self._last = self._look()
+        self._told = self._read is not None
+        self._why = self.meter.problem
         self._running = True
         self.problem: str | None = None
         self.record = before or Emissions(what, submitted or self._last, (), scope=account.scope)
@@ -100,24 +105,26 @@ class Recorder:
             )
 
     def _look(self) -> tuple[Energy | None, datetime]:
-        """What the meter says, and when it was so."""
-        total, moment = self.meter.read(), self._now()
-        return total, moment - timedelta(seconds=self.meter.lag if total else 0.0)
+        """What the meter says, and when it was so. A reading that was waited for in vain makes
+        the run no longer."""
+        asked, total = self._now(), self.meter.read()
+        return total, self._now() - timedelta(seconds=self.meter.lag) if total else asked
 
     def mark(self, running: bool = True) -> None:
         """What was used since the last mark belongs to an interval; another begins."""
         (total, moment), before = self._look(), self._read
-        if before is None and total is not None:
-            before = self._begin(moment)
+        if total is not None and not self._told:
+            before, self._told = self._begin(total, moment), True
         self._add(moment, before and total and total - before)
-        self._read, self._running = total, running
+        self._read, self._running, self._why = total, running, self.meter.problem
 
-    def _begin(self, moment: datetime) -> Energy | None:
-        """The reading to count from, where none came before: the meter's zero, if it has become
-        ready since the last mark. The time until then is an interval without energy."""
-        ready = moment - timedelta(seconds=self.meter.age or 0.0)
-        if ready < self._last:
-            return None
+    def _begin(self, total: Energy, moment: datetime) -> Energy:
+        """What to count from where no reading came before. The meter's zero, if that is after the
+        last mark; the time until then is an interval without energy. A meter that counted by then,
+        but had not told: what was before the mark, at the mean power since its zero."""
+        ready = self._now() - timedelta(seconds=self.meter.age or 0.0)
+        if ready < self._last < moment:
+            return total * ((self._last - ready) / (moment - ready))
         self._add(ready, None)
         return Energy()
 
@@ -144,7 +151,9 @@ class Recorder:
     def save(self) -> Emissions:
         """Write what there is so far. Where the source fails, energy alone, and `problem` says
         why: dln carbon report can join the intensities later."""
-        self.record = replace(self.record, power=self.meter.power or self.record.power)
+        read = any(interval.measured for interval in self.record.intervals)
+        power = self.meter.power if read else {}  # what told nothing has measured nothing
+        self.record = replace(self.record, power=power or self.record.power)
         if self.place:
             try:
                 self.record = self.record.placed(self.place.region, self.place.source)
@@ -154,6 +163,12 @@ class Recorder:
                 self.problem = error.message
         self.record.save(self.path)
         return self.record
+
+    def forget(self) -> None:
+        """Nothing ran: the file that was made for the record goes, an earlier record stays."""
+        with suppress(OSError):
+            if os.path.getsize(self.path) == 0:
+                self.path.unlink()
 
     def close(self) -> Emissions:
         """The last interval ends here."""
@@ -167,13 +182,12 @@ class Recorder:
         and carbon that is not known."""
         found, record = [], self.record
         lost, whole = record.not_measured_seconds, record.running_seconds + record.paused_seconds
+        missed = f"{lasting(lost)} of {lasting(whole)}"
         if record.kwh is None:
-            found.append(f"the energy was not measured: {self.meter.problem}")
+            why = f"no meter for {missed}" if lost < whole else self._why
+            found.append(f"the energy was not measured: {why}")
         elif lost > WORTH_SAYING * whole:
-            found.append(
-                f"{lost:.3g} s of {whole:.3g} s were not measured; they count at the mean power of "
-                f"the rest"
-            )
+            found.append(f"{missed} were not measured; they count at the mean power of the rest")
         if self.problem:
             found.append(f"energy is recorded, its carbon is not: {self.problem}")
         return found

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .amounts import energy, lasting, mass, masses, percent, plain
+from .embodied import stated_kg
 from .equivalents import equal_to
 from .values import Spread
 
@@ -39,9 +40,11 @@ def headline(table: dict[str, Any]) -> list[str]:
     shown = market if kg is None else kg
     after = f"{used(sums['energy_kwh'])} in {lasting(sums['running_seconds'])}"
     if sums["energy_kwh"] is None:
-        return ["Energy was not measured, so that it is not known what was emitted."]
+        of = _lacking(runs, "energy_kwh")
+        return [f"Energy{of} was not measured, so that it is not known what was emitted."]
     if shown is None:
-        return [f"Used {after}. What that emitted is not known without a region."]
+        of = _lacking(runs, "emissions_kg").removeprefix(" of") or " that"
+        return [f"Used {after}. What{of} emitted is not known without a region."]
     equals = f"What was emitted equals {equal_to(shown)}."
     bought = "By the electricity that was bought or made (market-based)"
     if kg is None:
@@ -49,6 +52,12 @@ def headline(table: dict[str, Any]) -> list[str]:
     paused = sum(run["paused_seconds"] for run in runs) > 0
     said = [f"Emitted {emitted(kg)}, using {after}.", waiting(sums, paused), equals]
     return said if market is None else [*said, f"{bought}: {emitted(market)}."]
+
+
+def _lacking(runs: Sequence[dict[str, Any]], name: str) -> str:
+    """ " of 1 of the 3 runs", which lack a figure of that name; nothing where all of them do."""
+    count = sum(run[name] is None for run in runs)
+    return f" of {count} of the {len(runs)} runs" if count < len(runs) else ""
 
 
 def waiting(figures: dict[str, Any], paused: bool) -> str:
@@ -105,8 +114,8 @@ def _carbon(run: dict[str, Any]) -> Iterator[Row]:
         why = NOT_MEASURED if run["energy_kwh"] is None else "not known without a region"
         yield "emitted", why
     if run["market_g_per_kwh"] is not None:
-        rate = f"{plain(run['market_g_per_kwh'], 3)} g CO2e/kWh, {STATED}"
-        yield "emitted, market-based", f"{emitted(run['market_kg'])} ({rate})"
+        by = f"{rate(run['market_g_per_kwh'])}, {STATED}"
+        yield "emitted, market-based", f"{emitted(run['market_kg'])} ({by})"
 
 
 def _place(run: dict[str, Any]) -> Iterator[Row]:
@@ -118,7 +127,8 @@ def _place(run: dict[str, Any]) -> Iterator[Row]:
 
 
 def rate(grams: float | None) -> str:
-    return "no energy was used" if grams is None else f"{grams:.1f} g CO2e/kWh"
+    """None: there is no mean over the energy where none was used or known."""
+    return "not known" if grams is None else f"{plain(grams, 3)} g CO2e/kWh"
 
 
 def making(run: dict[str, Any]) -> Iterator[Row]:
@@ -128,7 +138,7 @@ def making(run: dict[str, Any]) -> Iterator[Row]:
         yield (
             "making the machines",
             f"{masses(spread(row, 'embodied_kg'))} CO2e (low / expected / high): the share of "
-            f"{row['machines']} for {lasting(row['reserved_hours'] * 3600)} of a life of {life} "
+            f"{machines_of(row)} for {lasting(row['reserved_hours'] * 3600)} of a life of {life} "
             f"years ({plain(row['life_years_high'], 2)} to {plain(row['life_years_low'], 2)})",
         )
         yield "figures of making", row["origin"]
@@ -136,6 +146,12 @@ def making(run: dict[str, Any]) -> Iterator[Row]:
         name = "Software Carbon Intensity"
         each = masses(spread(row, "sci_kg_per_unit"))
         yield name, f"{each} CO2e a {row['unit']}: (E I + M) / {plain(row['units'], 3)}"
+
+
+def machines_of(row: dict[str, Any]) -> str:
+    """As given; a mass in the place of machines with its unit."""
+    kg = stated_kg(row["machines"])
+    return row["machines"] if kg is None else f"{mass(kg)} CO2e"
 
 
 def total_rows(table: dict[str, Any]) -> list[Row]:
@@ -184,11 +200,14 @@ def label_words(run: dict[str, Any]) -> str:
 
 def paragraph(run: dict[str, Any], made_with: str) -> str:
     """What a model card says about the run."""
-    energy_words = f"used {used(run['energy_kwh'])}" if run["energy_kwh"] is not None else "ran"
-    said = (
-        f"{run['what']} {energy_words} (PUE {run['pue']:g}; {power_words(run)}) "
-        f"in {lasting(run['running_seconds'])}"
-    )
+    lasted = lasting(run["running_seconds"])
+    if run["energy_kwh"] is None:
+        said = f"{run['what']} ran for {lasted}; its energy was not measured"
+    else:
+        said = (
+            f"{run['what']} used {energy(run['energy_kwh'])} (PUE {run['pue']:g}; "
+            f"{power_words(run)}) in {lasted}"
+        )
     if run["paused_seconds"]:
         said += f", and paused for {lasting(run['paused_seconds'])}"
     if run["emissions_kg"] is not None:
@@ -200,12 +219,12 @@ def paragraph(run: dict[str, Any], made_with: str) -> str:
         )
     if run["market_kg"] is not None:
         said += (
-            f". By the intensity of {plain(run['market_g_per_kwh'], 3)} g CO2e/kWh, {STATED}, it "
-            f"is {emitted(run['market_kg'])} (market-based)"
+            f". By the intensity of {rate(run['market_g_per_kwh'])}, {STATED}, it is "
+            f"{emitted(run['market_kg'])} (market-based)"
         )
     if row := run["embodied"]:
         said += (
-            f". Making the machines ({row['machines']}) adds, apart from that, "
+            f". Making the machines ({machines_of(row)}) adds, apart from that, "
             f"{masses(spread(row, 'embodied_kg'))} CO2e (low / expected / high)"
         )
     return f"{said}. Recorded with {made_with}."

@@ -167,14 +167,16 @@ def within(value: float, name: str, most: float, least: float = 0.0) -> float:
     if not max(least, 0.0) <= value <= most or value <= 0:
         floor = f"at least {least:g}" if least else "above 0"
         given = f", not {value:g}" if isinstance(value, float) or abs(value) < most else ""
-        raise UsageError(f"{name} is {floor} and at most {most:g}{given}.")
+        raise UsageError(f"{name} is {floor} and at most {most:,.16g}{given}.")
     return value
 
 
 def stated_grams(value: float) -> float:
     """Of --intensity. 0 is allowed: own generation, or certificates for every kWh. UsageError."""
     if not 0 <= value <= MOST_G:
-        raise UsageError(f"--intensity is at least 0 and at most {MOST_G:g} g/kWh, not {value:g}.")
+        raise UsageError(
+            f"--intensity is at least 0 and at most {MOST_G:,.0f} g/kWh, not {value:g}."
+        )
     return value
 
 

@@ -1,6 +1,5 @@
 """Any command under the meter: the whole tree stops and goes on, and nothing stays stopped."""
 
-import itertools
 import json
 import os
 import signal
@@ -20,6 +19,9 @@ from dln.core.carbon.emissions import Emissions
 from dln.core.carbon.processes import Tree
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+
+LIMIT_S = 120.0  # for what hangs: a busy machine takes its time
+SAID = "said"  # the file that has an audit's stderr
 
 # Three processes in a pipeline, and one that outlives its parent.
 PIPELINE = "(sleep 99 &) ; sh -c 'while :; do sleep 0.05; done' | cat | cat"
@@ -53,18 +55,9 @@ def audits(tmp_path: Path) -> Iterator[list[subprocess.Popen]]:
 
 def start(audits: list[subprocess.Popen], folder: Path, *words: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "dln.cli", "carbon", "audit", *words]
-    quiet = subprocess.DEVNULL
-    audits.append(subprocess.Popen(command, cwd=folder, stdout=quiet, stderr=quiet))
+    with open(folder / SAID, "w") as said:
+        audits.append(subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=said))
     return audits[-1]
-
-
-@pytest.fixture(scope="module")
-def patience(tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Seconds in which an audit has surely begun here, however busy the machine is."""
-    begun = time.monotonic()
-    command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--", "true"]
-    subprocess.run(command, cwd=tmp_path_factory.mktemp("begun"), capture_output=True, check=True)
-    return max(6.0, 3 * (time.monotonic() - begun))
 
 
 def tree(audit: subprocess.Popen) -> list[psutil.Process]:
@@ -83,13 +76,11 @@ def end(processes: list[psutil.Process]) -> None:
             process.kill()
 
 
-def until(condition, seconds: float) -> float:
-    """How long it took to become true."""
+def until(condition) -> None:
     begun = time.monotonic()
     while not condition():
-        assert time.monotonic() - begun < seconds, "too late"
+        assert time.monotonic() - begun < LIMIT_S, "never"
         time.sleep(0.02)
-    return time.monotonic() - begun
 
 
 def stopped(process: psutil.Process) -> bool:
@@ -111,50 +102,56 @@ def all_stopped(audit: subprocess.Popen) -> bool:
     return len(found) >= 5 and all(stopped(process) for process in found)
 
 
-def paused_pipeline(
-    audits: list[subprocess.Popen], folder: Path, patience: float
-) -> list[psutil.Process]:
-    """An audited pipeline in its pause, which stopped all of it within a second, or within a part
-    of its own start where that took long."""
-    path = plan(folder / "plan.json", 0, patience, patience + 300, patience + 600)
-    edge = time.time() + patience
-    audit = start(audits, folder, "--plan", str(path), "--", "sh", "-c", PIPELINE)
-    until(lambda: len(tree(audit)) >= 5, patience)
-    until(lambda: time.time() > edge, patience + 1)
-    until(lambda: all_stopped(audit), patience / 6)
-    return tree(audit)
+def paused_pipeline(audits: list[subprocess.Popen], folder: Path) -> list[psutil.Process]:
+    """An audited pipeline in its pause, all of it stopped. Its first hour is as long as it takes an
+    audit to begin here, which nobody knows before."""
+    length = 3.0
+    while length < LIMIT_S:
+        path = plan(folder / "plan.json", 0, length, length + 600, length + 900)
+        edge = time.time() + length
+        audit = start(audits, folder, "--plan", str(path), "--", "sh", "-c", PIPELINE)
+        until(lambda edge=edge, audit=audit: len(tree(audit)) >= 5 or time.time() > edge)
+        if time.time() < edge:
+            until(lambda audit=audit: all_stopped(audit))
+            return tree(audit)
+        audit.terminate()
+        audit.wait(LIMIT_S)
+        for record in folder.glob("emissions-*.json"):
+            record.unlink()
+        length *= 4
+    raise AssertionError("an audit does not begin")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_pipeline_ends_with_dln(audits, tmp_path, patience, number):
-    members = paused_pipeline(audits, tmp_path, patience)
-    audits[0].send_signal(number)
-    assert audits[0].wait(2.5 * patience) == 128 + number
-    gone, left = psutil.wait_procs(members, timeout=patience / 3)
-    assert not any(stopped(process) for process in left)
-    assert len(gone) >= 4
+def test_a_stopped_pipeline_ends_with_dln(audits, tmp_path, number):
+    members = paused_pipeline(audits, tmp_path)
+    audits[-1].send_signal(number)
+    assert audits[-1].wait(LIMIT_S) == 128 + number
+    assert psutil.wait_procs(members, timeout=LIMIT_S)[1] == []
     (record,) = tmp_path.glob("emissions-*.json")
     assert json.loads(record.read_text())["paused_seconds"] > 0
-    end(left)
 
 
-def test_a_closed_terminal_ends_the_command_and_keeps_its_record(audits, tmp_path, patience):
-    audit = start(audits, tmp_path, "--", "sh", "-c", "touch began; sleep 99")
-    until((tmp_path / "began").exists, 2 * patience)
+def test_a_closed_terminal_ends_the_command_and_keeps_its_record(audits, tmp_path):
+    audit = start(audits, tmp_path, "--", "sh", "-c", "touch began; sleep 999")
+    until((tmp_path / "began").exists)
     members = tree(audit)
     os.kill(audit.pid, signal.SIGHUP)
-    assert audit.wait(2.5 * patience) == 128 + signal.SIGHUP
-    assert not psutil.wait_procs(members, timeout=patience)[1]
+    assert audit.wait(LIMIT_S) == 128 + signal.SIGHUP
+    assert psutil.wait_procs(members, timeout=LIMIT_S)[1] == []
     (record,) = tmp_path.glob("emissions-*.json")
     assert json.loads(record.read_text())["running_seconds"] > 0
 
 
-def test_what_ignores_a_closed_terminal_is_asked_to_end(monkeypatch, tmp_path, patience):
+def test_what_ignores_a_closed_terminal_is_asked_to_end(monkeypatch, tmp_path):
     monkeypatch.setattr("dln.core.carbon.processes._GRACE_S", 0.3)
     deaf = tmp_path / "deaf"
     command = Tree(["sh", "-c", f"trap '' HUP; touch '{deaf}'; while :; do sleep 0.05; done"])
-    until(deaf.exists, 2 * patience)
-    assert command.end(signal.SIGHUP) == -signal.SIGTERM
+    until(deaf.exists)
+    heard: list[str] = []
+    # Where the machine is too busy for it to end in time, it is killed.
+    assert command.end(signal.SIGHUP, tell=heard.append) in (-signal.SIGTERM, -signal.SIGKILL)
+    assert "are asked to end" in heard[0]
 
 
 def test_nohup_is_respected():
@@ -170,57 +167,56 @@ def test_nohup_is_respected():
 def test_an_argument_of_any_bytes_keeps_its_record(tmp_path):
     command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--out", "x.json", "--"]
     found = subprocess.run([*command, "echo", b"\xff\x1b"], cwd=tmp_path, capture_output=True,
-                           timeout=60, check=False)  # fmt: skip
+                           timeout=LIMIT_S, check=False)  # fmt: skip
     assert (found.returncode, found.stdout) == (0, b"\xff\x1b\n")
     assert Emissions.load(tmp_path / "x.json").what == "echo '\\xff\x1b'"
 
 
-def test_a_killed_dln_leaves_nothing_stopped(audits, tmp_path, patience):
-    members = paused_pipeline(audits, tmp_path, patience)
-    audits[0].kill()
-    audits[0].wait()
+def test_a_killed_dln_leaves_nothing_stopped(audits, tmp_path):
+    members = paused_pipeline(audits, tmp_path)
+    audits[-1].kill()
+    audits[-1].wait()
     try:
-        until(lambda: all(moving(process) for process in members), patience / 3)
+        until(lambda: all(moving(process) for process in members))
     finally:
         end(members)
 
 
 def test_it_goes_on_and_keeps_its_exit_code(audits, tmp_path):
-    path = plan(tmp_path / "plan.json", 0, 3, 5, 600)
-    script = (
-        "import time, sys\nfor _ in range(60): print(time.time(), flush=True); time.sleep(.1)\n"
-    )
-    script += "sys.exit(7)"
-    command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--plan", str(path)]
-    found = subprocess.run(
-        [*command, "--", sys.executable, "-c", script],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert found.returncode == 7
-    times = [float(line) for line in found.stdout.split()]
-    assert len(times) == 60
-    # The pause fell into the loop, or before it where the machine was slow to begin.
-    assert sum(b - a > 0.9 for a, b in itertools.pairwise(times)) <= 1
-    assert "estimated" in found.stderr or "measured" in found.stderr
+    path = plan(tmp_path / "plan.json", *range(0, 600, 2))
+    script = "touch began; until [ -e enough ]; do sleep 0.05; done; exit 7"
+    audit = start(audits, tmp_path, "--plan", str(path), "--", "sh", "-c", script)
+    until((tmp_path / "began").exists)
+    shell = tree(audit)[0]
+    until(lambda: stopped(shell))
+    until(lambda: moving(shell))
+    (tmp_path / "enough").touch()
+    assert audit.wait(LIMIT_S) == 7
+    (record,) = tmp_path.glob("emissions-*.json")
+    assert Emissions.load(record).paused_seconds > 0
+    assert "waits for cleaner hours" in (tmp_path / SAID).read_text()
 
 
-def test_a_command_that_waits_for_its_first_hour(audits, tmp_path, patience):
-    path = plan(tmp_path / "plan.json", 300, 600)
+def test_a_command_that_waits_for_its_first_hour(audits, tmp_path):
+    path = plan(tmp_path / "plan.json", 3000, 6000)
     audit = start(audits, tmp_path, "--plan", str(path), "--", "touch", "made")
-    time.sleep(patience * 2 / 3)
-    assert audit.poll() is None
-    assert not (tmp_path / "made").exists()
+    until(lambda: "waits for cleaner hours" in (tmp_path / SAID).read_text())
     audit.terminate()
-    assert audit.wait(patience) == 128 + signal.SIGTERM
+    assert audit.wait(LIMIT_S) == 128 + signal.SIGTERM
+    assert not (tmp_path / "made").exists()
 
 
 def test_json_leaves_stdout_to_the_record(tmp_path):
     command = [sys.executable, "-m", "dln.cli", "carbon", "audit", "--region", "norway", "--json"]
-    found = subprocess.run(
-        [*command, "--out", "x.json", "--", "sh", "-c", "echo hi; sleep 1; exit 3"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    table = json.loads(found.stdout)
+    for seconds in (1, 10, 60):  # a busy machine's meter takes its time
+        found = subprocess.run(
+            [*command, "--out", "x.json", "--force", "--", "sh", "-c",
+             f"echo hi; sleep {seconds}; exit 3"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+        )  # fmt: skip
+        table = json.loads(found.stdout)
+        if table["energy_kwh"] is not None:
+            break
     assert (found.returncode, table["exit_code"], table["path"]) == (3, 3, "x.json")
     assert "hi" in found.stderr
     assert table["emissions_kg"] == pytest.approx(

@@ -130,7 +130,7 @@ def test_steps_of_all_stages(dln, tmp_path: Path):
         (["--per", "3:clip", "--embodied", "server"], "by the grid of the place"),
         (["--intensity", "-1"], "at least 0"),
         (["--intensity", "nan"], "at least 0"),
-        (["--intensity", "1e9"], "at most 1e+06"),
+        (["--intensity", "1e9"], "at most 1,000,000 g/kWh"),
         (["--embodied", "toaster"], "what making 'toaster' emitted is not known"),
     ],
 )

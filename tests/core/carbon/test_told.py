@@ -54,7 +54,7 @@ def test_a_file_of_intensities_needs_no_place():
     run = report([Subject("a", replace(RUN, region=None))], [])["runs"][0]
     assert run["emissions_kg"] == pytest.approx(0.4)
     told = paragraph(run, "dln")
-    assert "in 2 hours. At a mean of 400.0 g CO2e/kWh" in told
+    assert "in 2 hours. At a mean of 400 g CO2e/kWh" in told
     assert "None" not in told + str(facts(run))
 
 
