@@ -22,8 +22,8 @@ from .progress import progress
 from .show import Result, facts, is_main_process, rows_of, say, screen
 
 if TYPE_CHECKING:
-    from dln.core.carbon.recorder import Account, Place
-    from dln.core.carbon.threshold import Schedule
+    from dln.core.carbon.meter.recorder import Account, Place
+    from dln.core.carbon.plan.threshold import Schedule
     from dln.core.models.about import About
     from dln.core.training.options import TrainOptions
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dln.core.carbon.meter import NONE, Meter
+from dln.core.carbon.meter.meter import NONE, Meter
 
 JOULES_PER_KWH = 3.6e6
 COMPONENTS = {"cpu": "processor", "gpu": "GPU", "ram": "memory"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from dln.core.carbon.recorder import Account
+    from dln.core.carbon.meter.recorder import Account
 
 
 class Scope(StrEnum):
@@ -27,7 +27,7 @@ Intensity = Annotated[
 
 def account_of(scope: Scope, intensity: float | None) -> "Account | None":
     """None where nothing was asked for. UsageError for an intensity that is none."""
-    from dln.core.carbon.recorder import Account
+    from dln.core.carbon.meter.recorder import Account
 
     if scope == Scope.machine and intensity is None:
         return None

@@ -25,8 +25,8 @@ from .grid import USUAL, Grid, grouped
 from .pace import Carbon
 
 if TYPE_CHECKING:
-    from dln.core.carbon.emissions import Emissions
-    from dln.core.carbon.meter import Meter
+    from dln.core.carbon.meter.emissions import Emissions
+    from dln.core.carbon.meter.meter import Meter
 
 
 @grouped
@@ -75,10 +75,10 @@ def audit(
       dln carbon audit --region gb --pause-above 150 --deadline 2030-01-01T00:00Z -- make
       dln carbon audit --region norway --intensity 0 --scope process -- python train.py
     """
-    from dln.core.carbon.apart import beyond
-    from dln.core.carbon.audit import audit as run
-    from dln.core.carbon.processes import check_command
-    from dln.core.carbon.recorder import Recorder
+    from dln.core.carbon.meter.apart import beyond
+    from dln.core.carbon.meter.audit import audit as run
+    from dln.core.carbon.meter.processes import check_command
+    from dln.core.carbon.meter.recorder import Recorder
 
     check_command(command)
     account = account_of(scope, intensity)
@@ -149,7 +149,7 @@ def facts(found: "Emissions") -> dict[str, Any]:
 
 def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
     """What a person wants to know after the run."""
-    from dln.core.carbon.amounts import lasting
+    from dln.core.carbon.costs.amounts import lasting
 
     times = clock(found.running_seconds)
     if found.paused_seconds:
@@ -167,7 +167,7 @@ def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
 
 
 def used(found: "Emissions") -> str:
-    from dln.core.carbon.amounts import energy
+    from dln.core.carbon.costs.amounts import energy
 
     if found.kwh is None:
         return "not measured"
@@ -177,8 +177,8 @@ def used(found: "Emissions") -> str:
 
 def market(found: "Emissions") -> list[tuple[str, object]]:
     """By what the user says of the electricity."""
-    from dln.core.carbon.amounts import mass
-    from dln.core.carbon.told import rate
+    from dln.core.carbon.costs.amounts import mass
+    from dln.core.carbon.report.told import rate
 
     if found.market_g_per_kwh is None:
         return []
@@ -188,8 +188,8 @@ def market(found: "Emissions") -> list[tuple[str, object]]:
 
 def emitted(found: "Emissions") -> list[tuple[str, object]]:
     """By the grid of the region."""
-    from dln.core.carbon.amounts import mass
-    from dln.core.carbon.told import rate
+    from dln.core.carbon.costs.amounts import mass
+    from dln.core.carbon.report.told import rate
 
     if found.intensity is not None and found.kwh is None:
         return [("emissions", "not measured")]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dln.core.carbon.values import Mode
+
 from ..options import Json, Quiet, Verbose
 from ..show import Result, screen, table
 from .grid import AS_IT_SAYS, FileOptions, grouped, remark
-from .schedule import Mode
 
 if TYPE_CHECKING:
-    from dln.core.carbon.hours import Hours
+    from dln.core.carbon.grid.hours import Hours
     from dln.core.carbon.values import Series
 
 
@@ -45,8 +46,8 @@ def backtest(
       dln carbon backtest grid.csv --fit 2021 --fit 2022 --score 2023
       dln carbon backtest grid.csv --fit 2021 --fit 2022 --score 2023 --source recent28 --json
     """
-    from dln.core.carbon.backtest import backtest as run
-    from dln.core.carbon.series import parse_duration, read_csv
+    from dln.core.carbon.grid.series import parse_duration, read_csv
+    from dln.core.carbon.plan.backtest import backtest as run
 
     hours = read_csv(file, options.reading())
     remark(hours)
@@ -82,7 +83,7 @@ def backtest(
 def spoken_of(hours: "Hours", years: list[int]) -> "Series":
     """The series from four weeks before the first of the years to the end of the last. UsageError
     where it has a hole there."""
-    from dln.core.carbon.sources import DAYS
+    from dln.core.carbon.grid.sources import DAYS
     from dln.core.carbon.values import YEARS
 
     if any(year not in YEARS for year in years):

@@ -44,8 +44,8 @@ def compare(
       dln carbon compare --kwh 37.3 --regions norway,france,germany,poland
       dln carbon compare --kwh 100 --regions 'aws:*' --out regions.png
     """
-    from dln.core.carbon.amounts import mass, masses
-    from dln.core.carbon.annual import annual
+    from dln.core.carbon.costs.amounts import mass, masses
+    from dln.core.carbon.places.annual import annual
     from dln.core.carbon.values import MOST_KWH, within
 
     within(kwh, "--kwh", MOST_KWH)
@@ -80,7 +80,7 @@ def check_picture(path: Path, force: bool) -> None:
 
 def draw(path: Path, rows: list[dict]) -> None:
     """The ranking as a picture, in the format that the name says."""
-    from dln.core.carbon.pictures import bars
+    from dln.core.carbon.report.pictures import bars
     from dln.core.files import atomic_write, make_folder
 
     picture = bars(rows, path.suffix[1:])
@@ -91,7 +91,7 @@ def draw(path: Path, rows: list[dict]) -> None:
 
 def chosen(text: str) -> list:
     """The regions of "a,b,aws:*"; one that is named twice counts once."""
-    from dln.core.carbon.regions import regions as every
+    from dln.core.carbon.places.regions import regions as every
 
     found = {}
     for word in filter(None, (part.strip() for part in text.split(","))):

@@ -8,7 +8,7 @@ from .energy import Used
 from .words import figure, words
 
 if TYPE_CHECKING:
-    from dln.core.carbon.regions import Region
+    from dln.core.carbon.places.regions import Region
     from dln.core.carbon.values import Intensity, Spread
 
 
@@ -36,7 +36,7 @@ class Costs:
 
     def made(self, spec: str, per: str | None, hours: "Spread", times: float) -> dict[str, Any]:
         """What making the machines emitted, and the SCI where it is asked for."""
-        from dln.core.carbon.embodied import machines, units
+        from dln.core.carbon.costs.embodied import machines, units
 
         found = machines(spec)
         made: dict[str, Any] = {"embodied": found.to_json(hours)}
@@ -55,9 +55,9 @@ class Costs:
                       [f"{shown.expected:.6g}"])  # fmt: skip
 
     def data(self, shown: "Spread") -> dict[str, Any]:
-        from dln.core.carbon.cleaner import clean_hours, cleaner_regions
-        from dln.core.carbon.equivalents import equivalents
-        from dln.core.carbon.kin import lines
+        from dln.core.carbon.costs.equivalents import equivalents
+        from dln.core.carbon.places.cleaner import clean_hours, cleaner_regions
+        from dln.core.carbon.places.kin import lines
 
         place, grid, stated = self.place, self.grid, self.stated
         return {
@@ -79,9 +79,9 @@ class Costs:
         }
 
     def rows(self, data: dict[str, Any], shown: "Spread") -> list[tuple[str, object]]:
-        from dln.core.carbon.amounts import energies, masses, plain
-        from dln.core.carbon.equivalents import equal_to
-        from dln.core.carbon.told import STATED, making
+        from dln.core.carbon.costs.amounts import energies, masses, plain
+        from dln.core.carbon.costs.equivalents import equal_to
+        from dln.core.carbon.report.told import STATED, making
 
         hours, others = data["cleaner_hours_utc"], data["cleaner_regions"]
         cleaner = ", ".join(f"{code} {figure(g)} g/kWh" for code, g in others.items())

@@ -65,7 +65,7 @@ class Asked:
 
     @property
     def _load(self) -> "Spread":
-        from dln.core.carbon.energy import UTILISATION
+        from dln.core.carbon.costs.energy import UTILISATION
         from dln.core.carbon.values import Spread
 
         return UTILISATION if self.utilisation is None else Spread.exact(self.utilisation)
@@ -78,14 +78,14 @@ class Asked:
         return share.replace("%", " %") + " of the rated power"
 
     def _of_devices(self, gpu: str, hours: float) -> Used:
-        from dln.core.carbon.energy import of_devices
+        from dln.core.carbon.costs.energy import of_devices
 
         kwh = of_devices(gpu, self.gpus, hours, self.machine, self._load)
         return Used(kwh, f"estimated ({self._share}; {_told(gpu)})", _facts(gpu))
 
     def _of_model(self, model: str) -> Used:
         """The floating-point operations of a training over those that a device reaches."""
-        from dln.core.carbon.energy import REACHED, UNNAMED, hours_of, of_work
+        from dln.core.carbon.costs.energy import REACHED, UNNAMED, hours_of, of_work
 
         found = self._work(model)
         flop = sum(stage.flop for stage in found)
@@ -103,7 +103,7 @@ class Asked:
 
     def _work(self, model: str) -> "list[Work]":
         """The stages of the training, whose sizes can be counted with."""
-        from dln.core.carbon.energy import MOST_DEVICES, MOST_STEPS
+        from dln.core.carbon.costs.energy import MOST_DEVICES, MOST_STEPS
         from dln.core.carbon.values import within
         from dln.core.runs.work import work
         from dln.core.training.options import TrainOptions
@@ -120,7 +120,7 @@ class Asked:
 
 def _told(gpu: str) -> str:
     """The device that the name is taken for, and those of its family that it is not."""
-    from dln.core.carbon.energy import device, siblings
+    from dln.core.carbon.costs.energy import device, siblings
 
     rest = " or ".join(f"{other.name} ({other.watts:g} W)" for other in siblings(gpu))
     return f"{device(gpu)}, not {rest}" if rest else str(device(gpu))
@@ -128,7 +128,7 @@ def _told(gpu: str) -> str:
 
 def _facts(gpu: str) -> dict[str, Any]:
     """The device that the name was taken for."""
-    from dln.core.carbon.energy import device
+    from dln.core.carbon.costs.energy import device
 
     found = device(gpu)
     return {"device": found.name, "device_watts": found.watts, "device_source": found.source}
@@ -136,7 +136,7 @@ def _facts(gpu: str) -> dict[str, Any]:
 
 def _of_run(path: Path) -> Used:
     """What a finished run's meter said, or guessed."""
-    from dln.core.carbon.emissions import Emissions
+    from dln.core.carbon.meter.emissions import Emissions
     from dln.core.carbon.values import Spread
 
     run = Emissions.load(path)

@@ -93,7 +93,7 @@ def estimate(
       dln carbon estimate --region fr --gpu H100 --gpus 8 --hours 36 --embodied 8xH100
       dln carbon estimate --paper
     """
-    from dln.core.carbon.annual import annual, usual
+    from dln.core.carbon.places.annual import annual, usual
     from dln.core.carbon.values import MOST_PUE, stated_grams, within
 
     if paper:
@@ -137,7 +137,7 @@ def reserved(asked: Asked, used: Used) -> "Spread":
     if "hours" in used.more:
         return Spread(*(used.more[f"hours{end}"] for end in ("_low", "", "_high")))
     if asked.from_run:
-        from dln.core.carbon.emissions import Emissions
+        from dln.core.carbon.meter.emissions import Emissions
 
         run = Emissions.load(asked.from_run)
         return Spread.exact((run.running_seconds + run.paused_seconds) / 3600)

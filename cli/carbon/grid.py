@@ -15,10 +15,10 @@ from dln.core.errors import UsageError
 from ..show import screen
 
 if TYPE_CHECKING:
-    from dln.core.carbon.dialects import Reading
-    from dln.core.carbon.hours import Hours
-    from dln.core.carbon.regions import Region
-    from dln.core.carbon.sources import IntensitySource
+    from dln.core.carbon.grid.dialects import Reading
+    from dln.core.carbon.grid.hours import Hours
+    from dln.core.carbon.grid.sources import IntensitySource
+    from dln.core.carbon.places.regions import Region
 
 PANEL = "Of a file, where it does not say so itself"
 
@@ -64,7 +64,7 @@ class FileOptions:
     ] = False
 
     def reading(self) -> "Reading":
-        from dln.core.carbon.dialects import Reading
+        from dln.core.carbon.grid.dialects import Reading
 
         return Reading(self.column, self.zone, self.unit, self.signal, self.factors, self.timezone,
                        self.fill, self.zeros)  # fmt: skip
@@ -102,7 +102,7 @@ class Grid(FileOptions):
 
     def open(self, region: "Region | None", usual: str) -> "IntensitySource":
         """The source asked for, else the usual one; what is odd in a file is noted."""
-        from dln.core.carbon.sources import Recent, Recorded, open_source
+        from dln.core.carbon.grid.sources import Recent, Recorded, open_source
 
         self.refuse()
         found = open_source(self.source or usual, region, self.reading())
@@ -114,7 +114,7 @@ class Grid(FileOptions):
         """UsageError for a source that nobody knows, and for options of a file where there is
         none."""
         if self.source is not None:
-            from dln.core.carbon.sources import check_named
+            from dln.core.carbon.grid.sources import check_named
 
             check_named(self.source)
         if not self.is_file and (given := self.given()):

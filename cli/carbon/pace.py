@@ -13,8 +13,8 @@ from .grid import USUAL, Grid
 from .region import located
 
 if TYPE_CHECKING:
-    from dln.core.carbon.recorder import Place
-    from dln.core.carbon.threshold import Schedule
+    from dln.core.carbon.meter.recorder import Place
+    from dln.core.carbon.plan.threshold import Schedule
     from dln.core.carbon.values import Series
 
 
@@ -41,7 +41,7 @@ class Carbon:
             raise UsageError("--pause-above needs a --region.", "dln carbon regions")
         schedule, region = None, self.region
         if self.plan:
-            from dln.core.carbon.plan import Plan
+            from dln.core.carbon.plan.plan import Plan
 
             schedule = Plan.load(self.plan)
             region = self._agreed(schedule.region)
@@ -55,7 +55,7 @@ class Carbon:
         return schedule, place
 
     def _agreed(self, planned: str | None) -> str | None:
-        from dln.core.carbon.regions import find
+        from dln.core.carbon.places.regions import find
 
         if planned is None:
             return self.region
@@ -64,7 +64,7 @@ class Carbon:
         return planned
 
     def _limit(self, place: "Place") -> "Schedule":
-        from dln.core.carbon.threshold import Threshold, check_reachable
+        from dln.core.carbon.plan.threshold import Threshold, check_reachable
 
         assert self.pause_above is not None
         deadline = moment_of(self.deadline)
@@ -77,8 +77,8 @@ class Carbon:
 def place_of(region: str | None, grid: Grid, pue: float | None) -> "Place":
     """The region with the source asked for, or with the one that knows it best offline; without a
     region what the file says."""
-    from dln.core.carbon.recorder import Place
-    from dln.core.carbon.sources import usual
+    from dln.core.carbon.grid.sources import usual
+    from dln.core.carbon.meter.recorder import Place
 
     found = located(region) if region else None
     source = grid.open(found, usual(found) if found else "")

@@ -1,6 +1,6 @@
 """`dln carbon estimate --paper`: the tables of Dodge et al. 2022, from its published energies."""
 
-from dln.core.carbon.energy import PAPER, PAPER_G_PER_KWH, equivalents, later_start_percent
+from dln.core.carbon.costs.energy import PAPER, PAPER_G_PER_KWH, equivalents, later_start_percent
 
 from ..show import Result, table
 from .words import figure

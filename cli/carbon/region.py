@@ -8,7 +8,7 @@ from typer.core import TyperCommand
 from ..show import screen
 
 if TYPE_CHECKING:
-    from dln.core.carbon.regions import Region
+    from dln.core.carbon.places.regions import Region
 
 RegionOption = Annotated[
     str | None,
@@ -32,8 +32,8 @@ class BareRegion(TyperCommand):
 def located(text: str) -> "Region":
     """The region of that name. A note where the name is also that of a place with another figure;
     UsageError where there is none, or several of a kind."""
-    from dln.core.carbon.kin import namesakes
-    from dln.core.carbon.regions import find
+    from dln.core.carbon.places.kin import namesakes
+    from dln.core.carbon.places.regions import find
 
     region = find(text)
     if others := namesakes(text, region):
@@ -44,7 +44,7 @@ def located(text: str) -> "Region":
 
 def figured(region: "Region") -> str:
     """Kind, code and figure."""
-    from dln.core.carbon.annual import annual
+    from dln.core.carbon.places.annual import annual
 
     kind = "cloud region" if region.kind == "cloud" else region.kind
     return f"the {kind} {region.code} ({annual(region).g_per_kwh.expected:.0f} g/kWh)"

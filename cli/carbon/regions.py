@@ -22,7 +22,7 @@ def regions(
       dln carbon regions aws:
       dln carbon regions --json
     """
-    from dln.core.carbon.regions import search
+    from dln.core.carbon.places.regions import search
     from dln.core.errors import UsageError, short
 
     rows = sorted((entry(region) for region in search(text)), key=lambda row: row["g_per_kwh"])
@@ -38,7 +38,7 @@ def regions(
 
 
 def entry(region: Any) -> dict[str, Any]:
-    from dln.core.carbon.annual import annual
+    from dln.core.carbon.places.annual import annual
 
     found = annual(region)
     return {

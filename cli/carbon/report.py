@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dln.core.carbon.seal import SEAL
+from dln.core.carbon.report.seal import SEAL
 from dln.core.errors import DlnError, UsageError
 from dln.core.text.shown import in_utf8
 
@@ -21,8 +21,8 @@ from .region import located
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from dln.core.carbon.emissions import Emissions
-    from dln.core.carbon.report import Subject
+    from dln.core.carbon.meter.emissions import Emissions
+    from dln.core.carbon.report.report import Subject
 
 MOST_STEPS = 10**12  # of one stage
 
@@ -77,8 +77,8 @@ def report(
       dln carbon report clips.json --region norway --intensity 0 --embodied server --per 24:clip
       dln carbon report --verify carbon-report/report.json
     """
-    from dln.core.carbon.page import names, write
-    from dln.core.carbon.report import report as figures
+    from dln.core.carbon.report.page import names, write
+    from dln.core.carbon.report.report import report as figures
 
     if verify:
         return verified(runs)
@@ -101,7 +101,7 @@ def drawn(data: dict[str, Any], paths: list[str]) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
-    from dln.core.carbon.told import headline
+    from dln.core.carbon.report.told import headline
 
     columns, rows = shown_runs(data["runs"])
     written = Text(f"written: {', '.join(paths)}")
@@ -110,8 +110,8 @@ def drawn(data: dict[str, Any], paths: list[str]) -> "RenderableType":
 
 def shown_runs(runs: list[dict[str, Any]]) -> tuple[list[str], list[list[str | None]]]:
     """A row a run; only the columns that one of them fills."""
-    from dln.core.carbon.amounts import masses, percent
-    from dln.core.carbon.told import emitted, spread, used
+    from dln.core.carbon.costs.amounts import masses, percent
+    from dln.core.carbon.report.told import emitted, spread, used
 
     rows = [
         {
@@ -137,8 +137,8 @@ def subject(
     path: Path, run: "Emissions", intensity: float | None, embodied: str | None, per: str | None
 ) -> "Subject":
     """The run at `path` and what is asked about it. UsageError where that cannot be told."""
-    from dln.core.carbon.embodied import machines, units
-    from dln.core.carbon.report import Subject
+    from dln.core.carbon.costs.embodied import machines, units
+    from dln.core.carbon.report.report import Subject
     from dln.core.carbon.values import stated_grams
 
     if per and not embodied:
@@ -173,7 +173,7 @@ def steps(path: Path) -> float | None:
 def training_type(paths: list[Path]) -> str | None:
     """Of a model card: whether the runs began from weights; None where they are not all runs of
     one kind."""
-    from dln.core.carbon.card import TYPES
+    from dln.core.carbon.report.card import TYPES
     from dln.core.training.contents import read_record
 
     try:
@@ -185,13 +185,13 @@ def training_type(paths: list[Path]) -> str | None:
 
 def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]":
     """The runs' records, with the intensities of the region or the file asked for."""
-    from dln.core.carbon.emissions import Emissions
+    from dln.core.carbon.meter.emissions import Emissions
 
     found = [Emissions.load(path) for path in paths]
     if region is None and grid.source is None:
         grid.refuse()
         return found
-    from dln.core.carbon.sources import usual
+    from dln.core.carbon.grid.sources import usual
 
     place = located(region) if region else None
     opened = grid.open(place, usual(place) if place else "")
@@ -200,7 +200,7 @@ def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]"
 
 def verified(paths: list[Path]) -> Result:
     """UsageError for what is no report, DlnError where it is not what was written."""
-    from dln.core.carbon.integrity import verify
+    from dln.core.carbon.report.integrity import verify
     from dln.core.door import read_bytes
 
     wrong: list[str] = []

@@ -24,10 +24,10 @@ from .regions import regions
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from dln.core.carbon.embedded import Skill
-    from dln.core.carbon.plan import Job, Plan
-    from dln.core.carbon.regions import Region
-    from dln.core.carbon.sources import IntensitySource
+    from dln.core.carbon.grid.sources import IntensitySource
+    from dln.core.carbon.places.embedded import Skill
+    from dln.core.carbon.places.regions import Region
+    from dln.core.carbon.plan.plan import Job, Plan
     from dln.core.carbon.values import Series
 
 LEVELS = "▁▂▃▄▅▆▇█"
@@ -88,8 +88,8 @@ def schedule(
       dln carbon schedule --source csv:year.csv --start 2022-06-01T00:00Z
       dln carbon schedule --source csv:times.csv --column Wert --unit t/MWh --timezone Europe/Berlin
     """
-    from dln.core.carbon.plan import Job, make_plan
-    from dln.core.carbon.series import parse_duration
+    from dln.core.carbon.grid.series import parse_duration
+    from dln.core.carbon.plan.plan import Job, make_plan
     from dln.core.files import make_folder
 
     if region == "":
@@ -129,7 +129,7 @@ def soon(moment: datetime) -> datetime:
 def starting(plan: "Plan", command: str | None, out: Path | None, grid: Grid) -> dict[str, str]:
     """The lines that start the command, with the plan and its source where it has to be followed:
     none for one with pauses that is not kept."""
-    from dln.core.carbon.starts import following, lines
+    from dln.core.carbon.plan.starts import following, lines
 
     now, asked = datetime.now(UTC), "dln train cogvideo" if command is None else command
     found = lines(plan, asked, now)
@@ -144,9 +144,9 @@ def skill_of(
     source: "IntensitySource", place: "Region | None", begin: datetime, job: "Job"
 ) -> "Skill | None":
     """How good such plans were: of the zone's typical hours, or of the file's last days before."""
-    from dln.core.carbon.backtest import skill_so_far
-    from dln.core.carbon.embedded import skill
-    from dln.core.carbon.sources import Recent
+    from dln.core.carbon.grid.sources import Recent
+    from dln.core.carbon.places.embedded import skill
+    from dln.core.carbon.plan.backtest import skill_so_far
 
     if place and source.name == "typical":
         return skill(place, job.mode)

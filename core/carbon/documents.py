@@ -15,9 +15,18 @@ from pydantic import BeforeValidator, Field
 
 from ..door import read_bytes, typed
 from ..errors import UsageError, short
-from .embodied import LEAST_UNITS, MOST_UNITS
-from .schedule import Mode
-from .values import MOST_G, MOST_KWH, MOST_PUE, Label, Scope, Series, parse_time
+from .values import (
+    LEAST_UNITS,
+    MOST_G,
+    MOST_KWH,
+    MOST_PUE,
+    MOST_UNITS,
+    Label,
+    Mode,
+    Scope,
+    Series,
+    parse_time,
+)
 
 T = TypeVar("T")
 

@@ -25,7 +25,9 @@ Factors = Literal["life-cycle", "direct", "unknown"]
 MOST_G = 1e6  # g/kWh
 MOST_KWH = 1e15  # the world makes 3e13 a year
 MOST_PUE = 100.0
+LEAST_UNITS, MOST_UNITS = 1e-9, 1e15  # of what a run is counted in
 YEARS = range(1970, 2200)
+Mode = Literal["start", "pause"]  # of a plan: one block at its best start, or several
 Scope = Literal["machine", "process"]  # of a meter: all that draws power, or a run's processes
 Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]
 

@@ -4,9 +4,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ..carbon.emissions import NAME, Emissions
-from ..carbon.meter import HEAD_START_S, Meter
-from ..carbon.recorder import Account, Place, Recorder
+from ..carbon.meter.emissions import NAME, Emissions
+from ..carbon.meter.meter import HEAD_START_S, Meter
+from ..carbon.meter.recorder import Account, Place, Recorder
 from ..errors import UsageError
 from ..files import disk_errors
 from ..training.events import Event, Looked, Note, OnEvent, Saved, Started

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..carbon.recorder import Account, Place
+from ..carbon.meter.recorder import Account, Place
 from ..errors import Interrupted, UsageError, closest
 from ..models.fields import unsaid
 from ..models.registry import find, load

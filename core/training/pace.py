@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..carbon.threshold import Schedule
+from ..carbon.plan.threshold import Schedule
 
 _NAP = 0.5  # seconds between two looks at the clock and at the signals
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dln.core.carbon.audit import Signals
-from dln.core.carbon.emissions import Emissions
-from dln.core.carbon.processes import Tree
+from dln.core.carbon.meter.audit import Signals
+from dln.core.carbon.meter.emissions import Emissions
+from dln.core.carbon.meter.processes import Tree
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
 
@@ -144,7 +144,7 @@ def test_a_closed_terminal_ends_the_command_and_keeps_its_record(audits, tmp_pat
 
 
 def test_what_ignores_a_closed_terminal_is_asked_to_end(monkeypatch, tmp_path):
-    monkeypatch.setattr("dln.core.carbon.processes._GRACE_S", 0.3)
+    monkeypatch.setattr("dln.core.carbon.meter.processes._GRACE_S", 0.3)
     deaf = tmp_path / "deaf"
     command = Tree(["sh", "-c", f"trap '' HUP; touch '{deaf}'; while :; do sleep 0.05; done"])
     until(deaf.exists)

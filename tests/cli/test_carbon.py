@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dln.core.carbon.emissions import Emissions, Interval
-from dln.core.carbon.plan import Plan
+from dln.core.carbon.meter.emissions import Emissions, Interval
+from dln.core.carbon.plan.plan import Plan
 
 
 @pytest.fixture(autouse=True)

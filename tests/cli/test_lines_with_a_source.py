@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dln.core.carbon.starts import following
+from dln.core.carbon.plan.starts import following
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 SOURCE = ("--source", "csv:/a b.csv", "--zeros")

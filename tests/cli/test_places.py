@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dln.core.carbon.annual import annual, statistic
-from dln.core.carbon.regions import find
+from dln.core.carbon.places.annual import annual, statistic
+from dln.core.carbon.places.regions import find
 
 
 def grams(code: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dln.core.carbon.plan import Plan
+from dln.core.carbon.plan.plan import Plan
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 LONG = "python train.py " + " ".join(f"--option-{i} {'x' * 20}" for i in range(12))

@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from dln.cli.carbon.audit import taken
-from dln.core.carbon import audit as auditing
-from dln.core.carbon.apart import beyond
-from dln.core.carbon.emissions import Emissions
-from dln.core.carbon.meter import Energy
-from dln.core.carbon.processes import Tree
+from dln.core.carbon.meter import audit as auditing
+from dln.core.carbon.meter.apart import beyond
+from dln.core.carbon.meter.emissions import Emissions
+from dln.core.carbon.meter.meter import Energy
+from dln.core.carbon.meter.processes import Tree
 from dln.core.errors import UsageError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
@@ -193,7 +193,7 @@ def test_the_meters_start_is_no_delay(dln, fake):
 
 
 def test_what_does_not_start_after_all_leaves_nothing(dln, fake, tmp_path, monkeypatch):
-    monkeypatch.setattr("dln.core.carbon.processes.shutil.which", lambda name: name)
+    monkeypatch.setattr("dln.core.carbon.meter.processes.shutil.which", lambda name: name)
     assert dln("carbon", "audit", "--", "no-such-command").code == 2
     assert os.listdir(tmp_path) == []
 
@@ -226,7 +226,7 @@ def begun(script: str, flag: Path) -> Tree:
     ],
 )
 def test_what_ignores_ctrl_c_ends_all_the_same(monkeypatch, tmp_path, script, hurry, code):
-    monkeypatch.setattr("dln.core.carbon.processes._GRACE_S", 60.0 if hurry else 1.0)
+    monkeypatch.setattr("dln.core.carbon.meter.processes._GRACE_S", 60.0 if hurry else 1.0)
     tree, told = begun(script, tmp_path / "flag"), []
     members = tree.members()
     assert tree.end(signal.SIGINT, lambda: hurry, tell=told.append) == code

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dln.core.carbon.emissions import Emissions, Interval
+from dln.core.carbon.meter.emissions import Emissions, Interval
 
 JUNE = datetime(2022, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -194,7 +194,7 @@ def test_what_cannot_be_estimated(dln, asked: list[str], sentence: str):
 def test_the_axis_is_in_the_zone_that_it_names():
     import matplotlib
 
-    from dln.core.carbon import pictures
+    from dln.core.carbon.report import pictures
 
     with matplotlib.rc_context({"timezone": "Asia/Tokyo"}):
         drawing, axes = pictures.panels(1, height=3)

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dln.core.carbon.emissions import Emissions, Interval
-from dln.core.carbon.plan import Plan
+from dln.core.carbon.meter.emissions import Emissions, Interval
+from dln.core.carbon.plan.plan import Plan
 
 HOUR = timedelta(hours=1)
 MAY = datetime(2023, 5, 1, tzinfo=UTC)

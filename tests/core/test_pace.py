@@ -8,7 +8,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from dln.core.carbon.threshold import Threshold
+from dln.core.carbon.plan.threshold import Threshold
 from dln.core.errors import Interrupted, Paused, UsageError
 from dln.core.training.fit import fit
 from dln.core.training.pace import Pace, parked

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("media", "text", "carbon", "data", "training", "models", "runs", "generation", "metrics",
          "study")  # fmt: skip
+CARBON = ("values", "documents", "places", "costs", "grid", "plan", "meter", "report")
 HEAVY_FREE = ("typer", "rich", "onnx", "onnxruntime", "tensorrt", "textual_image")
 
 
@@ -45,11 +46,10 @@ def imports(name: str) -> set[str]:
     return {each for each in found if each in MODULES and each != name}
 
 
-def room(name: str) -> int:
-    """How far down a module of core stands; -1 for the files beside the rooms."""
-    _, _, rest = name.partition(".")
-    top = rest.partition(".")[0]
-    return ROOMS.index(top) if top in ROOMS else -1
+def room(name: str, inside: str = "core.", rooms: tuple[str, ...] = ROOMS) -> int:
+    """How far down a module stands among the rooms of a folder; -1 for the files beside them."""
+    top = name.removeprefix(inside).partition(".")[0]
+    return rooms.index(top) if name.startswith(inside) and top in rooms else -1
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("core.")])
@@ -57,6 +57,14 @@ def test_no_import_runs_back_up(name):
     back = {other for other in imports(name) if room(other) > room(name)}
     assert not back
     assert all(other.startswith("core") for other in imports(name))
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("core.carbon.")])
+def test_no_import_runs_back_up_in_carbon(name):
+    inside = "core.carbon."
+    own = room(name, inside, CARBON)
+    assert own >= 0
+    assert not {other for other in imports(name) if room(other, inside, CARBON) > own}
 
 
 def test_export_knows_no_console_and_core_neither():

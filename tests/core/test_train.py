@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from dln.core.carbon.emissions import Emissions
-from dln.core.carbon.recorder import Place
-from dln.core.carbon.regions import find
-from dln.core.carbon.sources import open_source
+from dln.core.carbon.grid.sources import open_source
+from dln.core.carbon.meter.emissions import Emissions
+from dln.core.carbon.meter.recorder import Place
+from dln.core.carbon.places.regions import find
 from dln.core.errors import Interrupted, MissingCapability, UsageError
 from dln.core.models.fields import limited
 from dln.core.runs.build import override

@@ -16,7 +16,7 @@ from torch import nn
 sys.path.append(str(Path(__file__).parent))
 from toy_export import weights
 
-from dln.core.carbon.meter import Energy
+from dln.core.carbon.meter.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.export import bench as bench_module
 from dln.export import bench_energy, bench_process, bench_worker

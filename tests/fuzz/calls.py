@@ -17,7 +17,7 @@ def picture(folder: Path) -> None:
 
 def plan(folder: Path) -> None:
     """As a training and an audit follow it."""
-    from dln.core.carbon.plan import Plan
+    from dln.core.carbon.plan.plan import Plan
 
     found = Plan.load(folder / "p.json")
     found.running(datetime.now(UTC))

@@ -74,8 +74,8 @@ def answers(pantry: Pantry) -> st.SearchStrategy[Case]:
 
 def ask(folder: Path) -> None:
     """As a schedule or a paused training asks; DlnError for whatever is answered."""
-    from dln.core.carbon.live import ADAPTERS
-    from dln.core.carbon.live.http import resting
+    from dln.core.carbon.grid.live import ADAPTERS
+    from dln.core.carbon.grid.live.http import resting
 
     resting.clear()  # what failed is asked again
     told = json.loads((folder / "told.json").read_bytes())

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dln.core.carbon.amounts import amounts, energies, energy, lasting, mass, masses, plain
-from dln.core.carbon.equivalents import equal_to, equivalents
+from dln.core.carbon.costs.amounts import amounts, energies, energy, lasting, mass, masses, plain
+from dln.core.carbon.costs.equivalents import equal_to, equivalents
 from dln.core.carbon.values import Spread
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.backtest import backtest, skill_so_far
-from dln.core.carbon.dialects import Reading
-from dln.core.carbon.embedded import skill
-from dln.core.carbon.regions import find
-from dln.core.carbon.series import read_csv
+from dln.core.carbon.grid.dialects import Reading
+from dln.core.carbon.grid.series import read_csv
+from dln.core.carbon.places.embedded import skill
+from dln.core.carbon.places.regions import find
+from dln.core.carbon.plan.backtest import backtest, skill_so_far
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dln.core.carbon import audit as module
-from dln.core.carbon.audit import audit
+from dln.core.carbon.meter import audit as module
+from dln.core.carbon.meter.audit import audit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dln.core.carbon.card import block
-from dln.core.carbon.embodied import machines
-from dln.core.carbon.emissions import Emissions, Interval
-from dln.core.carbon.page import CARD, write
-from dln.core.carbon.report import Subject, report
+from dln.core.carbon.costs.embodied import machines
+from dln.core.carbon.meter.emissions import Emissions, Interval
+from dln.core.carbon.report.card import block
+from dln.core.carbon.report.page import CARD, write
+from dln.core.carbon.report.report import Subject, report
 from dln.core.carbon.values import Label, Series
 
 START = datetime(2024, 6, 1, tzinfo=UTC)

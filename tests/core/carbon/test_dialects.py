@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from dln.core.carbon.dialects import Reading
-from dln.core.carbon.hours import Hours
-from dln.core.carbon.series import read_csv
-from dln.core.carbon.units import UNITS, decimal_comma, number, unit_in
+from dln.core.carbon.grid.dialects import Reading
+from dln.core.carbon.grid.hours import Hours
+from dln.core.carbon.grid.series import read_csv
+from dln.core.carbon.grid.units import UNITS, decimal_comma, number, unit_in
 from dln.core.errors import UsageError
 
 HOUR = timedelta(hours=1)

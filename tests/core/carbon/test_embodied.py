@@ -2,7 +2,7 @@
 
 import pytest
 
-from dln.core.carbon.embodied import HOURS, Units, machines, units
+from dln.core.carbon.costs.embodied import HOURS, Units, machines, units
 from dln.core.carbon.values import Spread
 from dln.core.errors import UsageError
 

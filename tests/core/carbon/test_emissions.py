@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon import recorder
-from dln.core.carbon.emissions import NAME, Emissions, Interval
-from dln.core.carbon.integrity import verify
-from dln.core.carbon.meter import Energy
-from dln.core.carbon.recorder import Place, Recorder
-from dln.core.carbon.regions import find
-from dln.core.carbon.report import Subject, report
-from dln.core.carbon.sources import Annual, Recorded
-from dln.core.carbon.told import escaped, paragraph
+from dln.core.carbon.grid.sources import Annual, Recorded
+from dln.core.carbon.meter import recorder
+from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
+from dln.core.carbon.meter.meter import Energy
+from dln.core.carbon.meter.recorder import Place, Recorder
+from dln.core.carbon.places.regions import find
+from dln.core.carbon.report.integrity import verify
+from dln.core.carbon.report.report import Subject, report
+from dln.core.carbon.report.told import escaped, paragraph
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 
@@ -98,6 +98,7 @@ def test_what_is_no_record(tmp_path: Path, text: str):
 class FakeMeter:
     """A watt-hour for each reading."""
 
+    problem = None
     lag = 0.0
 
     def __init__(self) -> None:

@@ -9,11 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dln.core.carbon.plan import Job, Plan, make_plan
-from dln.core.carbon.regions import find
-from dln.core.carbon.schedule import Mode
-from dln.core.carbon.sources import Recorded
-from dln.core.carbon.values import Label, Series
+from dln.core.carbon.grid.sources import Recorded
+from dln.core.carbon.places.regions import find
+from dln.core.carbon.plan.plan import Job, Plan, make_plan
+from dln.core.carbon.values import Label, Mode, Series
 
 START = datetime(2024, 6, 1, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dln.core.carbon.energy import device, hardware, siblings
+from dln.core.carbon.costs.energy import device, hardware, siblings
 from dln.core.errors import UsageError
 
 

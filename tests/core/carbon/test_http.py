@@ -7,7 +7,7 @@ from threading import Thread, enumerate
 
 import pytest
 
-from dln.core.carbon.live.http import Query, Service, get_json
+from dln.core.carbon.grid.live.http import Query, Service, get_json
 
 
 @pytest.fixture

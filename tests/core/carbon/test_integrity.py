@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dln.core.carbon.embodied import Units, machines
-from dln.core.carbon.emissions import Emissions, Interval
-from dln.core.carbon.integrity import verify
-from dln.core.carbon.regions import find
-from dln.core.carbon.report import Subject, report
-from dln.core.carbon.sources import open_source
+from dln.core.carbon.costs.embodied import Units, machines
+from dln.core.carbon.grid.sources import open_source
+from dln.core.carbon.meter.emissions import Emissions, Interval
+from dln.core.carbon.places.regions import find
+from dln.core.carbon.report.integrity import verify
+from dln.core.carbon.report.report import Subject, report
 from dln.core.carbon.values import Label, Series
 
 START = datetime(2024, 6, 1, 12, tzinfo=UTC)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dln.core.carbon.emissions import Emissions, Interval
-from dln.core.carbon.live import ADAPTERS, Live
-from dln.core.carbon.regions import find
-from dln.core.carbon.sources import Service
+from dln.core.carbon.grid.live import ADAPTERS, Live
+from dln.core.carbon.grid.sources import Service
+from dln.core.carbon.meter.emissions import Emissions, Interval
+from dln.core.carbon.places.regions import find
 from dln.core.errors import DlnError, UsageError
 
 HALF = timedelta(minutes=30)

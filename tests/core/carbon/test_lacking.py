@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dln.core.carbon.emissions import NAME, Emissions, Interval
-from dln.core.carbon.integrity import verify
-from dln.core.carbon.meter import Energy
-from dln.core.carbon.page import markdown
-from dln.core.carbon.pictures import draw_power, panels
-from dln.core.carbon.recorder import Recorder
-from dln.core.carbon.report import Subject, report
-from dln.core.carbon.told import facts, headline, paragraph
+from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
+from dln.core.carbon.meter.meter import Energy
+from dln.core.carbon.meter.recorder import Recorder
+from dln.core.carbon.report.integrity import verify
+from dln.core.carbon.report.page import markdown
+from dln.core.carbon.report.pictures import draw_power, panels
+from dln.core.carbon.report.report import Subject, report
+from dln.core.carbon.report.told import facts, headline, paragraph
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from dln.core.carbon.live import ADAPTERS, Live, open_live
-from dln.core.carbon.live.eia import intensity
+from dln.core.carbon.grid.live import ADAPTERS, Live, open_live
+from dln.core.carbon.grid.live.eia import intensity
 from dln.core.errors import DlnError, MissingCapability, UsageError
 
 KEY = "k3y-never-shown"

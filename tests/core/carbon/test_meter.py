@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from dln.core.carbon import meter as module
-from dln.core.carbon.meter import Energy, Meter
-from dln.core.carbon.recorder import Place, Recorder
-from dln.core.carbon.regions import find
-from dln.core.carbon.sources import Annual
+from dln.core.carbon.grid.sources import Annual
+from dln.core.carbon.meter import meter as module
+from dln.core.carbon.meter.meter import Energy, Meter
+from dln.core.carbon.meter.recorder import Place, Recorder
+from dln.core.carbon.places.regions import find
 from dln.core.carbon.values import Label
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from dln.core.carbon.annual import annual, statistic
-from dln.core.carbon.kin import lines, namesakes, parts
-from dln.core.carbon.live.gb import GreatBritain
-from dln.core.carbon.regions import Region, called, find, fold, regions
+from dln.core.carbon.grid.live.gb import GreatBritain
+from dln.core.carbon.places.annual import annual, statistic
+from dln.core.carbon.places.kin import lines, namesakes, parts
+from dln.core.carbon.places.regions import Region, called, find, fold, regions
 from dln.core.errors import UsageError
 
 

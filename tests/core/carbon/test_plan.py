@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.plan import Job, Plan, make_plan
-from dln.core.carbon.profiles import Profile
-from dln.core.carbon.regions import find
-from dln.core.carbon.sources import Recorded, Typical
+from dln.core.carbon.grid.sources import Recorded, Typical
+from dln.core.carbon.places.profiles import Profile
+from dln.core.carbon.places.regions import find
+from dln.core.carbon.plan.plan import Job, Plan, make_plan
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.annual import annual
-from dln.core.carbon.embedded import typical
-from dln.core.carbon.profiles import Profile, recent
-from dln.core.carbon.regions import find, regions, search
-from dln.core.carbon.sources import open_source
+from dln.core.carbon.grid.sources import open_source
+from dln.core.carbon.places.annual import annual
+from dln.core.carbon.places.embedded import typical
+from dln.core.carbon.places.profiles import Profile, recent
+from dln.core.carbon.places.regions import find, regions, search
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.schedule import (
-    Mode,
+from dln.core.carbon.plan.schedule import (
     flexible_start,
     mean_of,
     pause_and_resume,
     savings,
 )
+from dln.core.carbon.values import Mode
 from dln.core.errors import UsageError
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "carbon-data"

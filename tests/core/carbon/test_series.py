@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.dialects import Reading
-from dln.core.carbon.series import parse_duration, read_csv
+from dln.core.carbon.grid.dialects import Reading
+from dln.core.carbon.grid.series import parse_duration, read_csv
 from dln.core.errors import UsageError
 
 START = datetime(2022, 3, 26, 22, tzinfo=UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dln.core.carbon.plan import Plan
-from dln.core.carbon.starts import following, lines
+from dln.core.carbon.plan.plan import Plan
+from dln.core.carbon.plan.starts import following, lines
 from dln.core.carbon.values import Label
 from dln.core.errors import UsageError
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.backtest import backtest, skill_so_far
-from dln.core.carbon.dialects import Reading
-from dln.core.carbon.emissions import NAME, Emissions, Interval
-from dln.core.carbon.integrity import verify
-from dln.core.carbon.page import markdown, write
-from dln.core.carbon.plan import Job, Plan, make_plan
-from dln.core.carbon.profiles import recent
-from dln.core.carbon.regions import find
-from dln.core.carbon.report import Subject, report
-from dln.core.carbon.series import parse_duration, read_csv
-from dln.core.carbon.sources import Annual, Recorded, open_source
-from dln.core.carbon.threshold import RETRY, Threshold
+from dln.core.carbon.grid.dialects import Reading
+from dln.core.carbon.grid.series import parse_duration, read_csv
+from dln.core.carbon.grid.sources import Annual, Recorded, open_source
+from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
+from dln.core.carbon.places.profiles import recent
+from dln.core.carbon.places.regions import find
+from dln.core.carbon.plan.backtest import backtest, skill_so_far
+from dln.core.carbon.plan.plan import Job, Plan, make_plan
+from dln.core.carbon.plan.threshold import RETRY, Threshold
+from dln.core.carbon.report.integrity import verify
+from dln.core.carbon.report.page import markdown, write
+from dln.core.carbon.report.report import Subject, report
 from dln.core.carbon.values import Label, Series, parse_time, within
 from dln.core.errors import DlnError, UsageError
 
@@ -83,14 +83,14 @@ def test_packed_series_that_are_damaged(tmp_path: Path):
 
 
 def test_series_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dln.core.carbon.sheet.MOST_BYTES", 10_000)
+    monkeypatch.setattr("dln.core.carbon.grid.sheet.MOST_BYTES", 10_000)
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"\n" * 20_000))
     with pytest.raises(UsageError, match="more than 10,000 bytes, unpacked"):
         read_csv(tmp_path / "bomb.csv.gz")
     (tmp_path / "long.csv").write_bytes(grid(500))
     with pytest.raises(UsageError, match="more than 10,000 bytes"):
         read_csv(tmp_path / "long.csv")
-    monkeypatch.setattr("dln.core.carbon.sheet.MOST_ROWS", 99)
+    monkeypatch.setattr("dln.core.carbon.grid.sheet.MOST_ROWS", 99)
     (tmp_path / "rows.csv").write_bytes(grid(100))
     with pytest.raises(UsageError, match="more than 99 rows"):
         read_csv(tmp_path / "rows.csv")

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dln.core.carbon.emissions import Emissions, Interval
-from dln.core.carbon.page import html, markdown
-from dln.core.carbon.report import COUNTED, Subject, report, totals
-from dln.core.carbon.seal import sealed
-from dln.core.carbon.told import facts, headline, latex, paragraph
+from dln.core.carbon.meter.emissions import Emissions, Interval
+from dln.core.carbon.report.page import html, markdown
+from dln.core.carbon.report.report import COUNTED, Subject, report, totals
+from dln.core.carbon.report.seal import sealed
+from dln.core.carbon.report.told import facts, headline, latex, paragraph
 from dln.core.carbon.values import Label, Series
 
 START = datetime(2024, 6, 1, tzinfo=UTC)

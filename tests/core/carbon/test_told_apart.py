@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dln.core.carbon.dialects import Reading
-from dln.core.carbon.series import read_csv
+from dln.core.carbon.grid.dialects import Reading
+from dln.core.carbon.grid.series import read_csv
 from dln.core.errors import UsageError
 
 START, HOUR = datetime(2024, 2, 3, tzinfo=UTC), timedelta(hours=1)

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from codecarbon.emissions_tracker import BaseEmissionsTracker, OfflineEmissionsTracker
-from dln.core.carbon.tracker import started
+from dln.core.carbon.meter.tracker import started
 
 def seen():
     heard = []

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.emissions import NAME, Emissions, Interval
-from dln.core.carbon.meter import Energy, power_of
-from dln.core.carbon.recorder import Account, Recorder
+from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
+from dln.core.carbon.meter.meter import Energy, power_of
+from dln.core.carbon.meter.recorder import Account, Recorder
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import UsageError
 

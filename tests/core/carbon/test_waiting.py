@@ -10,13 +10,13 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from dln.core.carbon.embedded import typical
-from dln.core.carbon.live import http
-from dln.core.carbon.live.http import Query, Refused, ServerFailed, Service, get_json
-from dln.core.carbon.profiles import Profile
-from dln.core.carbon.regions import find
-from dln.core.carbon.sources import Annual, IntensitySource, Recorded, Typical
-from dln.core.carbon.threshold import LONGEST_RETRY, RETRY, Threshold, check_reachable
+from dln.core.carbon.grid.live import http
+from dln.core.carbon.grid.live.http import Query, Refused, ServerFailed, Service, get_json
+from dln.core.carbon.grid.sources import Annual, IntensitySource, Recorded, Typical
+from dln.core.carbon.places.embedded import typical
+from dln.core.carbon.places.profiles import Profile
+from dln.core.carbon.places.regions import find
+from dln.core.carbon.plan.threshold import LONGEST_RETRY, RETRY, Threshold, check_reachable
 from dln.core.carbon.values import Label, Series
 from dln.core.errors import DlnError, MissingCapability, UsageError
 

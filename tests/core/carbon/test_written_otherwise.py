@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dln.core.carbon.moments import clocks_changed, stamp
-from dln.core.carbon.series import read_csv
+from dln.core.carbon.grid.moments import clocks_changed, stamp
+from dln.core.carbon.grid.series import read_csv
 from dln.core.errors import UsageError
 
 EARLY, NOON = datetime(2023, 10, 2, 1, 5), datetime(2023, 10, 2, 12, 0, 7)

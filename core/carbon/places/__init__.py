@@ -1,0 +1,1 @@
+"""Where a run takes place, and what its grid is usually like."""

@@ -1,0 +1,1 @@
+"""What runs used and emitted, for people, papers and machines."""
