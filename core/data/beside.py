@@ -11,9 +11,7 @@ from pathlib import Path
 from ..door import read_bytes
 from ..errors import UsageError
 from ..media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from .captions import Entry, Malformed, decoded
-
-LONGEST = 1 << 20  # bytes of a caption: what is longer is none
+from .captions import LONGEST_TEXT, Entry, Malformed, decoded
 
 
 @dataclass
@@ -78,7 +76,7 @@ def read_beside(folder: Path, captions: dict[str, str]) -> tuple[list[Entry], li
     entries, malformed = [], []
     for name, text in sorted(captions.items()):
         try:
-            told = decoded(read_bytes(folder / text, LONGEST)).strip()
+            told = decoded(read_bytes(folder / text, LONGEST_TEXT)).strip()
             entries.append(Entry(0, name, (told,) if told else ()))
         except UsageError as error:
             reason = error.message.replace(str(folder / text), "its .txt").rstrip(".")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 RATES = (1e-3, 1e3)  # frames a second
+LONGEST_TEXT = 1 << 20  # bytes of a caption's own file: what is longer is none
 Texts = tuple[str, ...]  # the captions of one clip, each as good as the others
 
 BOMS = ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
@@ -47,14 +47,6 @@ class Entry:
     def place(self) -> str:
         """Where its captions stand."""
         return f"on line {self.line}" if self.line else "in the .txt beside it"
-
-
-def sorted_out(found: Iterable[Entry | Malformed]) -> tuple[list[Entry], list[Malformed]]:
-    """The entries and what is none, each in its order."""
-    entries, malformed = [], []
-    for each in found:
-        (entries if isinstance(each, Entry) else malformed).append(each)
-    return entries, malformed
 
 
 def texts_of(value: Any, name: str) -> Texts:

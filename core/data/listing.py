@@ -78,7 +78,7 @@ def _ways(folder: Path, contents: Contents) -> Iterator[_Way]:
         name = f"{prompts.name} with {videos.name}"
         yield _Way(name, partial(read_pair, prompts, videos), contents.videos, reason)
     if count := len(contents.captions):
-        name = f"{count:,} .txt file{'s' * (count > 1)} beside the clips"
+        name = f"{count:,} .txt file{'' if count == 1 else 's'} beside the clips"
         read = partial(read_beside, folder, contents.captions)
         yield _Way(name, read, contents.videos + contents.bare, "no .txt stands beside it")
 

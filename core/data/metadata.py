@@ -11,7 +11,8 @@ from typing import Any
 
 from ..door import json_value, read_bytes
 from ..errors import UsageError, short
-from .captions import Entry, Malformed, decoded, kind_of, lines_of, sorted_out, texts_of
+from .captions import Entry, Malformed, decoded, kind_of, lines_of, texts_of
+from .report import parted
 
 NAMES = ("metadata.csv", "metadata.jsonl")  # the first that is there is read
 COLUMNS = ("file_name", "text")
@@ -48,7 +49,7 @@ def read_metadata(path: Path) -> tuple[list[Entry], list[Malformed]]:
     lines = lines_of(text, QUOTED[path.suffix])
     if path.suffix == ".jsonl":
         _refuse_other_json(path, text)
-    return sorted_out((_read_csv if path.suffix == ".csv" else _read_jsonl)(path, lines))
+    return parted((_read_csv if path.suffix == ".csv" else _read_jsonl)(path, lines), Malformed)
 
 
 def _read_csv(path: Path, lines: list[str]) -> Iterator[Entry | Malformed]:

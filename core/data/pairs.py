@@ -9,8 +9,9 @@ from os.path import isfile
 from pathlib import Path
 
 from ..errors import UsageError
-from .captions import Entry, Malformed, lines_of, sorted_out
+from .captions import Entry, Malformed, lines_of
 from .metadata import read_text
+from .report import parted
 
 PROMPTS = ("prompts.txt", "prompt.txt", "captions.txt", "caption.txt")
 VIDEOS = ("videos.txt", "video.txt")
@@ -18,27 +19,26 @@ VIDEOS = ("videos.txt", "video.txt")
 
 def pair_of(folder: Path) -> tuple[Path, Path] | None:
     """The files of captions and of names, by the first names that are there; None without both."""
-    prompts, videos = (
-        next((folder / name for name in names if isfile(folder / name)), None)
-        for names in (PROMPTS, VIDEOS)
-    )
-    return (prompts, videos) if prompts and videos else None
+    prompts, videos = _found(folder)
+    return (folder / prompts, folder / videos) if prompts and videos else None
 
 
 def lonely(folder: Path) -> str | None:
     """Which of the two is there without the other: "videos.txt and no prompts.txt"."""
-    prompts, videos = (
-        next((name for name in names if isfile(folder / name)), None) for names in (PROMPTS, VIDEOS)
-    )
+    prompts, videos = _found(folder)
     if bool(prompts) == bool(videos):
         return None
     return f"{prompts or videos} and no {VIDEOS[0] if prompts else PROMPTS[0]}"
 
 
+def _found(folder: Path) -> list[str | None]:
+    return [next((n for n in names if isfile(folder / n)), None) for names in (PROMPTS, VIDEOS)]
+
+
 def read_pair(prompts: Path, videos: Path) -> tuple[list[Entry], list[Malformed]]:
     """The entries, and (file, "line 7: ...") for captions without a file. UsageError where the
     files have not as many lines as each other, blank ones at the end aside."""
-    return sorted_out(_matched(prompts, videos))
+    return parted(_matched(prompts, videos), Malformed)
 
 
 def _matched(prompts: Path, videos: Path) -> Iterator[Entry | Malformed]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..errors import UsageError
 
@@ -30,14 +30,16 @@ class Problem:
 
 
 Sound = TypeVar("Sound")
+Bad = TypeVar("Bad")
 
 
-def parted(found: Iterable[Sound | Problem]) -> tuple[list[Sound], list[Problem]]:
-    """What is sound and what is not, each in its order."""
-    sound, problems = [], []
-    for each in found:
-        (problems if isinstance(each, Problem) else sound).append(each)
-    return sound, problems
+def parted(found: Iterable[Sound | Bad], bad: type[Bad]) -> tuple[list[Sound], list[Bad]]:
+    """What is sound and what is `bad`, each in its order."""
+    kept: list[Any] = list(found)
+    return (
+        [each for each in kept if not isinstance(each, bad)],
+        [each for each in kept if isinstance(each, bad)],
+    )
 
 
 @dataclass

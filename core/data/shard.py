@@ -17,7 +17,7 @@ from ..files import stamp_of
 from ..media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..media.part import Part
 from ..progress import OnProgress, unheard
-from .captions import Texts, decoded, texts_of
+from .captions import LONGEST_TEXT, Texts, decoded, texts_of
 from .checks import Passing, judged, look, look_all, look_at_picture
 from .index import Index
 from .places import regular
@@ -25,7 +25,6 @@ from .report import Problem, parted
 from .tar import members
 
 META = re.compile(r"__[^/]*__($|/)")  # names that webdataset keeps for itself
-LONGEST_TEXT = 1 << 20  # bytes: what is longer is no caption
 TEXTS = ("text", "caption")  # of a .json; the first that says something
 
 Split = Callable[[str], tuple[str | None, str | None]]  # a member's name -> key and extension
@@ -83,11 +82,11 @@ def open_shard(path: Path, split: Split, on_progress: OnProgress = unheard) -> S
 
 def read_shard(path: Path, split: Split, on_progress: OnProgress = unheard) -> Shard:
     """As open_shard, from the tar itself. OSError where it cannot be opened."""
-    parts, cut = parted(members(path))
+    parts, cut = parted(members(path), Problem)
     named = [part for part in parts if split(part.name)[0] and not META.match(part.name)]
     groups = groupby(named, lambda part: split(part.name)[0] or "")
-    drafts, bad = parted(_drafts([(key, list(group)) for key, group in groups], split))
-    samples, unreadable = parted(_examined(drafts, on_progress))
+    drafts, bad = parted(_drafts([(key, list(group)) for key, group in groups], split), Problem)
+    samples, unreadable = parted(_examined(drafts, on_progress), Problem)
     return Shard(samples, [*cut, *bad, *unreadable])
 
 

@@ -237,7 +237,7 @@ def _timed(
         if frame is None and not count:
             raise UsageError(f"No frame of {path} can be decoded.")
         if frame is None:
-            where = f"after {count} frame{'s'[: count - 1]}, {time + step - origin:.2f} s"
+            where = f"after {count} frame{'' if count == 1 else 's'}, {time + step - origin:.2f} s"
             raise UsageError(f"{path} is damaged: {where}, it cannot be decoded.")
         time = count * step if frame.time is None else frame.time
         origin = origin if count else time

@@ -1,15 +1,9 @@
 """CogVideo against dense arithmetic under the published names: padding, biases and mixing drawn."""
 
-import sys
-from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
-
-sys.path.append(str(Path(__file__).parent))
-from dense_cogvideo import Layout, drawn, logits
-from published_cogvideo import backbone_state, channel_state
 
 from dln.core.models.cogvideo import masks
 from dln.core.models.cogvideo.config import PRESETS, Config, TokenizerConfig
@@ -17,6 +11,9 @@ from dln.core.models.cogvideo.graphs import TextGraph
 from dln.core.models.cogvideo.model import Model
 from dln.core.models.cogvideo.transformer import Backbone, Channel, clip_logits
 from dln.core.models.package import load_model, rebuild
+
+from .dense_cogvideo import Layout, drawn, logits
+from .published_cogvideo import backbone_state, channel_state
 
 
 def config_of(layout: Layout, window: int) -> Config:

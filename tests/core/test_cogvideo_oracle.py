@@ -1,6 +1,5 @@
 """CogVideo against the authors' code: random weights under the published tensor names."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +7,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-sys.path.append(str(Path(__file__).parent))
-from published_cogvideo import backbone_state, channel_state
-
 from dln.core.models.cogvideo import masks
 from dln.core.models.cogvideo.config import PRESETS, TokenizerConfig
 from dln.core.models.cogvideo.transformer import Backbone, Channel, clip_logits
+
+from .published_cogvideo import backbone_state, channel_state
 
 ORACLES = Path(__file__).parents[3] / "shared" / "oracles"
 

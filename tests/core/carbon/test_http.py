@@ -14,6 +14,7 @@ from dln.core.carbon.grid.live.http import Query, Service, get_json
 def endless(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server whose redirect says more than anybody wants to read, and leads to an answer."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     seen.clear()
 
     class Handler(BaseHTTPRequestHandler):

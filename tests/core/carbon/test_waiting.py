@@ -105,6 +105,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     made = Server()
     Thread(target=made.http.serve_forever, args=(0.01,), daemon=True).start()
     yield made
