@@ -29,17 +29,15 @@ class Problem:
     reason: str
 
 
-Sound = TypeVar("Sound")
 Bad = TypeVar("Bad")
 
 
-def parted(found: Iterable[Sound | Bad], bad: type[Bad]) -> tuple[list[Sound], list[Bad]]:
+def parted(found: Iterable[Any], bad: type[Bad]) -> tuple[list[Any], list[Bad]]:
     """What is sound and what is `bad`, each in its order."""
-    kept: list[Any] = list(found)
-    return (
-        [each for each in kept if not isinstance(each, bad)],
-        [each for each in kept if isinstance(each, bad)],
-    )
+    sound, problems = [], []
+    for each in found:
+        (problems if isinstance(each, bad) else sound).append(each)
+    return sound, problems
 
 
 @dataclass
