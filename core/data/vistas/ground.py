@@ -1,0 +1,124 @@
+"""The near ground of a still: meadow, snow, sand or a shore, with paths and flowers on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .country import Vista
+from .land import Land
+from .materials import colour
+from .noise import Floats, between, drawn, fractal, hashed, line, rows
+from .ridges import Line, below, columns_of
+from .view import View
+
+_PATHS = 2.2  # heights of a picture from one path to the next
+_SURFACE = {"desert": ("dune", "dune light", "dune dark"), "coast": ("sand", "sand light", "pebble")}
+_MEADOW = ("grass", "grass light", "grass dark")
+
+
+def shore_of(vista: Vista) -> Callable[[Line], Floats]:
+    """The far edge of the near ground: any x (...) -> its height above the lower edge."""
+    seed, place = vista.seed, vista.place
+
+    def shore(x: Line) -> Floats:
+        if place == "lake":
+            return 0.08 + 0.17 * (fractal(x * 0.7, seed + 31, 3, 0.45) - np.float32(0.4))
+        if place == "coast":
+            return 0.18 + 0.16 * (fractal(x * 0.45, seed + 31, 3, 0.35) - np.float32(0.5))
+        far = 0.31 if place == "desert" else 0.395
+        return far + 0.02 * (fractal(x * 1.5, seed + 32, 3) - np.float32(0.5))
+
+    return shore
+
+
+def paint_ground(land: Land, view: View, vista: Vista) -> Floats:
+    """Paint it, and give its far edge (W,)."""
+    heights = shore_of(vista)(columns_of(view)).astype(np.float32)
+    edge = heights.mean(axis=1)
+    top = view.row(float(heights.max()) + 1 / view.height)
+    box = (slice(top, view.height), slice(None))
+    v = view.v[top:]
+    deep = np.clip(edge[None] - v[:, None], 0, None)  # below the far edge
+    cover = below(view, heights)[top:]
+    plain, light, dark = (colour(name, vista)[:, None, None]
+                          for name in _SURFACE.get(vista.place, _MEADOW))  # fmt: skip
+    broad, fine = _mottled(view, vista, v)
+    paint = plain + (light - plain) * np.clip(1.7 * broad - 0.4, 0, 1)
+    paint += (dark - paint) * np.clip(1.5 * fine - 0.7, 0, 0.7)
+    paint *= 1 - np.float32(0.42) * np.clip(deep / 0.4, 0, 1) ** np.float32(0.8)
+    shade = (broad - np.float32(0.5)) * np.float32(0.35)
+    if vista.place == "desert":
+        shade = _ripples(view, vista, v)
+    land.cover(cover, paint, 0.04, shade, box=box)
+    if vista.place == "coast":
+        _wet(land, view, vista, edge, top)
+    if vista.place in ("meadow", "mountains") and vista.season in ("spring", "summer"):
+        _bloom(land, view, vista, deep, top)
+    if vista.place in ("meadow", "village", "mountains", "forest"):
+        _paths(land, view, vista, edge, top)
+    return edge
+
+
+def _mottled(view: View, vista: Vista, v: Floats) -> tuple[Floats, Floats]:
+    """Broad and fine patches, which are flatter the further away; (h, W) each, 0 to 1."""
+    away = np.log(np.maximum(view.horizon - v, 0).astype(np.float64) + 0.02)
+    x = view.x[None]
+    broad = rows(x * 2.5, away * 4, vista.seed + 41) * np.float32(0.65)
+    broad += rows(x * 9, away * 9, vista.seed + 42) * np.float32(0.35)
+    seen = np.float32(np.clip(view.height / 120, 0.3, 1))
+    fine = 0.5 + seen * (rows(x * 26, away * 22, vista.seed + 43) - np.float32(0.5))
+    return broad, fine
+
+
+def _ripples(view: View, vista: Vista, v: Floats) -> Floats:
+    """What the wind has written in the sand: (h, W), -1 to 1."""
+    away = np.log(np.maximum(view.horizon - v, 0).astype(np.float64) + 0.03)
+    bend = rows(view.x[None] * 1.2, away * 2, vista.seed + 44) - np.float32(0.5)
+    wave = np.sin(26 * away[:, None] + 9 * bend + 3 * view.x[None]).astype(np.float32)
+    seen = np.clip(view.height * (view.horizon - v) / 26, 0, 1)[:, None]
+    return (0.35 * wave * seen + 0.9 * bend).astype(np.float32)
+
+
+def _wet(land: Land, view: View, vista: Vista, edge: Floats, top: int) -> None:
+    """Sand is darker where waves have been."""
+    under = edge[None] - view.v[top:, None]
+    cover = between(0.045, 0.01, under) * between(-0.01, 0.0, under) * np.float32(0.55)
+    wet = colour("pebble", vista) * np.float32(0.8)
+    land.cover(cover, wet, 0.04, box=(slice(top, None), slice(None)))
+
+
+def _bloom(land: Land, view: View, vista: Vista, deep: Floats, top: int) -> None:
+    """Drifts of flowers: broad where they stand, and single heads in the foreground."""
+    v = view.v[top:]
+    away = np.log(np.maximum(view.horizon - v, 0).astype(np.float64) + 0.02)
+    much = 0.25 * drawn(vista.seed, 62)
+    where = rows(view.x[None] * 1.8, away * 5 + 3, vista.seed + 45)
+    heads = rows(view.x[None] * 34, away * 38, vista.seed + 46)
+    seen = np.float32(np.clip(view.height / 140, 0, 1))
+    dots = between(0.56, 0.74, heads) * seen + np.float32(0.36) * (1 - seen)
+    cover = between(0.62 - much, 0.78 - much, where) * dots * between(0.0, 0.03, deep)
+    box = (slice(top, None), slice(None))
+    land.cover(cover * np.float32(0.85), colour("flower", vista), 0.04, box=box)
+
+
+def _paths(land: Land, view: View, vista: Vista, edge: Floats, top: int) -> None:
+    """One here and there, winding from the foreground to the far edge."""
+    cells = np.floor(view.x[[0, -1]] / _PATHS).astype(int)
+    v, material = view.v[top:], colour("path", vista)
+    part = np.clip((view.horizon - v) / view.horizon, 0, 1)  # 0 far, 1 at the lower edge
+    wide = (0.002 + 0.085 * part**1.5).astype(np.float64)
+    for cell in range(cells[0] - 1, cells[1] + 2):
+        if hashed(vista.seed + 47, cell) > 0.55:
+            continue
+        seed = vista.seed + 48 + 13 * cell
+        bend = line(1.9 * np.sqrt(part.astype(np.float64)) + 5 * drawn(seed, 1), seed)
+        middle = (cell + 0.3 + 0.4 * drawn(seed, 2)) * _PATHS
+        middle = middle + (bend - np.float32(0.5)) * (0.12 + 0.6 * part)
+        away = np.abs(view.x[None] - middle[:, None]).astype(np.float32)
+        cover = np.clip((wide.astype(np.float32)[:, None] - away) * view.height + 0.5, 0, 1)
+        cover *= np.clip((edge[None] - v[:, None] - 0.004) * view.height, 0, 1)
+        grass = between(0.35, 0.1, away / wide.astype(np.float32)[:, None]) * np.float32(0.35)
+        cover *= np.float32(0.8) * (1 - grass)
+        land.cover(cover, material, 0.04, box=(slice(top, None), slice(None)))
