@@ -15,8 +15,8 @@ def house(draw: Sketch, rng: Generator) -> None:
     draw.block(3, 0.28, 0.7, 0.38, 1.0, -0.2)  # chimney
     draw.block(2, gable, 0, end, eaves, -0.55)
     draw.shape(1, [(-0.68, 0), (gable, 0), (gable, eaves), (middle, ridge), (-0.68, eaves)], 0.45)
-    draw.shape(0, [(middle - 0.03, ridge + 0.05), (end - 0.16, ridge + 0.05), (end + 0.06, eaves - 0.04),
-                   (gable + 0.05, eaves - 0.04)], 0.05)  # fmt: skip
+    draw.shape(0, [(middle - 0.03, ridge + 0.05), (end - 0.16, ridge + 0.05),
+                   (end + 0.06, eaves - 0.04), (gable + 0.05, eaves - 0.04)], 0.05)  # fmt: skip
     draw.shape(0, [(middle - 0.03, ridge + 0.05), (middle, ridge - 0.05), (-0.68, eaves - 0.08),
                    (-0.75, eaves - 0.06)], 0.6)  # fmt: skip
     draw.window(3, middle - 0.09, 0.16, middle + 0.09, 0.36)
@@ -78,10 +78,10 @@ def hay(draw: Sketch, rng: Generator) -> None:
 
 def fence(draw: Sketch, rng: Generator) -> None:
     """2 wood."""
-    for x in (-1.5, -0.5, 0.5, 1.5):
-        draw.block(2, x - 0.07, 0, x + 0.07, 1.0, 0.1)
-    for low in (0.3, 0.7):
-        draw.block(2, -2.0, low, 2.0, low + 0.13, 0.1)
+    for x in range(-4, 5):
+        draw.block(2, x - 0.09, 0, x + 0.09, 1.0, 0.1)
+    for low in (0.3, 0.68):
+        draw.block(2, -4.4, low, 4.4, low + 0.12, 0.1)
 
 
 def pole(draw: Sketch, rng: Generator) -> None:

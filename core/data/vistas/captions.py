@@ -27,7 +27,7 @@ def caption(
     camera: str = "still",
     time: float = 0.0,
 ) -> str:
-    """Tells anew what is seen, in at most 14 lower-case words.
+    """Tells anew what is seen, in at most 16 lower-case words.
 
     language: "en" or "ru"; None draws English in 60 % of the cases. time: the moment whose time of
     day is told. Raises ValueError for other languages.

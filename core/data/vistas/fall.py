@@ -18,25 +18,25 @@ def paint_fall(
 ) -> None:
     """Over an image (3, T, H, W), in place."""
     if vista.weather == "fog":
-        share = np.float32(0.16) * between(0.8, 0.3, view.v)[:, None]
+        share = 0.16 * between(0.8, 0.3, view.v)[:, None]
         for channel in range(3):
             image[channel] += share * (light.haze[:, channel, None, None] - image[channel])
     if vista.weather not in ("rain", "snow"):
         return
     cover = np.zeros(image.shape[1:], np.float32)
     for number, (often, speed) in enumerate(_LAYERS):
-        if often * 3 > view.height:
-            continue  # finer than pixels
+        most = view.height / 4.5  # finer ones would be blurs that overlap
+        if number and often > most:
+            break
+        often = min(often, most)
         drops = _rain if vista.weather == "rain" else _flakes
         cover += drops(view, vista.seed + 800 + 40 * number, often, speed, times)
     for channel in range(3):
-        white = np.minimum(1.25 * light.ambient[:, channel, None, None] + np.float32(0.05), 1)
+        white = np.minimum(1.25 * light.ambient[:, channel, None, None] + 0.05, 1)
         image[channel] += cover * (white - image[channel])
 
 
-def _rain(
-    view: View, seed: int, often: float, speed: float, times: NDArray[np.float64]
-) -> Floats:
+def _rain(view: View, seed: int, often: float, speed: float, times: NDArray[np.float64]) -> Floats:
     """Slanting streaks: (T, H, W)."""
     across, down = 2.2 * often, 0.45 * often
     v = view.v.astype(np.float64)
@@ -47,7 +47,9 @@ def _rain(
     thin = max(0.07, 0.5 * across / view.height)
     seen = np.exp(-(((within - middle) / np.float32(thin)) ** 2))
     seen *= drop < 0.4
-    seen *= (np.sin(np.pi * part) * np.float32(0.16 * np.clip(view.height / 110, 0.6, 1)))[..., None]
+    seen *= (np.sin(np.pi * part) * np.float32(0.16 * np.clip(view.height / 110, 0.6, 1)))[
+        ..., None
+    ]
     return seen
 
 
@@ -57,14 +59,14 @@ def _flakes(
     """Flakes that sway as they fall: (T, H, W)."""
     height = view.v * often + (0.45 * speed * often * times)[:, None]
     line, part = split(height)
-    sway = 0.25 * np.sin(2 * np.pi * (1.2 * height / often + speed)) + 0.1 * times[:, None]
+    sway = 0.12 * np.sin(2 * np.pi * (0.7 * height / often + speed)) + 0.1 * times[:, None]
     cell, within = split(view.u * often + (sway * often)[..., None])
     line = line[..., None]
     flake = hashed(seed, cell, line)
-    x = within - (0.25 + np.float32(0.5) * hashed(seed + 10, cell, line))
-    y = part[..., None] - (0.25 + np.float32(0.5) * hashed(seed + 20, cell, line))
+    x = within - (0.25 + 0.5 * hashed(seed + 10, cell, line))
+    y = part[..., None] - (0.25 + 0.5 * hashed(seed + 20, cell, line))
     radius = max(0.075, 0.62 * often / view.height)
     seen = np.exp(-(x * x + y * y) / np.float32(radius**2))
     seen *= flake < 0.26
-    seen *= np.float32(0.75)
+    seen *= 0.75
     return seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import cos, pi, sin
 
 from numpy.random import Generator
@@ -17,7 +18,7 @@ def conifer(draw: Sketch, rng: Generator, snowy: bool = False) -> None:
         low = 0.1 + 0.8 * tier / tiers
         top = min(1.0, low + 1.5 / tiers) if tier < tiers - 1 else 1.0
         half = wide * (1 - tier / (tiers + 0.6)) ** 0.85
-        ragged = [(half * (1 - 2 * n / 6), low + (0.012 if n % 2 else -0.016) + 0.012 * rng.normal())
+        ragged = [(half * (1 - n / 3), low - 0.016 + 0.028 * (n % 2) + 0.012 * rng.normal())
                   for n in range(7)]  # fmt: skip
         draw.shape(0, [(0, top), *ragged], -0.35)
         draw.shape(1, [(0, top), (-0.16 * half, low + 0.05), (-half * 0.92, low + 0.006)], 0.6)
@@ -93,7 +94,7 @@ def palm(draw: Sketch, rng: Generator) -> None:
     """0 fronds, 1 fronds in the light, 2 trunk."""
     lean = rng.uniform(-0.22, 0.22)
     trunk = [(lean * (n / 8) ** 1.6, 0.7 * n / 8) for n in range(9)]
-    for start, end in zip(trunk, trunk[1:], strict=False):
+    for start, end in pairwise(trunk):
         draw.stroke(2, start, end, 0.05 - 0.018 * end[1])
     x, y = trunk[-1]
     for number in range(9):

@@ -26,7 +26,7 @@ _DAWN = _table("202c52", "6c6696", "f69a94", "ffd2a2", "e0e4e8", "cae2f2")
 _LIT = _table("3a4260", "74608a", "ffa074", "ffdeba", "fffdf9", "ffffff")
 _DARK = _table("1a203c", "443f6c", "90608a", "b49aae", "b2c0d8", "aebed8")
 _AMBIENT = np.array(
-    [(0.23, 0.29, 0.50), (0.31, 0.34, 0.52), (0.47, 0.42, 0.53),
+    [(0.27, 0.33, 0.54), (0.33, 0.36, 0.54), (0.47, 0.42, 0.53),
      (0.62, 0.57, 0.60), (0.67, 0.69, 0.74), (0.70, 0.73, 0.77)], np.float32
 )  # fmt: skip
 _SUNLIGHT = np.array(
@@ -116,18 +116,25 @@ def _sky(height: NDArray[np.float64], hours: NDArray[np.float64], grey: float) -
     horizon = dusk + (dawn - dusk) * morning
     middle, ambient = _between(_MIDDLE, height), _between(_AMBIENT, height)
     tint = (horizon - _luma(horizon)) * np.float32(0.4 * grey)  # also grey evenings are warm
-    cover = _luma(middle) * _OVERCAST * np.float32(0.94)
+    cover = _luma(middle) * _OVERCAST * 0.94
     low = between(0.4, 0.1, np.abs(height))[:, None]
     colours = {
         "zenith": _between(_ZENITH, height) * (1 - 0.93 * grey) + cover * np.float32(0.93 * grey),
         "middle": middle * (1 - 0.93 * grey) + cover * np.float32(0.93 * grey) + 0.4 * tint * low,
         "horizon": horizon * (1 - 0.8 * grey) + cover * np.float32(0.8 * grey) + tint * low,
-        "ambient": ambient + (_luma(ambient) * _OVERCAST * 1.12 - ambient) * np.float32(0.7 * grey),
+        "ambient": _ambient(ambient, height, grey),
         "lit": _overcast(_between(_LIT, height), 0.86, grey) + 0.5 * tint * low,
         "dark": _overcast(_between(_DARK, height), 0.88, grey) + 0.3 * tint * low,
     }
     colours["haze"] = colours["horizon"] * 0.55 + colours["middle"] * 0.45
     return {name: colour.astype(np.float32) for name, colour in colours.items()}
+
+
+def _ambient(ambient: Floats, height: NDArray[np.float64], grey: float) -> Floats:
+    """Under clouds less coloured, and brighter: what the sun lacks comes from all of the sky."""
+    plain = _luma(ambient) * _OVERCAST * 1.12
+    more = 1 + np.float32(0.45 * grey) * between(-0.05, -0.2, height)[:, None]
+    return (ambient + (plain - ambient) * np.float32(0.7 * grey)) * more
 
 
 def _overcast(colour: Floats, less: float, grey: float) -> Floats:

@@ -6,10 +6,12 @@ fine as what lies here. Values are float32 in [0, 1).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # of float32
 Whole = NDArray[np.int64]
 
 # The odd multipliers of the 64-bit mixers of SplitMix and of Pelle Evensen's rrmxmx.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,17 +18,27 @@ from .verge import paint_verge
 from .view import View
 from .way import paint_ground, paint_river, plane_of
 
+_TOGETHER = 30.0  # seconds
 _CLOUDS = 0.12  # of a tripod's pace: a ride lasts minutes, not hours
 
 
 def ride(vista: Vista, view: View, times: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Seconds (T,) -> RGB (T, H, W, 3)."""
     frames = np.empty((len(times), view.height, view.width, 3), np.uint8)
-    step = max(1, AT_ONCE // (view.height * view.width))
-    for start in range(0, len(times), step):
-        part = times[start : start + step]
-        frames[start : start + step] = _painted(vista, view, part)
+    for part in _runs(times, max(1, AT_ONCE // (view.height * view.width))):
+        frames[part] = _painted(vista, view, times[part])
     return frames
+
+
+def _runs(times: NDArray[np.float64], most: int) -> Iterator[slice]:
+    """At most so many moments at once, and none far from the first, since all things between them
+    are looked at."""
+    start = 0
+    while start < len(times):
+        near = np.abs(times[start : start + most] - times[start]) < _TOGETHER
+        count = len(near) if near.all() else int(near.argmin())
+        yield slice(start, start + count)
+        start += count
 
 
 def _painted(vista: Vista, view: View, times: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -56,7 +56,7 @@ def _peaks(vista: Vista, key: int, base: float, high: float, often: float, octav
     away, seed = 50 * _number(vista, key), vista.seed + key
 
     def profile(x: Line) -> Floats:
-        crests = fractal(x * often + away, seed, octaves, 0.48, ridged=True) ** np.float32(1.7)
+        crests = fractal(x * often + away, seed, octaves, 0.48, ridged=True) ** 1.7
         swell = line(x * often * 0.5, seed + 9)
         return base + high * (1.15 * crests + 0.25 * swell - 0.15)
 
@@ -192,8 +192,8 @@ def treeline(woods: Woods, x: Line, seed: int) -> Floats:
     cell -= first
     trees = first + np.arange(int(cell.max(initial=0)) + 2)
     middle = (trees + 0.5 + 0.7 * (hashed(seed, trees) - 0.5)) * woods.wide
-    high = np.float32(woods.high) * (np.float32(0.55) + np.float32(0.75) * hashed(seed + 3, trees))
-    thin = 1 / (np.float32(woods.wide) * (np.float32(0.62) + 0.25 * hashed(seed + 5, trees)))
+    high = np.float32(woods.high) * (0.55 + 0.75 * hashed(seed + 3, trees))
+    thin = 1 / (np.float32(woods.wide) * (0.62 + 0.25 * hashed(seed + 5, trees)))
     starts = np.arange(trees[..., 0].size).reshape(*trees.shape[:-1], 1) * trees.shape[-1]
     highest = np.zeros(x.shape, np.float32)
     for near in (-1, 0, 1):
@@ -233,7 +233,7 @@ def paint_ridge(land: Land, view: View, vista: Vista, ridge: Ridge, number: int)
         paint = paint + (colour("snow", vista)[:, None, None] - paint) * white
     elif vista.winter and ridge.woods is not None:
         paint = paint + (colour("snow", vista)[:, None, None] - paint) * np.clip(
-            np.float32(0.3) + 1.2 * (tone - 1) + np.float32(0.2) * relief, 0, 0.8)  # fmt: skip
+            0.3 + 1.2 * (tone - 1) + 0.2 * relief, 0, 0.8)  # fmt: skip
     land.cover(cover, paint, ridge.distance, relief * np.float32(ridge.relief), box=box)
     if ridge.distance > 0.08:
         foggy = between(0.16, 0, view.v[top:foot] - view.horizon + 0.02)
@@ -270,9 +270,7 @@ def _looked_up(values: Floats, at: Floats) -> Floats:
     return first + (values[whole + 1] - first) * (at - whole)
 
 
-def _texture(
-    view: View, vista: Vista, ridge: Ridge, number: int, top: int, foot: int
-) -> Floats:
+def _texture(view: View, vista: Vista, ridge: Ridge, number: int, top: int, foot: int) -> Floats:
     """Lighter and darker places, about 1: crowns of woods, layers of rock, patches of fields."""
     v = view.v[top:foot]
     seed = vista.seed + 40 * number
@@ -284,7 +282,7 @@ def _texture(
     )
     visible = np.float32(deep * np.clip(view.height / (1.5 * often), 0, 1))
     spots = rows(view.x[None] * often, v.astype(np.float64) * tall, seed + 2)
-    return 1 + visible * (spots - np.float32(0.5))
+    return 1 + visible * (spots - 0.5)
 
 
 def _snow(
@@ -292,7 +290,7 @@ def _snow(
     top: int, foot: int,
 ) -> Floats:  # fmt: skip
     """(h, W): how white; it lies lower in gullies and on slopes to the left."""
-    ragged = fractal(view.x * 9, vista.seed + number, 4)[None] - np.float32(0.5)
+    ragged = fractal(view.x * 9, vista.seed + number, 4)[None] - 0.5
     high = view.v[top:foot, None] - np.float32(ridge.snow or 0)
     return between(
         -0.05, 0.05, high + 0.16 * ragged + 0.07 * relief + 0.05 * between(-0.4, 0.4, steep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,12 @@ WIDE = {"road": 2.2, "track": 2.1, "river": 5.6}  # metres from the middle to th
 _BEAM = np.array((0.62, 0.5, 0.3), np.float32)  # of the headlights
 
 
-def centre(z: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def centre(z: NDArray[Any], seed: int) -> NDArray[np.float64]:
     """How far aside the way lies, in metres, after z metres."""
-    return sum(
-        2 * aside * (line(z / along, seed + 500 + n).astype(np.float64) - 0.5)
-        for n, (along, aside) in enumerate(_BENDS)
-    )
+    aside = np.zeros(z.shape)
+    for number, (along, most) in enumerate(_BENDS):
+        aside += 2 * most * (line(z / along, seed + 500 + number) - 0.5)
+    return aside
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Drive:
     @cached_property
     def heading(self) -> NDArray[np.float64]:
         """Metres aside for each metre on (T,), looking a little ahead."""
-        return 0.9 * (centre(self.z + 24, self.vista.seed) - centre(self.z - 12, self.vista.seed)) / 36
+        return (
+            0.9 * (centre(self.z + 24, self.vista.seed) - centre(self.z - 12, self.vista.seed)) / 36
+        )
 
     @cached_property
     def looks(self) -> NDArray[np.float64]:

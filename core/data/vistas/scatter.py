@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 from .country import Vista
 from .ground import shore_of
 from .noise import hashed
+from .ridges import Profile
 from .things import VARIANTS, Thing, wintry
 from .view import View
 
-Foot = Callable[[float, float], float]  # x and a number in [0, 1) -> height above the lower edge
 _LEAST = 1.2  # pixels: what is smaller is left out
 
 
@@ -22,7 +22,7 @@ class Row:
     """Things in cells `cell` wide, each there with probability `odds`. far, near: where their
     feet stand above the lower edge, at the ends; small, high: their heights there.
 
-    spread: how much heights differ; on: a line whose height is added, as a shore's.
+    spread: how much heights differ from that. On a shore, feet are told from its edge.
     """
 
     kinds: tuple[str, ...]
@@ -34,7 +34,6 @@ class Row:
     high: float
     distance: float = 0.02
     spread: float = 0.35
-    key: int = 0
 
 
 def _of_mountains(vista: Vista) -> Sequence[Row]:
@@ -150,7 +149,7 @@ def things_behind(view: View, vista: Vista) -> list[list[Thing]]:
     return [_stood(view, vista, row, 400 + 10 * number, None) for number, row in enumerate(found)]
 
 
-def _stood(view: View, vista: Vista, row: Row, key: int, shore: object) -> list[Thing]:
+def _stood(view: View, vista: Vista, row: Row, key: int, shore: Profile | None) -> list[Thing]:
     """The things of a row that can be seen, the furthest first."""
     seed, reach = vista.seed + key, 2.2 * row.high + row.cell
     first, last = ((view.x[at] + way * reach) / row.cell for at, way in ((0, -1), (-1, 1)))
@@ -159,16 +158,15 @@ def _stood(view: View, vista: Vista, row: Row, key: int, shore: object) -> list[
     x = (cells + 0.5 + 0.8 * (hashed(seed + 1, cells).astype(np.float64) - 0.5)) * row.cell
     near = hashed(seed + 2, cells).astype(np.float64)
     y = row.far + (row.near - row.far) * near
-    if callable(shore):
+    if shore is not None:
         y = y + shore(x)
     high = row.small + (row.high - row.small) * near
     high = high * (1 + row.spread * (hashed(seed + 3, cells) - 0.5))
     kind = (hashed(seed + 4, cells) * len(row.kinds)).astype(int)
     variant = (hashed(seed + 5, cells) * 2 * VARIANTS).astype(int)
-    things = [
+    return [
         Thing(wintry(row.kinds[kind[n]], vista), float(x[n]), float(y[n]), float(high[n]),
               int(variant[n] // 2), bool(variant[n] % 2), row.distance)
         for n in np.argsort(-y, kind="stable")
         if high[n] * view.height >= _LEAST
     ]  # fmt: skip
-    return things

@@ -35,7 +35,7 @@ def paint_sky(
     image = np.repeat(colour[..., None], view.width, axis=3)
     glow = _glow(light, across, v - view.horizon)
     for channel in range(3):
-        image[channel] += glow * (_WARM[channel] - np.float32(0.6) * image[channel])
+        image[channel] += glow * (_WARM[channel] - 0.6 * image[channel])
     if light.stars.max() > 0:
         _stars(image, view, vista, light, across, v)
     _sun(image, view, light, across, v)
@@ -53,16 +53,14 @@ def _round(x: NDArray[np.float64], y: NDArray, wide: float, high: float) -> Floa
 
 def _glow(light: Light, across: NDArray[np.float64], above: Floats) -> Floats:
     x, y = across - light.sun_x[:, None], above - light.sun_y[:, None]
-    glow = _round(x, y, 5, 5) * np.float32(0.5) + _round(x, y, 2, 30) * np.float32(0.4)
+    glow = _round(x, y, 5, 5) * 0.5 + _round(x, y, 2, 30) * 0.4
     return glow * light.glow[:, None, None]
 
 
-def _sun(
-    image: Floats, view: View, light: Light, across: NDArray[np.float64], v: Floats
-) -> None:
+def _sun(image: Floats, view: View, light: Light, across: NDArray[np.float64], v: Floats) -> None:
     x = across - light.sun_x[:, None]
     y = v - view.horizon - light.sun_y[:, None]
-    shine = _round(x, y, 60, 60) * np.float32(0.3) + _round(x, y, 250, 250) * np.float32(0.4)
+    shine = _round(x, y, 60, 60) * 0.3 + _round(x, y, 250, 250) * 0.4
     shine *= (between(-0.2, 0.0, light.height) * np.float32(1 - light.grey))[:, None, None]
     disc = _disc(x, y, _SUN, view.height) * np.float32(1 - min(1.0, 1.2 * light.grey))
     np.maximum(shine, disc, out=shine)
@@ -92,7 +90,7 @@ def _moon(
     if phase < 0.9:
         away = 0.022 + 0.03 * phase
         disc *= 1 - _disc(x - away, y - 0.01, _MOON * 0.95, view.height)
-    shine = _round(x, y, 40, 40) * np.float32(0.2)
+    shine = _round(x, y, 40, 40) * 0.2
     np.maximum(disc, shine, out=disc)
     disc *= light.moon[:, None, None]
     for channel in range(3):
@@ -125,11 +123,11 @@ def _stars(
 def _stars_between(
     seed: int, across: NDArray[np.float64], horizon: float, faint: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Floats]:
-    """x, y and rank (0 to 1, the brightest) of the stars over these columns, but for `faint` ones."""
+    """x, y and rank (0 to 1, the brightest) of the stars over these columns, but for the faint."""
     first, last = np.floor(across[0] * _STARS) - 1, np.floor(across[-1] * _STARS) + 2
     columns = np.arange(first, last).astype(np.int64)
     lines = np.arange(int(horizon * _STARS), int(_STARS) + 1)[:, None]
-    rank = 1 - hashed(seed + 901, columns, lines) / np.float32(0.22)
+    rank = 1 - hashed(seed + 901, columns, lines) / 0.22
     line, column = np.nonzero(rank > faint)
     rank = (rank[line, column] - np.float32(faint)) / np.float32(1 - faint)
     line, column = lines[line, 0], columns[column]
@@ -152,16 +150,17 @@ def _clouds(
     density = _density(view, vista.seed, times, across + view.start, above)
     edge = 1 - _COVER[vista.weather] - 0.1 * (drawn(vista.seed, 11) - 0.5)
     cover = between(edge - 0.06, edge + 0.1, density)
-    cover *= (between(-0.02, 0.1, v - view.horizon) * np.float32(0.93))[:, None]
-    bright = 1 - between(edge + 0.02, edge + 0.3, density) * np.float32(0.85)
+    solid = np.float32(0.3 if vista.weather == "fog" else 0.93)
+    cover *= (between(-0.02, 0.1, v - view.horizon) * solid)[:, None]
+    bright = 1 - between(edge + 0.02, edge + 0.3, density) * 0.85
     step = max(1, round(0.02 * view.height))
-    bright[:, step:] += (density[:, step:] - density[:, :-step]) * np.float32(2.6)
+    bright[:, step:] += (density[:, step:] - density[:, :-step]) * 2.6
     np.clip(bright, 0, 1, out=bright)
     for channel in range(3):
         dark = light.dark[:, channel, None, None]
         colour = bright * (light.lit[:, channel, None, None] - dark)
         colour += dark
-        colour += glow * np.float32(0.6) * (_WARM[channel] - colour)
+        colour += glow * 0.6 * (_WARM[channel] - colour)
         image[channel] += (colour - image[channel]) * cover
 
 

@@ -14,6 +14,7 @@ from .country import CLIP_SECONDS, DAY, TIMES, Vista, draw_vista, places_of
 from .films import frames
 
 DEFAULT_COUNT = 12000
+MEASURING = 1000  # held-out ones, unless told
 PROBES = 32
 OPTIONS = ("camera", "place", "season", "weather", "hour")
 
@@ -43,7 +44,9 @@ class Vistas(Source):
         self.held_out = held_out
         self.seconds = seconds
         self.pinned = pinned
-        self.name = ",".join(["vistas", f"camera={camera}", *(f"{k}={v}" for k, v in pinned.items())])
+        self.name = ",".join(
+            ["vistas", f"camera={camera}", *(f"{k}={v}" for k, v in pinned.items())]
+        )
         self.pictures = camera == "panorama"
         hour = pinned.get("hour")
         self._hour = hour if hour is None or hour in TIMES else _number(hour)
@@ -144,7 +147,9 @@ def opened(parts: list[str], count: int | None, seed: int, held_out: bool | None
             )
         options[name] = value
     camera = options.pop("camera", "still")
-    return Vistas(camera, DEFAULT_COUNT if count is None else count, seed, held_out, **options)
+    if count is None:
+        count = MEASURING if held_out else DEFAULT_COUNT
+    return Vistas(camera, count, seed, held_out, CLIP_SECONDS, **options)
 
 
 def _number(text: str) -> float:

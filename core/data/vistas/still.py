@@ -83,12 +83,13 @@ def _set_down(land: Land, view: View, vista: Vista, thing: Thing) -> None:
         return
     box = (rows, columns)
     paint = colours(thing.kind, vista)
-    names = paint.shape[1]
     cover = texture[:MATERIALS].sum(axis=0)
-    own = sum(paint[:, n, None, None] * texture[n] for n in range(names))
-    far = np.float32(misty(vista.weather, thing.distance))
-    land.lay(cover, own * (1 - far), cover * far, texture[SHADE] * np.float32(0.75),
-             np.float32(0.56), box)  # fmt: skip
+    own = np.zeros((3, *cover.shape), np.float32)
+    for number in range(paint.shape[1]):
+        own += paint[:, number, None, None] * texture[number]
+    far = misty(vista.weather, thing.distance)
+    land.lay(cover, own * (1 - far), cover * far, texture[SHADE] * 0.75,
+             0.56, box)  # fmt: skip
     if texture[LAMP].any():
         land.shine(texture[LAMP] * (1 - far), box)
 
@@ -126,7 +127,7 @@ def _cast(land: Land, view: View, thing: Thing) -> None:
         over, down = -sun * 3 * high, -(0.08 + 0.4 * abs(sun)) * high
         along = np.clip((x * over + 6 * y * down) / (over**2 + 6 * down**2), 0, 1)
         away = ((x - along * over) / wide) ** 2 + ((y - along * down) / (0.36 * wide)) ** 2
-        dark = np.clip(1.3 - np.sqrt(away), 0, 1) * (1 - 0.45 * along) * np.float32(0.85)
+        dark = np.clip(1.3 - np.sqrt(away), 0, 1) * (1 - 0.45 * along) * 0.85
         land.shadow(place, dark, box)
 
 
@@ -136,7 +137,7 @@ def _glow(land: Land, view: View, thing: Thing) -> None:
     if found is not None:
         box, x, y = found
         spread = (x / (0.9 * thing.high)) ** 2 + ((y - 0.05 * thing.high) / (0.4 * thing.high)) ** 2
-        land.shine(np.float32(0.4) * np.exp(-spread), box)
+        land.shine(0.4 * np.exp(-spread), box)
 
 
 def film(vista: Vista, view: View, times: NDArray[np.float64], scene: Scenery) -> NDArray[np.uint8]:
@@ -168,5 +169,5 @@ def pixels(image: Floats) -> NDArray[np.uint8]:
     """(3, T, H, W) in 0 to 1 -> RGB (T, H, W, 3), rounded."""
     np.clip(image, 0, 1, out=image)
     image *= 255
-    image += np.float32(0.5)
+    image += 0.5
     return image.astype(np.uint8).transpose(1, 2, 3, 0)

@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "bare tree": Kind(growth.bare_tree, 1.1, ("wood", "wood", "wood", "snow"), 0.3),
     "snowy tree": Kind(growth.snowy_tree, 1.1, ("wood", "wood", "wood", "snow"), 0.3),
     "bush": Kind(growth.bush, 1.5, _LEAVES, 0.5),
+    "snowy bush": Kind(growth.bush, 1.5, ("grass dark", "snow"), 0.5),
     "palm": Kind(growth.palm, 1.0, ("cactus", "cactus light", "wood"), 0.3),
     "cactus": Kind(growth.cactus, 0.7, ("cactus", "cactus light"), 0.15),
     "rock": Kind(growth.rock, 1.5, ("rock", "rock light"), 0.5),
@@ -56,13 +57,13 @@ KINDS: dict[str, Kind] = {
     "boat": Kind(built.boat, 0.82, ("wall", "white", "wood"), 0.0),
     "lighthouse": Kind(built.lighthouse, 0.42, ("red", "white", "rock", "wall"), 0.12, True),
     "hay": Kind(built.hay, 1.3, ("thatch", "reed"), 0.5),
-    "fence": Kind(built.fence, 4.0, ("wood", "wood", "wood"), 0.0),
+    "fence": Kind(built.fence, 9.0, ("wood", "wood", "wood"), 0.0),
     "pole": Kind(built.pole, 0.3, ("wood", "wood", "wood"), 0.0),
     "lantern": Kind(built.lantern, 0.56, ("dark", "dark", "dark", "wall"), 0.0, True),
     "post": Kind(built.post, 0.3, ("white", "red"), 0.0),
 }
 _WINTRY = {"conifer": "snowy conifer", "tree": "snowy tree", "birch": "bare tree",
-           "bush": "snowy rock", "rock": "snowy rock", "flowers": "dry tuft",
+           "bush": "snowy bush", "rock": "snowy rock", "flowers": "dry tuft",
            "tuft": "dry tuft", "palm": "snowy conifer", "reeds": "dry tuft"}  # fmt: skip
 
 
@@ -155,6 +156,8 @@ def resampled(
                      for at, size, first in ((top, high, row), (left, wide, column)))  # fmt: skip
     side = side_for(high)
     texture = textures(kind, variant, flip)[side]
-    down = overlaps(np.float64(top), np.float64(high), side, np.float64(row), rows)
-    along = overlaps(np.float64(left), np.float64(wide), side, np.float64(column), columns)
+    down, along = (
+        overlaps(np.array(start), np.array(length), side, np.array(first), count)
+        for start, length, first, count in ((top, high, row, rows), (left, wide, column, columns))
+    )
     return row, column, (down @ texture) @ along.T

@@ -60,9 +60,7 @@ class Truth:
     things: tuple[tuple[Near, ...], ...]
 
 
-def truth(
-    vista: Vista, camera: str, times: NDArray[np.floating], size: tuple[int, int]
-) -> Truth:
+def truth(vista: Vista, camera: str, times: NDArray[np.floating], size: tuple[int, int]) -> Truth:
     """As `films.frames` takes them: what is true of each frame."""
     times = np.asarray(times, np.float64)
     view = middle_view(size, vista.start, HORIZON if camera == "ride" else 0.4)
@@ -102,8 +100,8 @@ def _of_still(view: View, vista: Vista, count: int) -> tuple[Floats, Floats, tup
         middle = (thing.x - view.start) * view.height - view.left
         half, foot = high * KINDS[thing.kind].wide / 2, (1 - thing.y) * view.height
         near.append(Near(thing.kind, None, (middle - half, foot - high, middle + half, foot)))
-    lines = (np.repeat(line[None], count, axis=0) for line in (scene.ridge, scene.skyline))
-    return (*lines, (tuple(near),) * count)
+    ridge, skyline = (np.repeat(line[None], count, axis=0) for line in (scene.ridge, scene.skyline))
+    return ridge, skyline, (tuple(near),) * count
 
 
 def _of_ride(drive: Drive) -> tuple[Floats, Floats, tuple]:
@@ -129,6 +127,7 @@ def _things_beside(drive: Drive) -> tuple:
         sights.moment, sights.thing, sights.away, sights.column, sights.foot, sights.high,
         sights.wide, strict=True,
     ):  # fmt: skip
-        box = (column - wide / 2, foot - high, column + wide / 2, foot)
-        found[moment].append(Near(stand.kinds[thing], float(away), tuple(map(float, box))))
+        left, right = float(column - wide / 2), float(column + wide / 2)
+        box = (left, float(foot - high), right, float(foot))
+        found[moment].append(Near(stand.kinds[thing], float(away), box))
     return tuple(map(tuple, found))

@@ -52,7 +52,7 @@ def far_slices(drive: Drive) -> list[Slices]:
     alpine = place in ("mountains", "river")
     mountains = Slices(
         2600, 2600, 4, _HIGH[place], 900, 3800, "mesa" if dry else "rock" if alpine else "far", 30,
-        ridged=not dry, steps=dry, snow=snow if alpine or vista.winter and not dry else None,
+        ridged=not dry, steps=dry, snow=snow if alpine or (vista.winter and not dry) else None,
     )  # fmt: skip
     wooded = place in ("forest", "mountains", "river")
     material = "dune" if dry else "pine" if wooded else "leaf" if place == "village" else "grass"
@@ -109,7 +109,7 @@ def _heights(drive: Drive, slices: Slices, which: np.ndarray, away: np.ndarray) 
     noise = fractal(aside / slices.wave + own, seed + slices.key + 10, 5 if slices.ridged else 3,
                     0.44, slices.ridged)  # fmt: skip
     if slices.ridged:
-        noise = 1.5 * noise ** np.float32(1.6)
+        noise = 1.5 * noise**1.6
     if slices.steps:
         noise = 0.7 * between(0.5, 0.56, noise) + 0.3 * between(0.62, 0.66, noise)
     side = np.abs(across) if slices.left else across
@@ -143,8 +143,8 @@ def _paint_slice(
     v = view.v[None, top:end, None]
     steep = np.abs(np.gradient(line_, axis=1)) if view.width > 1 else np.zeros_like(line_)
     soft = view.height / np.clip(steep * np.float32(0.9 * view.height), 1, 3.5)
-    cover = np.clip((line_[:, None] - v) * soft[:, None] + np.float32(0.5), 0, 1)
-    cover *= np.clip((v - foot[:, None, None]) * view.height + np.float32(0.5), 0, 1)
+    cover = np.clip((line_[:, None] - v) * soft[:, None] + 0.5, 0, 1)
+    cover *= np.clip((v - foot[:, None, None]) * view.height + 0.5, 0, 1)
     if near:
         cover *= between(0.0, 0.3, heights)[:, None]
     if seen is not None:
@@ -165,7 +165,7 @@ def _shade(
     slope = np.gradient(heights, axis=1) / metres if wide > 1 else np.zeros_like(heights)
     shade = np.tanh(1.5 * slope).astype(np.float32)
     if not slices.ridged:
-        return shade[:, None] * np.float32(0.5)
+        return shade[:, None] * 0.5
     deep = np.clip(line_[:, None] - v, 0, 0.4) * np.float32(0.55 * drive.view.height)
     at = np.clip(np.arange(wide, dtype=np.float32) + deep, 0, wide - 1)
     low = at.astype(np.int32)
@@ -173,7 +173,7 @@ def _shade(
     flat = shade.reshape(-1)
     first = flat.take(low + starts)
     second = flat.take(np.minimum(low + 1, wide - 1) + starts)
-    return np.float32(0.5) * shade[:, None] + np.float32(0.7) * (first + (second - first) * (at - low))
+    return 0.5 * shade[:, None] + 0.7 * (first + (second - first) * (at - low))
 
 
 def _paint(
@@ -183,12 +183,12 @@ def _paint(
     vista, light = drive.vista, drive.light
     stuff = colour(slices.material, vista)
     if vista.winter and slices.trees is not None:
-        stuff = stuff + (colour("snow", vista) - stuff) * np.float32(0.34)
+        stuff = stuff + (colour("snow", vista) - stuff) * 0.34
     height = ((v - drive.view.horizon) * away[:, None, None] / FOCAL).astype(np.float32)
     white = None
     if slices.snow is not None:
         own = height - np.float32(slices.snow * slices.high)
-        white = between(-0.08, 0.08, own / np.float32(slices.high) + np.float32(0.12) * shade)
+        white = between(-0.08, 0.08, own / np.float32(slices.high) + 0.12 * shade)
     layers = None
     if slices.steps:
         layers = 0.86 + 0.3 * line((height[:, :, 0] / 26.0).astype(np.float64), vista.seed + 46)
@@ -202,7 +202,7 @@ def _paint(
             made = made * layers[:, :, None]
         if white is not None:
             snow = drive.lit(colour("snow", vista), 0.6)[:, channel, None, None]
-            made = made + white * (snow + np.float32(0.6) * tone * shade - made)
+            made = made + white * (snow + 0.6 * tone * shade - made)
         haze = light.haze[:, channel, None, None]
         paint.append(haze + (made - haze) * air)
     return paint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,12 @@ _DENSE = {"forest": 1.0, "mountains": 0.6, "river": 0.7, "village": 0.45, "meado
           "desert": 0.5, "coast": 0.5}  # fmt: skip
 _COVER = {"meadow": ("flowers", "tuft", "flowers"), "village": ("tuft", "flowers"),
           "mountains": ("tuft", "rock", "flowers"), "river": ("reeds", "reeds", "tuft"),
-          "desert": ("dry tuft", "red rock"), "coast": ("dry tuft", "tuft"), "forest": ()}  # fmt: skip
-_METRES = {"rock": 1.1, "snowy rock": 1.1, "red rock": 1.3, "bush": 1.5, "cactus": 3.4, "palm": 7.0,
-           "reeds": 1.3, "flowers": 0.7, "dry tuft": 0.7, "tuft": 0.6}  # fmt: skip
+          "desert": ("dry tuft", "red rock"), "coast": ("dry tuft", "tuft"),
+          "forest": ()}  # fmt: skip
+_SETTLED = {"village": (34.0, 0.9), "meadow": (60.0, 0.2), "coast": (60.0, 0.25)}
+_METRES = {"rock": 1.1, "snowy rock": 1.1, "red rock": 1.3, "bush": 1.5, "snowy bush": 1.5,
+           "cactus": 3.4, "palm": 7.0, "reeds": 1.3, "flowers": 0.7, "dry tuft": 0.7,
+           "tuft": 0.6}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,9 @@ class Stand:
     kinds: list[str]
     variant: NDArray[np.int64]
     flip: NDArray[np.bool_]
-    z: NDArray[np.float64]
-    x: NDArray[np.float64]
-    high: NDArray[np.float64]
+    z: NDArray[Any]
+    x: NDArray[Any]
+    high: NDArray[Any]
 
 
 def stand_of(drive: Drive) -> Stand:
@@ -101,26 +105,26 @@ def _low(drive: Drive, first: float, last: float, side: int) -> Stand:
 
 def _built(drive: Drive, first: float, last: float) -> list[Stand]:
     """Houses, and poles or lanterns along a road."""
-    vista, found = drive.vista, []
-    odds = {"village": 0.9, "meadow": 0.2, "coast": 0.25}.get(vista.place, 0.0)
-    if odds:
-        for way in (-1, 1):
-            if vista.place == "coast" and way < 0:
-                continue
-            cells = _cells(first, last, 34 if vista.place == "village" else 60)
-            apart = 34 if vista.place == "village" else 60
-            chance = hashed(vista.seed + 680 + way, cells).astype(np.float64)
-            there = chance < odds
-            z = (cells[there] + 0.5 + 0.2 * way) * float(apart)
-            aside = 11.5 + 4 * chance[there]
-            kinds = ["house" if c < odds / 2 else "old house" for c in chance[there]]
-            found.append(Stand(kinds, cells[there] % VARIANTS, np.full(len(z), way < 0), z,
-                               centre(z, vista.seed) + way * aside, np.full(len(z), 6.2)))  # fmt: skip
+    vista = drive.vista
+    sides = (1,) if vista.place == "coast" else (-1, 1)
+    found = [_houses(drive, first, last, side) for side in sides if vista.place in _SETTLED]
     if vista.way == "road":
         found.append(_along(drive, "lantern" if vista.place == "village" else "pole", first, last,
                             34.0, 3.6, 6.4))  # fmt: skip
         found.append(_along(drive, "post", first, last, 17.0, -3.2, 0.9))
     return found
+
+
+def _houses(drive: Drive, first: float, last: float, side: int) -> Stand:
+    vista = drive.vista
+    apart, odds = _SETTLED[vista.place]
+    cells = _cells(first, last, apart)
+    chance = hashed(vista.seed + 680 + side, cells).astype(np.float64)
+    cells, chance = cells[chance < odds], chance[chance < odds]
+    z = (cells + 0.5 + 0.2 * side) * apart
+    x = centre(z, vista.seed) + side * (11.5 + 4 * chance)
+    kinds = ["house" if c < odds / 2 else "old house" for c in chance]
+    return Stand(kinds, cells % VARIANTS, np.full(len(z), side < 0), z, x, np.full(len(z), 6.2))
 
 
 def _along(
@@ -165,7 +169,9 @@ def seen_of(drive: Drive, stand: Stand) -> Seen:
     far = np.where(stand.high < 0.8, _LOW, FAR)
     solid = between(0.4, 1.2, high) * np.clip((far - away) / (far / 4), 0, 1)
     solid = solid * between(NEAR, NEAR + _FADE_NEAR, away)
-    inside = (column + wide / 2 > 0) & (column - wide / 2 < view.width) & (foot - high < view.height)
+    inside = (
+        (column + wide / 2 > 0) & (column - wide / 2 < view.width) & (foot - high < view.height)
+    )
     moment, thing = np.nonzero((away > NEAR) & inside & (solid > 0))
     at = (moment, thing)
     return Seen(moment, thing, away[at], column[at], foot[at], high[at], wide[at],
@@ -213,7 +219,7 @@ def _coloured(drive: Drive, stand: Stand, sights: Seen) -> Floats:
         paints[number, :, : own.shape[1]] = own
     paint = paints[sights.thing]
     mixed = np.zeros((len(moment), 4, CHANNELS), np.float32)
-    lit = light.ambient + np.float32(0.56) * light.sun
+    lit = light.ambient + 0.56 * light.sun
     lit = lit[moment] + drive.lamps[moment, None] * drive.beam(sights.away)
     mixed[:, :3, :MATERIALS] = paint * lit[:, :, None]
     side = light.side[moment] * np.where(stand.flip[sights.thing], 1, -1).astype(np.float32)
@@ -232,19 +238,21 @@ def _pictures(
 ) -> list[tuple[int, int, Floats]]:
     """Of each sight: its first row and column, and (4, rows, columns) within the picture."""
     view = drive.view
-    top, end = (np.clip(edge, 0, view.height).astype(int)
-                for edge in (np.floor(sights.foot - sights.high), np.ceil(sights.foot)))  # fmt: skip
-    left, right = (np.clip(edge, 0, view.width).astype(int) for edge in (
-        np.floor(sights.column - sights.wide / 2), np.ceil(sights.column + sights.wide / 2)))  # fmt: skip
+    top = np.clip(np.floor(sights.foot - sights.high), 0, view.height).astype(int)
+    end = np.clip(np.ceil(sights.foot), 0, view.height).astype(int)
+    left = np.clip(np.floor(sights.column - sights.wide / 2), 0, view.width).astype(int)
+    right = np.clip(np.ceil(sights.column + sights.wide / 2), 0, view.width).astype(int)
     high, wide = end - top, right - left
     size = 2 ** np.ceil(np.log2(np.clip(np.maximum(high, wide), 4, None))).astype(int)
     side = np.clip(2 ** np.ceil(np.log2(sights.high)), 4, SIDE).astype(int)
     found: list = [None] * len(top)
     for batch in _batches(size, side):
         large = size[batch[0]] > _LARGE
-        shape = (high[batch[0]], wide[batch[0]]) if large else (size[batch[0]],) * 2
+        shape = (high, wide) if large else (size, size)
+        first = batch[0]
         made = _resampled(stand, sights.part(batch), mixed[batch], top[batch], left[batch],
-                          shape, int(side[batch[0]]))  # fmt: skip
+                          (int(shape[0][first]), int(shape[1][first])),
+                          int(side[first]))  # fmt: skip
         for number, picture in zip(batch.tolist(), made, strict=True):
             found[number] = (top[number], left[number],
                              picture[:, : high[number], : wide[number]])  # fmt: skip
@@ -265,9 +273,9 @@ def _resampled(
     shape: tuple[int, int], side: int,
 ) -> Floats:  # fmt: skip
     """(N, 4, rows, columns) of sights with textures of one side, exactly averaged."""
-    ratios = (sights.high / side).tolist()
+    shown = zip(sights.thing.tolist(), (sights.high / side).tolist(), strict=True)
     stack = np.stack([softened(stand.kinds[thing], int(stand.variant[thing]), side, ratio)
-                      for thing, ratio in zip(sights.thing.tolist(), ratios, strict=True)])  # fmt: skip
+                      for thing, ratio in shown])  # fmt: skip
     stack = (mixed @ stack.reshape(len(top), CHANNELS, side * side)).reshape(-1, 4, side, side)
     down = overlaps(sights.foot - sights.high, sights.high, side, top, shape[0])
     along = overlaps(sights.column - sights.wide / 2, sights.wide, side, left, shape[1])

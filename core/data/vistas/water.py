@@ -26,13 +26,11 @@ def paint_water(
     depth = view.horizon - view.v[first:]
     swell = 1.0 if vista.place == "lake" else 1.9
     broad, fine = _waves(view, vista, times, depth)
-    waves = broad + np.float32(0.6) * fine - np.float32(0.8)
-    taken = _mirrored(view, first, waves, depth * np.float32(0.11 * swell) + np.float32(0.006))
-    share = np.float32(0.86 if vista.place == "lake" else 0.62) - np.float32(0.45) * np.clip(
-        depth / 0.4, 0, 1
-    )
+    waves = broad + 0.6 * fine - 0.8
+    taken = _mirrored(view, first, waves, depth * np.float32(0.11 * swell) + 0.006)
+    share = np.float32(0.86 if vista.place == "lake" else 0.62) - 0.45 * np.clip(depth / 0.4, 0, 1)
     share = np.clip(share[:, None] + np.float32(0.25 * swell) * waves, 0, 1)
-    glints = _glints(view, light, depth, fine + np.float32(0.5) * broad)
+    glints = _glints(view, light, depth, fine + 0.5 * broad)
     foam = _foam(view, times, edge, first, broad) if vista.place == "coast" else None
     for channel in range(3):
         seen = _look_up(image[channel], *taken)
@@ -57,9 +55,9 @@ def _waves(
     x = np.broadcast_to(view.x, (len(times), 1, view.width))
     broad = rows(x * 7, lines, vista.seed + 61)
     fine = rows(x * 22, 2.3 * lines - 0.42 * times[:, None], vista.seed + 62)
-    fine -= np.float32(0.5)
+    fine -= 0.5
     fine *= np.float32(np.clip(view.height / 100, 0.4, 1))
-    fine += np.float32(0.5)
+    fine += 0.5
     return broad, fine
 
 
@@ -90,12 +88,12 @@ def _look_up(channel: Floats, upper: NDArray[np.int32], part: Floats, below: np.
 
 def _glints(view: View, light: Light, depth: Floats, waves: Floats) -> list[tuple]:
     """A path of sparks under the sun, and one under the moon: how much, and its colour."""
-    sparks = np.clip((waves - np.float32(0.62)) * 5, 0, 1)
+    sparks = np.clip((waves - 0.62) * 5, 0, 1)
     low = between(-0.08, 0.03, light.height) * (0.35 + 0.65 * between(0.5, 0.1, light.height))
     found = []
     for strength, place, narrow, tint in (
         (low * np.float32(0.8 * (1 - light.grey)), light.sun_x, 0.05, _SUNNY),
-        (light.moon * np.float32(0.5), light.moon_x, 0.04, _MOONLIT),
+        (light.moon * 0.5, light.moon_x, 0.04, _MOONLIT),
     ):
         if strength.max() > 0:
             away = (view.u - place[:, None]).astype(np.float32)[:, None]
@@ -110,10 +108,8 @@ def _foam(
     view: View, times: NDArray[np.float64], edge: Floats, first: int, broad: Floats
 ) -> Floats:
     """(T, R, W): a line along the shore that comes and goes, and a breaker before it."""
-    reach = 0.012 * np.sin(np.pi * times).astype(np.float32)[:, None] + edge + np.float32(0.006)
+    reach = 0.012 * np.sin(np.pi * times).astype(np.float32)[:, None] + edge + 0.006
     away = view.v[first:, None] - reach[:, None, :]
-    foam = np.exp(-((away / np.float32(0.01)) ** 2))
-    foam += np.float32(0.6) * np.exp(-(((away - np.float32(0.03)) / np.float32(0.007)) ** 2)) * (
-        between(0.4, 0.5, broad)
-    )
+    foam = np.exp(-((away / 0.01) ** 2))
+    foam += 0.6 * np.exp(-(((away - 0.03) / 0.007) ** 2)) * (between(0.4, 0.5, broad))
     return np.clip(foam, 0, 0.9, out=foam)

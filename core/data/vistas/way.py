@@ -45,8 +45,10 @@ def plane_of(drive: Drive) -> Plane:
         weight = np.clip(1.5 - 1.5 * np.maximum(2.5 * foot, 0.5 * along) / size, 0, 1)
         near = int(np.argmax(weight > 0)) if weight.any() else len(away)
         if near < len(away):
-            noise = rows(aside[:, near:] / size, z[:, near:] / size, drive.vista.seed + 300 + number)
-            noise -= np.float32(0.5)
+            noise = rows(
+                aside[:, near:] / size, z[:, near:] / size, drive.vista.seed + 300 + number
+            )
+            noise -= 0.5
             noise *= (0.7**number * weight[near:, None]).astype(np.float32)
             grain[:, near:] += noise
     return Plane(first, away, foot, along, z, aside, across, grain)
@@ -59,10 +61,10 @@ def paint_ground(image: Floats, drive: Drive, plane: Plane) -> None:
              "coast": ("sand", "grass light", "pebble")}.get(
         vista.place, ("grass", "grass light", "grass dark"))  # fmt: skip
     first, second = (colour(name, vista) for name in names[:2])
-    share = np.clip(np.float32(0.5) + np.float32(1.5) * plane.grain, 0, 1)
+    share = np.clip(0.5 + 1.5 * plane.grain, 0, 1)
     paint = [first[c] + (second[c] - first[c]) * share for c in range(3)]
     third = colour(names[2], vista)
-    _mix(paint, third, np.clip(np.float32(-2.6) * plane.grain - np.float32(0.1), 0, 0.6))
+    _mix(paint, third, np.clip(-2.6 * plane.grain - 0.1, 0, 0.6))
     if vista.way == "road":
         _tarmac(paint, drive, plane)
     elif vista.way == "track":
@@ -78,7 +80,7 @@ def paint_ground(image: Floats, drive: Drive, plane: Plane) -> None:
     sea = _sea(drive, plane) if vista.place == "coast" else None
     for channel in range(3):
         ground = paint[channel]
-        shine = (light.ambient + np.float32(0.6) * light.sun)[:, channel, None, None]
+        shine = (light.ambient + 0.6 * light.sun)[:, channel, None, None]
         if beam is not None:
             shine = shine + beam * drive.beam(plane.away)[:, channel, None]
         ground *= shine
@@ -93,7 +95,7 @@ def paint_ground(image: Floats, drive: Drive, plane: Plane) -> None:
 
 def _edge(plane: Plane, half: float | Floats) -> Floats:
     """Coverage by what lies within `half` metres of the middle: (T, R, W)."""
-    return np.clip((half - np.abs(plane.across)) / plane.foot[:, None] + np.float32(0.5), 0, 1)
+    return np.clip((half - np.abs(plane.across)) / plane.foot[:, None] + 0.5, 0, 1)
 
 
 def _mix(paint: list[Floats], stuff: Floats, cover: Floats, tone: Floats | float = 1.0) -> None:
@@ -103,32 +105,32 @@ def _mix(paint: list[Floats], stuff: Floats, cover: Floats, tone: Floats | float
 
 def _tarmac(paint: list[Floats], drive: Drive, plane: Plane) -> None:
     """Asphalt with a dashed middle, lines at its edges, and gravel beside it."""
-    half, foot = np.float32(WIDE["road"]), plane.foot[:, None]
+    half, foot = WIDE["road"], plane.foot[:, None]
     verge = colour("path", drive.vista)
-    _mix(paint, verge, _edge(plane, half + np.float32(0.5)) * np.float32(0.7), 1 + 0.5 * plane.grain)
-    tone = 1 + np.float32(0.25) * plane.grain
+    _mix(paint, verge, _edge(plane, half + 0.5) * 0.7, 1 + 0.5 * plane.grain)
+    tone = 1 + 0.25 * plane.grain
     _mix(paint, colour("asphalt", drive.vista), _edge(plane, half), tone)
     part = (plane.z / 9) % 1
     sharp = np.maximum(3 * plane.along, 0.06) / 9
     dash = np.clip((0.25 - np.abs(part - 0.5)) / sharp + 0.5, 0, 1)
     far = np.clip(plane.along / 6 - 0.3, 0, 1)
     dash = (dash + (0.5 - dash) * far).astype(np.float32)[..., None]
-    thin = np.minimum(1, np.float32(0.18) / foot)
-    middle = _edge(plane, np.float32(0.09)) * thin * dash
-    edges = np.abs(np.abs(plane.across) - (half - np.float32(0.25)))
-    edges = np.clip((np.float32(0.08) - edges) / foot + np.float32(0.5), 0, 1) * thin
-    _mix(paint, colour("white", drive.vista), np.clip(middle + edges, 0, 1) * np.float32(0.9))
+    thin = np.minimum(1, 0.18 / foot)
+    middle = _edge(plane, 0.09) * thin * dash
+    edges = np.abs(np.abs(plane.across) - (half - 0.25))
+    edges = np.clip((0.08 - edges) / foot + 0.5, 0, 1) * thin
+    _mix(paint, colour("white", drive.vista), np.clip(middle + edges, 0, 1) * 0.9)
 
 
 def _ruts(paint: list[Floats], drive: Drive, plane: Plane) -> None:
     """Two ruts, with grass between."""
     fine = np.clip(1.5 - 2.2 * plane.foot, 0, 1)[:, None]
-    ruts = np.exp(-(((np.abs(plane.across) - np.float32(0.95)) / np.float32(0.5)) ** 2))
-    cover = (np.float32(0.55) * (1 - fine) + ruts * fine) * _edge(plane, np.float32(WIDE["track"]))
-    cover = np.clip(cover * (np.float32(1.25) + plane.grain), 0, 0.95)
+    ruts = np.exp(-(((np.abs(plane.across) - 0.95) / 0.5) ** 2))
+    cover = (0.55 * (1 - fine) + ruts * fine) * _edge(plane, WIDE["track"])
+    cover = np.clip(cover * (1.25 + plane.grain), 0, 0.95)
     dry = drive.vista.place in ("desert", "coast")
     stuff = colour("dune dark" if dry else "path" if drive.vista.seed % 2 else "mud", drive.vista)
-    _mix(paint, stuff, cover, 1 + np.float32(0.4) * plane.grain)
+    _mix(paint, stuff, cover, 1 + 0.4 * plane.grain)
 
 
 def river_edge(drive: Drive, plane: Plane) -> Floats:
@@ -140,7 +142,7 @@ def river_edge(drive: Drive, plane: Plane) -> Floats:
 def _banks(paint: list[Floats], drive: Drive, plane: Plane) -> None:
     half = river_edge(drive, plane)
     bank = colour("pebble", drive.vista)
-    _mix(paint, bank, _edge(plane, half + np.float32(0.8)) * np.float32(0.8), 1 + plane.grain)
+    _mix(paint, bank, _edge(plane, half + 0.8) * 0.8, 1 + plane.grain)
 
 
 def _sea(drive: Drive, plane: Plane) -> tuple[Floats, list[Floats]]:
@@ -148,20 +150,20 @@ def _sea(drive: Drive, plane: Plane) -> tuple[Floats, list[Floats]]:
     light, seed = drive.light, drive.vista.seed
     shore = 15 + 9 * (line(plane.z / 70, seed + 412) - 0.5)
     inward = -plane.across - shore.astype(np.float32)[..., None]
-    cover = np.clip(inward / plane.foot[:, None] + np.float32(0.5), 0, 1)
+    cover = np.clip(inward / plane.foot[:, None] + 0.5, 0, 1)
     ripples = np.clip(1.6 - 3 * plane.along / 2.5, 0, 1).astype(np.float32)[:, None]
     waves = rows(plane.aside / 3.5, plane.z / 1.6 - 0.8 * drive.times[:, None], seed + 421)
-    waves = (waves - np.float32(0.5)) * ripples
+    waves = (waves - 0.5) * ripples
     flat = np.clip(1 - plane.away / 160, 0, 1).astype(np.float32)[:, None]
-    foam = np.exp(-(((inward - np.float32(1.2)) / (np.float32(0.7) + plane.foot[:, None])) ** 2))
+    foam = np.exp(-(((inward - 1.2) / (0.7 + plane.foot[:, None])) ** 2))
     colours = []
     for channel in range(3):
-        sky = light.middle[:, channel, None, None] * np.float32(0.55)
-        sky = sky + np.float32(0.4) * light.horizon[:, channel, None, None]
+        sky = light.middle[:, channel, None, None] * 0.55
+        sky = sky + 0.4 * light.horizon[:, channel, None, None]
         own = _SEA[channel] * light.ambient[:, channel, None, None]
-        water = sky + (own - sky) * np.clip(np.float32(0.75) * flat + np.float32(0.7) * waves, 0, 1)
+        water = sky + (own - sky) * np.clip(0.75 * flat + 0.7 * waves, 0, 1)
         white = np.minimum(1.2 * light.ambient[:, channel, None, None], 1)
-        colours.append(water + np.float32(0.7) * foam * (white - water))
+        colours.append(water + 0.7 * foam * (white - water))
     return cover, colours
 
 
@@ -172,7 +174,7 @@ def paint_river(image: Floats, drive: Drive, plane: Plane, seen: Floats) -> None
     fine = 1.6 - 1.6 * plane.foot - 0.15 * plane.along
     waves = rows(plane.aside * 0.55, plane.z * 0.5 + 0.9 * drive.times[:, None],
                  drive.vista.seed + 420)  # fmt: skip
-    waves = (waves - np.float32(0.5)) * np.clip(fine, 0, 1).astype(np.float32)[:, None]
+    waves = (waves - 0.5) * np.clip(fine, 0, 1).astype(np.float32)[:, None]
     straight = 2 * (1 - view.horizon) * view.height - 1 - np.arange(first, view.height)
     near = np.clip((np.arange(len(plane.away)) / (0.1 * view.height)), 0, 1)
     row = straight[:, None] + waves * (0.1 * view.height * near).astype(np.float32)[:, None]
@@ -189,10 +191,10 @@ def paint_river(image: Floats, drive: Drive, plane: Plane, seen: Floats) -> None
         water = flat.take(upper)
         water += (flat.take(upper + (view.width if first > 1 else 0)) - water) * part
         ambient = light.ambient[:, channel, None, None]
-        water *= np.float32(0.76) - ice
+        water *= 0.76 - ice
         water += (np.float32((0.02, 0.06, 0.08)[channel]) + ice) * ambient
-        water += np.float32(0.22) * np.clip(waves, 0, 1) * ambient
+        water += 0.22 * np.clip(waves, 0, 1) * ambient
         haze = light.haze[:, channel, None, None]
-        water += (haze - water) * (np.float32(0.5) * (1 - air))
+        water += (haze - water) * (0.5 * (1 - air))
         below = image[channel, :, first:]
         below += cover * (water - below)
