@@ -130,7 +130,7 @@ def _paths(land: Land, view: View, vista: Vista, edge: Floats, top: int) -> None
     part = np.clip((view.horizon - v) / view.horizon, 0, 1)  # 0 far, 1 at the lower edge
     wide = (0.002 + 0.085 * part**1.5).astype(np.float64)
     for cell in range(cells[0] - 1, cells[1] + 2):
-        if hashed(vista.seed + 47, cell) > 0.55:
+        if drawn(vista.seed + 47, cell) > 0.55:
             continue
         seed = vista.seed + 48 + 13 * cell
         bend = line(1.9 * np.sqrt(part.astype(np.float64)) + 5 * drawn(seed, 1), seed)

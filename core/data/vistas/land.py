@@ -90,9 +90,9 @@ class Land:
         """Lamplight by night: (h, w)."""
         self.maps[_LAMP, *box] += lamp
 
-    def shadow(self, place: int, dark: Floats, box: Box = _ALL) -> None:
-        """What keeps the sun away when it stands at SHADOWS[place]: (h, w)."""
-        part = self.maps[3 + place, *box]
+    def shadow(self, dark: Floats, box: Box = _ALL) -> None:
+        """What keeps the sun away when it stands at each of SHADOWS: (5, h, w)."""
+        part = self.maps[_SHADOW][:, *box]
         np.maximum(part, dark, out=part)
 
     @property

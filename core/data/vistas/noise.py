@@ -21,23 +21,25 @@ _SPLIT, _MIX, _FINISH = (
 _HALF, _TOP = np.uint64(32), np.uint64(40)
 
 
-def hashed(seed: int, *places: NDArray[np.integer] | int) -> Floats:
+def hashed(seed: int, *places: NDArray[np.integer]) -> Floats:
     """A number in [0, 1) for each lattice point; the places are broadcast against each other."""
-    value = np.asarray(seed & 0xFFFFFFFFFFFFFFFF, np.uint64)
-    with np.errstate(over="ignore"):
-        value = value * _SPLIT
-        for place in places:
-            own = np.asarray(place, np.int64).view(np.uint64) + _SPLIT
-            value = value ^ own * _MIX
-            value = (value ^ (value >> _HALF)) * _MIX
-            value = (value ^ (value >> _HALF)) * _FINISH
-        value = value ^ (value >> _HALF)
-    return (value >> _TOP).astype(np.float32) * np.float32(2**-24)
+    value = np.array([seed & 0xFFFFFFFFFFFFFFFF], np.uint64)  # arrays wrap around silently
+    value *= _SPLIT
+    for place in places:
+        own = np.atleast_1d(np.asarray(place, np.int64)).view(np.uint64) + _SPLIT
+        own *= _MIX
+        value = value ^ own
+        for odd in (_MIX, _FINISH):
+            value ^= value >> _HALF
+            value *= odd
+    value ^= value >> _HALF
+    value >>= _TOP
+    return value.astype(np.float32) * np.float32(2**-24)
 
 
 def drawn(seed: int, *places: int) -> float:
     """One such number."""
-    return float(hashed(seed, *places))
+    return float(hashed(seed, *map(np.array, places))[0])
 
 
 def eased(rest: Floats) -> Floats:

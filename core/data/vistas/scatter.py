@@ -11,7 +11,7 @@ from .country import Vista
 from .ground import shore_of
 from .noise import hashed
 from .ridges import Profile
-from .things import VARIANTS, Thing, wintry
+from .things import VARIANTS, Thing, seasonal
 from .view import View
 
 _LEAST = 1.2  # pixels: what is smaller is left out
@@ -165,7 +165,7 @@ def _stood(view: View, vista: Vista, row: Row, key: int, shore: Profile | None) 
     kind = (hashed(seed + 4, cells) * len(row.kinds)).astype(int)
     variant = (hashed(seed + 5, cells) * 2 * VARIANTS).astype(int)
     return [
-        Thing(wintry(row.kinds[kind[n]], vista), float(x[n]), float(y[n]), float(high[n]),
+        Thing(seasonal(row.kinds[kind[n]], vista), float(x[n]), float(y[n]), float(high[n]),
               int(variant[n] // 2), bool(variant[n] % 2), row.distance)
         for n in np.argsort(-y, kind="stable")
         if high[n] * view.height >= _LEAST

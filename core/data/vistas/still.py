@@ -73,30 +73,29 @@ def stand(land: Land, view: View, vista: Vista, things: list[Thing], shadows: bo
 
 def _set_down(land: Land, view: View, vista: Vista, thing: Thing) -> None:
     high = thing.high * view.height
+    wide = high * KINDS[thing.kind].wide
     top = (1 - thing.y) * view.height - high
-    left = (thing.x - view.start) * view.height - view.left - high * KINDS[thing.kind].wide / 2
-    row, column, texture = resampled(thing.kind, thing.variant, thing.flip, top, left, high)
-    rows, above = _within(row, texture.shape[1], view.height)
-    columns, beside = _within(column, texture.shape[2], view.width)
-    texture = texture[:, above, beside]
-    if not texture.size:
+    left = (thing.x - view.start) * view.height - view.left - wide / 2
+    rows, above = _within(top, top + high, view.height)
+    columns, beside = _within(left, left + wide, view.width)
+    if rows.stop <= rows.start or columns.stop <= columns.start:
         return
-    box = (rows, columns)
-    paint = colours(thing.kind, vista)
+    texture = resampled(thing.kind, thing.variant, thing.flip, top, left, high)[:, above, beside]
+    paint, box = colours(thing.kind, vista), (rows, columns)
     cover = texture[:MATERIALS].sum(axis=0)
     own = np.zeros((3, *cover.shape), np.float32)
     for number in range(paint.shape[1]):
         own += paint[:, number, None, None] * texture[number]
     far = misty(vista.weather, thing.distance)
-    land.lay(cover, own * (1 - far), cover * far, texture[SHADE] * 0.75,
-             0.56, box)  # fmt: skip
+    land.lay(cover, own * (1 - far), cover * far, texture[SHADE] * 0.75, 0.56, box)
     if texture[LAMP].any():
         land.shine(texture[LAMP] * (1 - far), box)
 
 
-def _within(first: int, count: int, most: int) -> tuple[slice, slice]:
-    """The part of `count` pixels from `first` that lies in a picture: there, and in the part."""
-    low, high = max(first, 0), max(min(first + count, most), max(first, 0))
+def _within(start: float, end: float, most: int) -> tuple[slice, slice]:
+    """The pixels between two places that lie in a picture: there, and among all between them."""
+    first = int(np.floor(start))
+    low, high = max(first, 0), max(min(int(np.ceil(end)), most), max(first, 0))
     return slice(low, high), slice(low - first, high - first)
 
 
@@ -123,12 +122,11 @@ def _cast(land: Land, view: View, thing: Thing) -> None:
     if found is None:
         return
     box, x, y = found
-    for place, sun in enumerate(SHADOWS):
-        over, down = -sun * 3 * high, -(0.08 + 0.4 * abs(sun)) * high
-        along = np.clip((x * over + 6 * y * down) / (over**2 + 6 * down**2), 0, 1)
-        away = ((x - along * over) / wide) ** 2 + ((y - along * down) / (0.36 * wide)) ** 2
-        dark = np.clip(1.3 - np.sqrt(away), 0, 1) * (1 - 0.45 * along) * 0.85
-        land.shadow(place, dark, box)
+    sun = np.array(SHADOWS, np.float32)[:, None, None]
+    over, down = -3 * high * sun, -high * (0.08 + 0.4 * np.abs(sun))
+    along = np.clip((x * over + 6 * y * down) / (over**2 + 6 * down**2), 0, 1)
+    away = ((x - along * over) / wide) ** 2 + ((y - along * down) / (0.36 * wide)) ** 2
+    land.shadow(np.clip(1.3 - np.sqrt(away), 0, 1) * (0.85 - 0.38 * along), box)
 
 
 def _glow(land: Land, view: View, thing: Thing) -> None:

@@ -36,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "conifer": Kind(growth.conifer, 0.62, ("pine", "pine light", "wood", "snow"), 0.3),
     "snowy conifer": Kind(growth.snowy_conifer, 0.62, ("pine", "pine light", "wood", "snow"), 0.3),
     "tree": Kind(growth.round_tree, 1.0, (*_LEAVES, "wood")),
+    "blossom tree": Kind(growth.round_tree, 1.0, ("blossom", "blossom light", "wood")),
     "birch": Kind(growth.birch, 0.6, (*_LEAVES, "birch", "dark"), 0.25),
     "bare tree": Kind(growth.bare_tree, 1.1, ("wood", "wood", "wood", "snow"), 0.3),
     "snowy tree": Kind(growth.snowy_tree, 1.1, ("wood", "wood", "wood", "snow"), 0.3),
@@ -62,6 +63,7 @@ KINDS: dict[str, Kind] = {
     "lantern": Kind(built.lantern, 0.56, ("dark", "dark", "dark", "wall"), 0.0, True),
     "post": Kind(built.post, 0.3, ("white", "red"), 0.0),
 }
+_SPRING = {"tree": "blossom tree", "dry tuft": "flowers"}
 _WINTRY = {"conifer": "snowy conifer", "tree": "snowy tree", "birch": "bare tree",
            "bush": "snowy bush", "rock": "snowy rock", "flowers": "dry tuft",
            "tuft": "dry tuft", "palm": "snowy conifer", "reeds": "dry tuft"}  # fmt: skip
@@ -81,9 +83,10 @@ class Thing:
     distance: float = 0.02
 
 
-def wintry(kind: str, vista: Vista) -> str:
-    """What stands in its place in winter."""
-    return _WINTRY.get(kind, kind) if vista.winter else kind
+def seasonal(kind: str, vista: Vista) -> str:
+    """What stands in its place in a country's season."""
+    changed = {"winter": _WINTRY, "spring": _SPRING}.get(vista.season, {})
+    return changed.get(kind, kind)
 
 
 @lru_cache(maxsize=256)
@@ -134,10 +137,12 @@ def side_for(pixels: float) -> int:
     return side
 
 
-def overlaps(start: NDArray, length: NDArray, side: int, first: NDArray, count: int) -> Floats:
+def overlaps(
+    start: NDArray, length: NDArray, side: int, first: NDArray | float, count: int
+) -> Floats:
     """How much of each of `count` pixels from `first` on each of `side` texels covers, where they
     lie evenly from `start` over `length` pixels: (...) each -> (..., count, side)."""
-    edges = first[..., None] + np.arange(count + 1) - start[..., None]
+    edges = np.asarray(first)[..., None] + np.arange(count + 1) - start[..., None]
     edges = (edges * (side / length)[..., None]).astype(np.float32)
     covered = np.clip(edges[..., None] - np.arange(side, dtype=np.float32), 0, 1)
     covered = np.diff(covered, axis=-2)
@@ -145,19 +150,14 @@ def overlaps(start: NDArray, length: NDArray, side: int, first: NDArray, count: 
     return covered
 
 
-def resampled(
-    kind: str, variant: int, flip: bool, top: float, left: float, high: float
-) -> tuple[int, int, Floats]:
+def resampled(kind: str, variant: int, flip: bool, top: float, left: float, high: float) -> Floats:
     """A thing `high` pixels high whose upper left corner lies at (left, top), exactly averaged:
-    its first row and column, and (CHANNELS, rows, columns)."""
-    wide = high * KINDS[kind].wide
-    row, column = int(np.floor(top)), int(np.floor(left))
-    rows, columns = (int(np.ceil(at + size)) - first
-                     for at, size, first in ((top, high, row), (left, wide, column)))  # fmt: skip
+    (CHANNELS, rows, columns) of all pixels that it touches."""
     side = side_for(high)
-    texture = textures(kind, variant, flip)[side]
+    ends = ((top, top + high), (left, left + high * KINDS[kind].wide))
     down, along = (
-        overlaps(np.array(start), np.array(length), side, np.array(first), count)
-        for start, length, first, count in ((top, high, row, rows), (left, wide, column, columns))
-    )
-    return row, column, (down @ texture) @ along.T
+        overlaps(np.array(start), np.array(end - start), side, np.floor(start),
+                 int(np.ceil(end)) - int(np.floor(start)))
+        for start, end in ends
+    )  # fmt: skip
+    return (down @ textures(kind, variant, flip)[side]) @ along.T

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .materials import colour
-from .noise import Floats, between, fractal, hashed, line
+from .noise import Floats, between, drawn, fractal, hashed, line
 from .ridges import Woods, treeline
 from .road import EYE, FOCAL, Drive, centre
 
@@ -68,7 +68,7 @@ def near_slices(drive: Drive) -> list[Slices]:
     if place == "desert":
         return [Slices(42, 20, 5, 3, 46, 70, "dune light", 32)]
     dense = place == "forest"
-    pointed = vista.winter or place != "forest" or hashed(vista.seed, 3) < 0.6
+    pointed = vista.winter or place != "forest" or drawn(vista.seed, 3) < 0.6
     if place in ("forest", "mountains", "river"):
         trees = Woods(6, 15 if dense else 13, bool(pointed))
         return [Slices(42, 20, 6, 5, 42, 70, "pine" if pointed else "leaf", 32, trees)]

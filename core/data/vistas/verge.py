@@ -12,7 +12,7 @@ from .land import LAMPLIGHT
 from .noise import Floats, between, hashed, line
 from .road import EYE, FOCAL, Drive, centre
 from .sketch import CHANNELS, LAMP, MATERIALS, SHADE, SIDE
-from .things import KINDS, VARIANTS, colours, overlaps, softened, wintry
+from .things import KINDS, VARIANTS, colours, overlaps, seasonal, softened
 
 FAR, NEAR = 120.0, 1.5  # metres: where things come up, and where they have gone by
 _LOW = 48.0  # metres: where what covers the ground comes up
@@ -82,7 +82,7 @@ def _growing(drive: Drive, first: float, last: float, side: int) -> Stand:
     if place == "coast" and not (vista.season in ("spring", "summer") and vista.seed % 2):
         names = ("tree", "bush", "rock")
     picked = (chance[3] * len(names)).astype(int)
-    kinds = [wintry(names[n], vista) for n in picked[there]]
+    kinds = [seasonal(names[n], vista) for n in picked[there]]
     high = np.array([_METRES.get(kind, 8.0) for kind in kinds]) * (0.7 + 0.6 * chance[4][there])
     return Stand(kinds, (chance[5][there] * VARIANTS).astype(np.int64), chance[6][there] < 0.5,
                  z[there], (centre(z, vista.seed) + side * aside)[there], high)  # fmt: skip
@@ -97,7 +97,7 @@ def _low(drive: Drive, first: float, last: float, side: int) -> Stand:
     there = chance[0] < 0.25 + 0.6 * group
     z = (cells + chance[1]) * 2.6
     aside = (6.6 if vista.way == "river" else 2.9) + 5.5 * chance[2] ** 1.4
-    kinds = [wintry(names[int(c * len(names))], vista) for c in chance[3][there]]
+    kinds = [seasonal(names[int(c * len(names))], vista) for c in chance[3][there]]
     return Stand(kinds, (chance[4][there] * VARIANTS).astype(np.int64), chance[5][there] < 0.5,
                  z[there], (centre(z, vista.seed) + side * aside)[there],
                  0.35 + 0.4 * chance[5][there])  # fmt: skip
