@@ -97,7 +97,7 @@ def test_frames_captions_and_labels(camera):
     assert source.pictures == (made[0] == made[1]).all()
     words = set(source.words())
     for index in range(20):
-        labels = source.labels(index)
+        labels = source.labels(index) or {}
         assert list(labels) == ["place", "season", "weather", "time"]
         assert source.classes[source.label(index)] == labels["place"]
         text = source.caption(index, np.random.default_rng(index))
@@ -117,6 +117,7 @@ def test_a_vista_can_be_filmed_for_longer():
 
 def test_names_of_vistas():
     source = open_source("vistas,season=winter,camera=ride,hour=dusk", count=30, seed=2)
+    assert isinstance(source, Vistas)
     assert source.name == "vistas,camera=ride,season=winter,hour=dusk"
     again = open_source(source.name, count=30, seed=2)
     assert again.fingerprint() == source.fingerprint()

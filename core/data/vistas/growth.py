@@ -48,8 +48,9 @@ def birch(draw: Sketch, rng: Generator) -> None:
     draw.shape(2, [(-0.022, 0), (0.022, 0), (0.01, 0.75), (-0.01, 0.75)])
     for mark in rng.uniform(0.03, 0.4, 6):
         draw.block(3, -0.02, mark, rng.uniform(-0.01, 0.02), mark + 0.012)
-    puffs = [(0.05 * rng.normal(), 0.4 + 0.065 * n, 0.085 + 0.05 * sin(0.45 * n))
-             for n in range(8)]  # fmt: skip
+    turn = rng.uniform(0, 6)
+    puffs = [(0.085 * sin(2.4 * n + turn) + 0.02 * rng.normal(), 0.38 + 0.058 * n,
+              0.08 + 0.045 * sin(0.36 * n)) for n in range(9)]  # fmt: skip
     _crown(draw, puffs)
 
 

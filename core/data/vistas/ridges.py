@@ -251,8 +251,10 @@ def _relief(
     """
     reach = int(0.3 * view.height) + 2
     x = view.start + (view.left + 0.5 + np.arange(-reach, view.width + reach)) / view.height
-    fine = (ridge.profile(x + 0.012) - ridge.profile(x - 0.012)) / 0.024
-    broad = (ridge.profile(x + 0.05) - ridge.profile(x - 0.05)) / 0.1
+    steps = np.array([0.012, -0.012, 0.05, -0.05])[:, None]
+    around = ridge.profile(x + steps)
+    fine = (around[0] - around[1]) / 0.024
+    broad = (around[2] - around[3]) / 0.1
     deep = np.clip(heights[None] - view.v[top:foot, None], 0, 0.5) * view.height
     columns = np.arange(view.width, dtype=np.float32) + reach
     steep = _looked_up(fine, columns + 0.5 * deep)

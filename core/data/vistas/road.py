@@ -20,7 +20,7 @@ HORIZON = 0.5
 _BENDS = ((430.0, 60.0), (150.0, 13.0))  # metres along, metres aside
 _SIGHT = {"clear": 5200.0, "cloudy": 3600.0, "fog": 110.0, "rain": 520.0, "snow": 380.0}
 WIDE = {"road": 2.2, "track": 2.1, "river": 5.6}  # metres from the middle to the edge
-_BEAM = np.array((0.62, 0.5, 0.3), np.float32)  # of the headlights
+_BEAM = np.array((0.5, 0.42, 0.28), np.float32)  # of the headlights
 
 
 def centre(z: NDArray[Any], seed: int) -> NDArray[np.float64]:

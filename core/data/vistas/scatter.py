@@ -138,7 +138,7 @@ def things_behind(view: View, vista: Vista) -> list[list[Thing]]:
         found = [Row(("lighthouse",), 3.1, 0.6, 0.402, 0.396, 0.15, 0.19, 0.12),
                  Row(("boat",), 0.8, 0.45, 0.385, 0.33, 0.04, 0.1, 0.08)]  # fmt: skip
     elif vista.place == "lake":
-        found = [Row(("tree",), 0.1, 0.45, 0.395, 0.388, 0.05, 0.08, 0.09),
+        found = [Row(("tree",), 0.1, 0.3, 0.395, 0.388, 0.05, 0.08, 0.09),
                  Row(("conifer",), 0.055, 0.6, 0.392, 0.386, 0.07, 0.12, 0.08),
                  Row(("cabin",), 1.6, 0.7, 0.39, 0.386, 0.055, 0.07, 0.06),
                  Row(("boat",), 1.5, 0.4, 0.375, 0.34, 0.05, 0.09, 0.05)]  # fmt: skip

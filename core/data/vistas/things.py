@@ -14,7 +14,7 @@ from . import built, growth
 from .country import Vista
 from .materials import colour
 from .noise import Floats
-from .sketch import SIDE, Sketch
+from .sketch import SHADE, SIDE, Sketch
 
 VARIANTS = 4
 
@@ -90,10 +90,8 @@ def seasonal(kind: str, vista: Vista) -> str:
 
 
 @lru_cache(maxsize=256)
-def textures(kind: str, variant: int, flip: bool) -> dict[int, Floats]:
-    """By side in texels: (CHANNELS, side, side); mirrored ones keep their light from the left."""
-    if flip:
-        return {side: _mirrored(t) for side, t in textures(kind, variant, False).items()}
+def textures(kind: str, variant: int) -> dict[int, Floats]:
+    """By side in texels: (CHANNELS, side, side)."""
     sketch = Sketch(KINDS[kind].wide)
     names = list(KINDS)
     KINDS[kind].draw(sketch, np.random.default_rng([names.index(kind), variant]))
@@ -103,24 +101,18 @@ def textures(kind: str, variant: int, flip: bool) -> dict[int, Floats]:
 def softened(kind: str, variant: int, side: int, ratio: float) -> Floats:
     """The texture `side` texels wide for something `ratio` pixels a texel high, from a half on:
     at first it is the coarser one, so that what comes nearer never changes at once."""
-    fine = textures(kind, variant, False)[side]
+    fine = textures(kind, variant)[side]
     if ratio > 0.7 or side == 4:
         return fine
     share = np.float32(1 - max(ratio - 0.5, 0) / 0.2)
     return fine + share * _coarse(kind, variant, side)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def _coarse(kind: str, variant: int, side: int) -> Floats:
     """What the next coarser texture has more than this one."""
-    coarse = textures(kind, variant, False)[side // 2]
-    return coarse.repeat(2, axis=1).repeat(2, axis=2) - textures(kind, variant, False)[side]
-
-
-def _mirrored(texture: Floats) -> Floats:
-    mirrored = np.ascontiguousarray(texture[:, :, ::-1])
-    mirrored[-1] *= -1
-    return mirrored
+    coarse = textures(kind, variant)[side // 2]
+    return coarse.repeat(2, axis=1).repeat(2, axis=2) - textures(kind, variant)[side]
 
 
 @lru_cache(maxsize=512)
@@ -152,7 +144,8 @@ def overlaps(
 
 def resampled(kind: str, variant: int, flip: bool, top: float, left: float, high: float) -> Floats:
     """A thing `high` pixels high whose upper left corner lies at (left, top), exactly averaged:
-    (CHANNELS, rows, columns) of all pixels that it touches."""
+    (CHANNELS, rows, columns) of all pixels that it touches. What is mirrored keeps the light from
+    the left."""
     side = side_for(high)
     ends = ((top, top + high), (left, left + high * KINDS[kind].wide))
     down, along = (
@@ -160,4 +153,6 @@ def resampled(kind: str, variant: int, flip: bool, top: float, left: float, high
                  int(np.ceil(end)) - int(np.floor(start)))
         for start, end in ends
     )  # fmt: skip
-    return (down @ textures(kind, variant, flip)[side]) @ along.T
+    made = (down @ textures(kind, variant)[side]) @ (along[:, ::-1] if flip else along).T
+    made[SHADE] *= -1 if flip else 1
+    return made

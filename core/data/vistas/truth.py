@@ -22,11 +22,11 @@ from .view import View, middle_view
 
 @dataclass(frozen=True)
 class Near:
-    """One thing: its kind, metres to it (of a ride; None where nothing tells), and its box in
-    pixels, which may reach beyond the picture: left, top, right, bottom."""
+    """One thing: its kind, metres to it, and its box in pixels, which may reach beyond the
+    picture: left, top, right, bottom."""
 
     kind: str
-    away: float | None
+    away: float
     box: tuple[float, float, float, float]
 
 
@@ -99,7 +99,8 @@ def _of_still(view: View, vista: Vista, count: int) -> tuple[Floats, Floats, tup
         high = thing.high * view.height
         middle = (thing.x - view.start) * view.height - view.left
         half, foot = high * KINDS[thing.kind].wide / 2, (1 - thing.y) * view.height
-        near.append(Near(thing.kind, None, (middle - half, foot - high, middle + half, foot)))
+        away = FOCAL * EYE / max(view.horizon - thing.y, 1e-3)
+        near.append(Near(thing.kind, away, (middle - half, foot - high, middle + half, foot)))
     ridge, skyline = (np.repeat(line[None], count, axis=0) for line in (scene.ridge, scene.skyline))
     return ridge, skyline, (tuple(near),) * count
 

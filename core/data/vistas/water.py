@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,40 @@ from .view import View
 
 _DEEP = {"lake": (0.09, 0.2, 0.28), "coast": (0.05, 0.28, 0.4)}
 _SUNNY, _MOONLIT = (1.0, 0.86, 0.62), (0.9, 0.92, 0.95)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Where each pixel below the horizon looks (T, R, W): in a row above, at `upper` among all
+    pixels of a channel, and by the share `part` in the row under it, `below` pixels further."""
+
+    upper: NDArray[np.int32]
+    part: Floats
+    below: int
+
+    def of(self, channel: Floats) -> Floats:
+        """(T, H, W) -> what is mirrored of it (T, R, W)."""
+        flat = channel.reshape(-1)
+        seen = flat.take(self.upper)
+        lower = flat.take(self.upper + np.int32(self.below))
+        lower -= seen
+        lower *= self.part
+        seen += lower
+        return seen
+
+
+def mirrored(view: View, moved: Floats) -> Mirror:
+    """moved: (T, R, W), how many rows further down than a calm mirror's each pixel looks."""
+    first = view.row(view.horizon)
+    calm = 2 * (1 - view.horizon) * view.height - 1 - np.arange(first, view.height)
+    row = np.clip(moved + calm.astype(np.float32)[:, None], 0, max(first - 1.001, 0))
+    row = row.astype(np.float32)
+    upper = row.astype(np.int32)
+    part = row - upper
+    upper *= view.width
+    upper += np.arange(view.width, dtype=np.int32)
+    upper += (np.arange(len(moved), dtype=np.int32) * (view.height * view.width))[:, None, None]
+    return Mirror(upper, part, view.width if first > 1 else 0)
 
 
 def paint_water(
@@ -27,13 +63,14 @@ def paint_water(
     swell = 1.0 if vista.place == "lake" else 1.9
     broad, fine = _waves(view, vista, times, depth)
     waves = broad + 0.6 * fine - 0.8
-    taken = _mirrored(view, first, waves, depth * np.float32(0.11 * swell) + 0.006)
+    reach = depth * np.float32(0.11 * swell) + 0.006
+    mirror = mirrored(view, waves * (reach * np.float32(view.height))[:, None])
     share = np.float32(0.86 if vista.place == "lake" else 0.62) - 0.45 * np.clip(depth / 0.4, 0, 1)
     share = np.clip(share[:, None] + np.float32(0.25 * swell) * waves, 0, 1)
     glints = _glints(view, light, depth, fine + 0.5 * broad)
     foam = _foam(view, times, edge, first, broad) if vista.place == "coast" else None
     for channel in range(3):
-        seen = _look_up(image[channel], *taken)
+        seen = mirror.of(image[channel])
         own = _DEEP[vista.place][channel] * light.ambient[:, channel, None, None]
         seen -= own
         seen *= share
@@ -59,31 +96,6 @@ def _waves(
     fine *= np.float32(np.clip(view.height / 100, 0.4, 1))
     fine += 0.5
     return broad, fine
-
-
-def _mirrored(view: View, first: int, waves: Floats, reach: Floats) -> tuple:
-    """Where each pixel looks: two rows above the water line, and the share of the lower."""
-    line = (1 - view.horizon) * view.height
-    straight = (2 * line - 1 - np.arange(first, view.height)).astype(np.float32)
-    row = waves * (reach * np.float32(view.height))[:, None]
-    row += straight[:, None]
-    np.clip(row, 0, max(first - 1.001, 0), out=row)
-    upper = row.astype(np.int32)
-    part = row - upper
-    upper *= view.width
-    upper += np.arange(view.width, dtype=np.int32)
-    upper += (np.arange(len(waves), dtype=np.int32) * (view.height * view.width))[:, None, None]
-    return upper, part, np.int32(view.width if first > 1 else 0)
-
-
-def _look_up(channel: Floats, upper: NDArray[np.int32], part: Floats, below: np.int32) -> Floats:
-    flat = channel.reshape(-1)
-    seen = flat.take(upper)
-    lower = flat.take(upper + below)
-    lower -= seen
-    lower *= part
-    seen += lower
-    return seen
 
 
 def _glints(view: View, light: Light, depth: Floats, waves: Floats) -> list[tuple]:

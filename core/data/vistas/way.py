@@ -9,6 +9,7 @@ import numpy as np
 from .materials import colour
 from .noise import Floats, between, line, rows
 from .road import EYE, FOCAL, WIDE, Drive, centre
+from .water import mirrored
 
 _GRAINS = (38.0, 9.0, 2.6, 0.8)  # metres
 _SEA = (0.05, 0.28, 0.4)
@@ -175,21 +176,13 @@ def paint_river(image: Floats, drive: Drive, plane: Plane, seen: Floats) -> None
     waves = rows(plane.aside * 0.55, plane.z * 0.5 + 0.9 * drive.times[:, None],
                  drive.vista.seed + 420)  # fmt: skip
     waves = (waves - 0.5) * np.clip(fine, 0, 1).astype(np.float32)[:, None]
-    straight = 2 * (1 - view.horizon) * view.height - 1 - np.arange(first, view.height)
-    near = np.clip((np.arange(len(plane.away)) / (0.1 * view.height)), 0, 1)
-    row = straight[:, None] + waves * (0.1 * view.height * near).astype(np.float32)[:, None]
-    row = np.clip(row, 0, max(first - 1.001, 0)).astype(np.float32)
-    upper = row.astype(np.int32)
-    part = row - upper
-    upper = upper * view.width + np.arange(view.width, dtype=np.int32)
-    upper += (np.arange(len(waves), dtype=np.int32) * view.height * view.width)[:, None, None]
+    near = np.clip(np.arange(len(plane.away)) / (0.1 * view.height), 0, 1)
+    mirror = mirrored(view, waves * (0.1 * view.height * near).astype(np.float32)[:, None])
     cover = _edge(plane, river_edge(drive, plane)) * seen[:, first:]
     air = drive.clear(plane.away)[:, None]
     ice = np.float32(0.25 if drive.vista.winter else 0.0)
     for channel in range(3):
-        flat = image[channel].reshape(-1)
-        water = flat.take(upper)
-        water += (flat.take(upper + (view.width if first > 1 else 0)) - water) * part
+        water = mirror.of(image[channel])
         ambient = light.ambient[:, channel, None, None]
         water *= 0.76 - ice
         water += (np.float32((0.02, 0.06, 0.08)[channel]) + ice) * ambient
