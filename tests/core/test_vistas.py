@@ -140,6 +140,16 @@ def test_nothing_pops_up(camera):
         assert jump(vista, camera, times[worst], times[worst + 1]) <= 4
 
 
+@given(SEEDS, st.sampled_from(["still", "ride"]), st.integers(0, 47))
+@settings(max_examples=40, deadline=None)
+def test_nothing_pops_up_at_any_hour(seed, camera, half):
+    """Sun, moon and stars go round a whole day; in a wide picture, which sees them come and go."""
+    vista = draw_vista(seed, camera, weather="clear")
+    time = (half / 2 - vista.hour) / vista.pace
+    before, after = film(vista, camera, time - 1e-6, time + 1e-6, size=(24, 72))
+    assert change(before, after) <= 3
+
+
 def test_nothing_pops_up_where_rides_change():
     """200 rides, each where a wall of trees, a hill or a mountain has gone by."""
     for seed in range(200):

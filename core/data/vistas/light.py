@@ -76,13 +76,14 @@ def light_at(vista: Vista, hours: NDArray[np.float64]) -> Light:
     height, grey = elevation(hours, vista.season), _GREY[vista.weather]
     sky = _sky(height, hours, grey)
     sun_x, sun_y = sun_place(hours, vista.season)
-    moon_x = -0.45 + 0.9 * ((hours + 5) % DAY) / 10
-    up = 1 - min(1.0, 1.15 * grey)
-    moon = between(0.02, -0.15, height) * np.float32(up)
+    moon_x = 0.09 * ((hours + DAY / 2) % DAY - DAY / 2)  # highest at midnight
+    moon_y = 0.42 - 1.1 * (1.1 * moon_x) ** 2
+    up = between(-0.03, 0.08, moon_y) * (1 - min(1.0, 1.15 * grey))
+    moon = between(0.02, -0.15, height) * up
     sun = _between(_SUNLIGHT, height) * (1 - grey) + _MOONLIGHT * moon[:, None]
-    # by night the moon is what casts shade
-    side = np.where(height > -0.1, sun_x * 2.4, moon_x * 1.6) * np.abs(between(-0.16, -0.1, height)
-        + between(-0.1, -0.16, height) * 2 - 1)  # fmt: skip
+    # By night the moon casts the shade; in between nothing does.
+    switch = 2 * between(-0.18, -0.08, height) - 1
+    side = np.where(switch > 0, sun_x * 2.4, moon_x * 1.6) * np.abs(switch)
     return Light(
         height=height,
         **sky,
@@ -95,7 +96,7 @@ def light_at(vista: Vista, hours: NDArray[np.float64]) -> Light:
         sun_x=sun_x,
         sun_y=sun_y,
         moon_x=moon_x,
-        moon_y=0.42 - 1.1 * (1.1 * moon_x) ** 2,
+        moon_y=moon_y,
         turn=2 * _REACH / 12 * hours,
         grey=grey,
     )

@@ -70,7 +70,7 @@ def near_slices(drive: Drive) -> list[Slices]:
     dense = place == "forest"
     pointed = vista.winter or place != "forest" or drawn(vista.seed, 3) < 0.6
     if place in ("forest", "mountains", "river"):
-        trees = Woods(6, 15 if dense else 13, bool(pointed))
+        trees = Woods(6, 15 if dense else 13) if pointed else Woods(9.5, 11, False)
         return [Slices(42, 20, 6, 5, 42, 70, "pine" if pointed else "leaf", 32, trees)]
     return [Slices(42, 20, 5, 3, 44, 70, "leaf", 32, Woods(7, 4.5, False), left=place != "coast")]
 
