@@ -15,6 +15,7 @@ from .sketch import CHANNELS, LAMP, MATERIALS, SHADE, SIDE
 from .things import KINDS, VARIANTS, colours, overlaps, seasonal, softened
 
 FAR, NEAR = 120.0, 1.5  # metres: where things come up, and where they have gone by
+_DENSE_FAR = 90.0  # metres: in a forest, where walls of trees stand behind
 _LOW = 48.0  # metres: where what covers the ground comes up
 _FADE_NEAR, _SHADOWED = 1.5, 45.0
 _LARGE = 64  # pixels: what is larger is drawn alone
@@ -166,7 +167,7 @@ def seen_of(drive: Drive, stand: Stand) -> Seen:
     foot = (1 - view.horizon + FOCAL * EYE / near) * view.height
     high = FOCAL / near * stand.high * view.height
     wide = high * np.array([KINDS[kind].wide for kind in stand.kinds])
-    far = np.where(stand.high < 0.8, _LOW, FAR)
+    far = np.where(stand.high < 0.8, _LOW, _DENSE_FAR if drive.vista.place == "forest" else FAR)
     solid = between(0.4, 1.2, high) * np.clip((far - away) / (far / 4), 0, 1)
     solid = solid * between(NEAR, NEAR + _FADE_NEAR, away)
     inside = (
@@ -193,11 +194,11 @@ def paint_verge(image: Floats, drive: Drive, seen: Floats | None = None) -> None
             _darken(image[:, moment], *shadows[number])
         row, column, picture = pictures[number]
         box = (slice(row, row + picture.shape[1]), slice(column, column + picture.shape[2]))
-        part, open_ = image[:, moment, *box], 1 - picture[3]
-        part *= open_
+        part = image[:, moment, *box]
+        part *= picture[3]
         part += picture[:3]
         if seen is not None:
-            seen[moment, *box] *= open_
+            seen[moment, *box] *= picture[3]
 
 
 def _shadows(stand: Stand, sights: Seen) -> dict[int, tuple[float, float, float, float]]:
@@ -245,17 +246,16 @@ def _pictures(
     high, wide = end - top, right - left
     size = 2 ** np.ceil(np.log2(np.clip(np.maximum(high, wide), 4, None))).astype(int)
     side = np.clip(2 ** np.ceil(np.log2(sights.high)), 4, SIDE).astype(int)
-    found: list = [None] * len(top)
+    places = list(zip(*(edge.tolist() for edge in (top, left, high, wide)), strict=True))
+    found: list = [None] * len(places)
     for batch in _batches(size, side):
-        large = size[batch[0]] > _LARGE
-        shape = (high, wide) if large else (size, size)
         first = batch[0]
+        _, _, *shape = places[first] if size[first] > _LARGE else [int(size[first])] * 4
         made = _resampled(stand, sights.part(batch), mixed[batch], top[batch], left[batch],
-                          (int(shape[0][first]), int(shape[1][first])),
-                          int(side[first]))  # fmt: skip
+                          (shape[0], shape[1]), int(side[first]))  # fmt: skip
         for number, picture in zip(batch.tolist(), made, strict=True):
-            found[number] = (top[number], left[number],
-                             picture[:, : high[number], : wide[number]])  # fmt: skip
+            row, column, rows, columns = places[number]
+            found[number] = (row, column, picture[:, :rows, :columns])
     return found
 
 
@@ -272,16 +272,20 @@ def _resampled(
     stand: Stand, sights: Seen, mixed: Floats, top: NDArray, left: NDArray,
     shape: tuple[int, int], side: int,
 ) -> Floats:  # fmt: skip
-    """(N, 4, rows, columns) of sights with textures of one side, exactly averaged."""
+    """(N, 4, rows, columns) of sights with textures of one side, exactly averaged: their colour,
+    and what they leave to be seen behind them."""
     shown = zip(sights.thing.tolist(), (sights.high / side).tolist(), strict=True)
     stack = np.stack([softened(stand.kinds[thing], int(stand.variant[thing]), side, ratio)
                       for thing, ratio in shown])  # fmt: skip
-    stack = (mixed @ stack.reshape(len(top), CHANNELS, side * side)).reshape(-1, 4, side, side)
+    stack = (mixed @ stack.reshape(len(top), CHANNELS, side * side)).reshape(-1, 4 * side, side)
     down = overlaps(sights.foot - sights.high, sights.high, side, top, shape[0])
     along = overlaps(sights.column - sights.wide / 2, sights.wide, side, left, shape[1])
     flipped = stand.flip[sights.thing]
     along[flipped] = along[flipped][..., ::-1]
-    return (down[:, None] @ stack) @ along.transpose(0, 2, 1)[:, None]
+    stack = (stack @ along.transpose(0, 2, 1)).reshape(-1, 4, side, shape[1])
+    made = down[:, None] @ stack
+    made[:, 3] = 1 - made[:, 3]
+    return made
 
 
 def _darken(image: Floats, column: float, foot: float, half: float, dark: float) -> None:
