@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .country import Vista
+from .country import DAY, Vista
 from .light import Light
 from .noise import Floats, between, drawn, hashed, rows
 from .view import View
@@ -82,13 +82,13 @@ def _disc(x: NDArray[np.float64], y: NDArray, radius: float, height: int) -> Flo
 def _moon(
     image: Floats, view: View, vista: Vista, light: Light, across: NDArray[np.float64], v: Floats
 ) -> None:
-    """A crescent, or full; what of it is dark hides no star, which nobody sees."""
+    """A crescent that looks at the sun of its vista's evening or morning, or full."""
     x = across - light.moon_x[:, None]
     y = v - view.horizon - light.moon_y[:, None]
     phase = 1.3 * drawn(vista.seed, 7) - 0.1
     disc = _disc(x, y, _MOON, view.height)
     if phase < 0.9:
-        away = 0.022 + 0.03 * phase
+        away = (0.022 + 0.03 * phase) * (1 if vista.hour % DAY < DAY / 2 else -1)
         disc *= 1 - _disc(x - away, y - 0.01, _MOON * 0.95, view.height)
     shine = _round(x, y, 40, 40) * 0.2
     np.maximum(disc, shine, out=disc)
