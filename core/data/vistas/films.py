@@ -39,5 +39,5 @@ def scenery(vista: Vista, view: View) -> Scenery:
     return (_few if view.height * view.width > _KEPT else _many)(vista, view)
 
 
-_many = lru_cache(maxsize=32)(painted)
+_many = lru_cache(maxsize=8)(painted)
 _few = lru_cache(maxsize=1)(painted)

@@ -19,6 +19,7 @@ _DENSE_FAR = 90.0  # metres: in a forest, where walls of trees stand behind
 _LOW = 48.0  # metres: where what covers the ground comes up
 _FADE_NEAR, _SHADOWED = 1.5, 45.0
 _LARGE = 64  # pixels: what is larger is drawn alone
+# What grows in each place, in how many of its cells, and what covers the ground there.
 _KINDS = {
     "forest": ("conifer", "conifer", "tree", "birch"),
     "mountains": ("conifer", "conifer", "conifer", "rock"),
@@ -34,7 +35,9 @@ _COVER = {"meadow": ("flowers", "tuft", "flowers"), "village": ("tuft", "flowers
           "mountains": ("tuft", "rock", "flowers"), "river": ("reeds", "reeds", "tuft"),
           "desert": ("dry tuft", "red rock"), "coast": ("dry tuft", "tuft"),
           "forest": ()}  # fmt: skip
+# Metres from house to house, and how many of them are there.
 _SETTLED = {"village": (34.0, 0.9), "meadow": (60.0, 0.2), "coast": (60.0, 0.25)}
+_TREE = 8.0  # metres, as all that is not named here
 _METRES = {"rock": 1.1, "snowy rock": 1.1, "red rock": 1.3, "bush": 1.5, "snowy bush": 1.5,
            "cactus": 3.4, "palm": 7.0, "reeds": 1.3, "flowers": 0.7, "dry tuft": 0.7,
            "tuft": 0.6}  # fmt: skip
@@ -84,7 +87,7 @@ def _growing(drive: Drive, first: float, last: float, side: int) -> Stand:
         names = ("tree", "bush", "rock")
     picked = (chance[3] * len(names)).astype(int)
     kinds = [seasonal(names[n], vista) for n in picked[there]]
-    high = np.array([_METRES.get(kind, 8.0) for kind in kinds]) * (0.7 + 0.6 * chance[4][there])
+    high = np.array([_METRES.get(kind, _TREE) for kind in kinds]) * (0.7 + 0.6 * chance[4][there])
     return Stand(kinds, (chance[5][there] * VARIANTS).astype(np.int64), chance[6][there] < 0.5,
                  z[there], (centre(z, vista.seed) + side * aside)[there], high)  # fmt: skip
 
