@@ -36,7 +36,7 @@ _COVER = {"meadow": ("flowers", "tuft", "flowers"), "village": ("tuft", "flowers
           "desert": ("dry tuft", "red rock"), "coast": ("dry tuft", "tuft"),
           "forest": ()}  # fmt: skip
 # Metres from house to house, and how many of them are there.
-_SETTLED = {"village": (34.0, 0.9), "meadow": (60.0, 0.2), "coast": (60.0, 0.25)}
+_SETTLED = {"village": (34.0, 0.9), "coast": (60.0, 0.25)}
 _TREE = 8.0  # metres, as all that is not named here
 _METRES = {"rock": 1.1, "snowy rock": 1.1, "red rock": 1.3, "bush": 1.5, "snowy bush": 1.5,
            "cactus": 3.4, "palm": 7.0, "reeds": 1.3, "flowers": 0.7, "dry tuft": 0.7,
