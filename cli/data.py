@@ -1,4 +1,4 @@
-"""`dln data`: the built-in world, and your own videos and images."""
+"""`dln data`: the built-in worlds, and your own videos and images."""
 
 import os
 from contextlib import suppress
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 app = typer.Typer(name="data", help="The built-in clips, and your own.")
 
 MOST_CLIPS = 1_000_000  # that are rendered at once
+WIDEST = 16384  # pixels of a picture, of which no video player need know
+# What of a world's facts can be asked for.
+NAMED = ("actors", "actions", "scenes", "places", "seasons", "weathers", "times")
 FOLDER = "a folder with metadata.csv (file_name, text), or one .txt beside each video"
 SHARDS = "'shards-{000..099}.tar' as webdataset writes them (key.mp4 beside key.txt or key.cls)"
 
@@ -41,6 +44,11 @@ def list_data(
     entries = [
         {"name": "menagerie", "about": "captioned cartoon clips, drawn on the fly from a seed"},
         {
+            "name": "vistas",
+            "about": "captioned landscapes through hours and seasons; vistas,camera=ride or "
+            "camera=panorama; place=, season=, weather=, hour= pin what is seen",
+        },
+        {
             "name": "digits",
             "about": "1,797 real handwritten digits; digits,noise=0.2 mislabels some",
         },
@@ -52,12 +60,14 @@ def list_data(
         {"name": "SHARDS", "about": f"tars of either: {SHARDS}"},
     ]
     rows = [tuple(entry.values()) for entry in entries]
-    return Result({"data": entries}, table(("name", "what"), rows), ["menagerie", "digits"])
+    return Result(
+        {"data": entries}, table(("name", "what"), rows), ["menagerie", "vistas", "digits"]
+    )
 
 
 @app.command("show")
 def show_data(
-    name: Annotated[str, typer.Argument(help="menagerie, a folder, or tars.")],
+    name: Annotated[str, typer.Argument(help="menagerie, vistas, a folder, or tars.")],
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -67,11 +77,15 @@ def show_data(
     \b
     Examples:
       dln data show menagerie
+      dln data show vistas,camera=ride
       dln data show my-videos/ --json
     """
-    facts = menagerie_facts() if name == "menagerie" else folder_facts(name)
+    if name == "menagerie":
+        facts = menagerie_facts()
+    else:
+        facts = vistas_facts(name) if name.split(",")[0] == "vistas" else folder_facts(name)
     rows = [(key.replace("_", " "), listed(value)) for key, value in facts.items()]
-    words = [*facts.get("actors", []), *facts.get("actions", []), *facts.get("scenes", [])]
+    words = [word for key in NAMED for word in facts.get(key, [])]
     return Result(facts, table(("", name), rows), words or facts["words"])
 
 
@@ -87,6 +101,22 @@ def menagerie_facts() -> dict[str, Any]:
         "speeds": list(menagerie.SPEEDS),
         "held_out_pairs": held_out,
         "clip_s": menagerie.CLIP_SECONDS,
+    }
+
+
+def vistas_facts(name: str) -> dict[str, Any]:
+    """UsageError where its options say what there is not."""
+    from dln.core.data import open_source, vistas
+
+    source = open_source(name)
+    return {
+        "name": source.name,
+        "cameras": list(vistas.CAMERAS),
+        "places": list(source.classes),
+        "seasons": list(vistas.SEASONS),
+        "weathers": list(vistas.WEATHERS),
+        "times": list(vistas.TIMES),
+        "clip_s": vistas.CLIP_SECONDS,
     }
 
 
@@ -110,6 +140,9 @@ def render(
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, max=MOST_CLIPS, help="How many.")
     ] = 16,
+    data: Annotated[
+        str, typer.Option(metavar="NAME", help="menagerie, or vistas,camera=ride,season=winter ...")
+    ] = "menagerie",
     size: Annotated[
         str, typer.Option(metavar="N|WIDTHxHEIGHT", help="Pixels, even, 16 to 2048 a side.")
     ] = "64",
@@ -121,32 +154,37 @@ def render(
     verbose: Verbose = False,
     config: ConfigFile = None,
 ) -> Result:
-    """Render menagerie clips and their captions into a folder that --data takes.
+    """Render clips of a built-in world and their captions into a folder that --data takes.
+
+    Panoramas (vistas,camera=panorama) become png, up to 16384 pixels wide.
 
     \b
     Examples:
       dln data render clips/ --count 16
       dln data render clips/ --size 128x72 --fps 16 --seed 3
+      dln data render rides/ --data vistas,camera=ride --size 256x144 --count 3
     """
-    from dln.core.data.menagerie.source import Menagerie
+    from dln.core.data import open_source
     from dln.core.data.render import render_folder
 
     sides = size_of(size)
-    if not all(16 <= side <= 2048 for side in sides):
-        raise UsageError(f"--size is 16 to 2048 pixels a side, not {size}", "--size 64")
+    source = open_source(data, count=count, seed=seed, held_out=None)
+    widest = WIDEST if source.pictures else 2048
+    if not all(16 <= side <= widest for side in sides):
+        raise UsageError(f"--size is 16 to {widest} pixels a side, not {size}", "--size 64")
     check_writable(folder)
-    source = Menagerie(count, seed, held_out=None)
     with progress() as report:
         metadata = render_folder(
             source,
             folder,
+            count,
             size=sides,
             fps=fps,
             on_progress=lambda done, total: report(done, total, "clips"),
             overwrite=force,
         )
-    data = {"path": str(folder), "clips": count, "metadata": str(metadata), "seed": seed}
-    return Result(data, str(folder), [str(folder)])
+    found = {"path": str(folder), "clips": count, "metadata": str(metadata), "seed": seed}
+    return Result(found, str(folder), [str(folder)])
 
 
 @app.command("check")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dln.core.training.options import TrainOptions
 
 RUNS = Path("runs")
+# What a model that learned a built-in world can be asked for.
+PROMPTS = {"menagerie": '"lion drinking"', "vistas": '"a mountain lake at sunset"'}
 N = TypeVar("N", int, float)
 
 
@@ -57,7 +59,9 @@ def train(
     model: Annotated[str, typer.Argument(help="A name from dln models list.")],
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME|DIR", help="menagerie, digits, a folder or shards of your own."),
+        typer.Option(
+            metavar="NAME|DIR", help="menagerie, vistas, digits, a folder or shards of your own."
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Size: see dln models show MODEL.")] = None,
     start_from: Annotated[
@@ -277,7 +281,7 @@ def carry_out(
 def generation_line(spec: "About", run: Path) -> str:
     """The command that generates with a run, with a prompt that its data can answer."""
     data = recorded(run).get("options", {}).get("data", "menagerie")
-    prompt = '"lion drinking"' if data == "menagerie" else "PROMPT"
+    prompt = PROMPTS.get(str(data).split(",")[0], "PROMPT")
     words = f"dln generate {prompt}" if spec.text else "dln generate"
     return f"{words} --model {shlex.quote(str(run))}"
 

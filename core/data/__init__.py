@@ -1,4 +1,4 @@
-"""Data sets: the built-in menagerie, real digits, your own videos or images in a folder or tars."""
+"""Data sets: the built-in worlds, real digits, your own videos or images in a folder or tars."""
 
 import re
 from os.path import isdir, isfile, join
@@ -12,7 +12,7 @@ from .source import Source
 
 __all__ = ["Report", "Source", "check_source", "names_shards", "open_source", "sizes_of"]
 
-BUILT_IN = ("menagerie", "digits")
+BUILT_IN = ("menagerie", "vistas", "digits")
 # Samples and classes of sets that a dry run may name without having them; ImageNet's number is the
 # round one of SAF's paper (2205.14083), whose table is 14,648 MiB.
 KNOWN = {"imagenet": (1_280_000, 1000), "cifar10": (50_000, 10), "cifar100": (50_000, 100)}
@@ -26,16 +26,22 @@ def open_source(
     held_out: bool | None = False,
     on_progress: OnProgress = unheard,
 ) -> Source:
-    """The data set that `spec` names: "menagerie", "digits", a folder of videos or of images
-    (one folder a class), or tars ("shards-{000..099}.tar"). "digits,noise=0.2" has 20 % wrong
-    labels.
+    """The data set that `spec` names: "menagerie", "vistas", "digits", a folder of videos or of
+    images (one folder a class), or tars ("shards-{000..099}.tar"). "digits,noise=0.2" has 20 %
+    wrong labels; "vistas,camera=ride,season=winter" are winter rides (`vistas.source.opened`).
 
-    count: how many clips (menagerie: 12000 unless told; of your own: all unless told, the
-    first `count` otherwise). seed and held_out choose the menagerie's stories: held_out False
+    count: how many clips (of a built-in world 12000 unless told; of your own: all unless told, the
+    first `count` otherwise). seed and held_out choose the stories of a world: held_out False
     leaves out the pairs kept for evaluation, True draws only those, None draws from all; of
-    images it leaves out, or leaves, those that measure. on_progress: as check_source tells it.
+    vistas and images it leaves out, or leaves, those that measure. on_progress: as check_source
+    tells it.
     Raises UsageError for anything else.
     """
+    world, *options = spec.split(",")
+    if world == "vistas" and not isdir(spec):
+        from .vistas.source import opened
+
+        return opened(options, count, seed, held_out)
     name, noise = _parts(spec)
     if name == "menagerie" and not noise:
         from .menagerie.source import DEFAULT_COUNT, Menagerie
@@ -58,8 +64,8 @@ def open_source(
         )
     raise UsageError(
         f"There is no data set or folder named {short(spec)!r}.{closest(short(spec), BUILT_IN)}",
-        "Data sets: menagerie, digits, the path of a folder with videos and metadata.csv or with a "
-        "folder of images for each class, or of tars (shards-{000..099}.tar).",
+        "Data sets: menagerie, vistas, digits, the path of a folder with videos and metadata.csv "
+        "or with a folder of images for each class, or of tars (shards-{000..099}.tar).",
     )
 
 

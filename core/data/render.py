@@ -12,13 +12,11 @@ from ..errors import UsageError
 from ..files import atomic_write, make_folder
 from ..media.clip import Clip
 from ..media.video import write_clip
-from .menagerie.source import Menagerie
-
-COLUMNS: tuple[str, ...] = ("file_name", "text", "actor", "action", "scene", "speed", "seed")
+from .source import Source
 
 
 def render_folder(
-    source: Menagerie,
+    source: Source,
     out_dir: Path | str,
     count: int | None = None,
     size: tuple[int, int] = (64, 64),
@@ -26,16 +24,17 @@ def render_folder(
     on_progress: Callable[[int, int], None] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the first `count` stories as 00000.mp4 ... and metadata.csv, and return the latter.
+    """Write the first `count` samples as 00000.mp4 ... and metadata.csv, and return the latter;
+    of a source of pictures as 00000.png ...
 
-    size: (height, width) in pixels, even. on_progress(done, count) is called after each file. The
-    metadata come last, so a folder that has them is complete. Raises UsageError for a folder that
-    holds something already without `overwrite`, or for a count beyond the source's.
+    size: (height, width) in pixels, of videos even. on_progress(done, count) is called after each
+    file. The metadata come last, so a folder that has them is complete. Raises UsageError for a
+    folder that holds something already without `overwrite`, or for a count beyond the source's.
     """
     count = len(source) if count is None else count
     if not 1 <= count <= len(source):
         raise UsageError(f"count must be 1 to {len(source)}, got {count}.")
-    if min(size) < 2 or any(side % 2 for side in size):
+    if not source.pictures and (min(size) < 2 or any(side % 2 for side in size)):
         raise UsageError(f"sides must be even and at least 2, got {size[1]}x{size[0]}.")
     out_dir = make_folder(Path(out_dir))
     if any(out_dir.iterdir()) and not overwrite:
@@ -49,20 +48,19 @@ def render_folder(
 
 
 def _render_one(
-    source: Menagerie, index: int, out_dir: Path, size: tuple[int, int], fps: float
+    source: Source, index: int, out_dir: Path, size: tuple[int, int], fps: float
 ) -> dict[str, str | int]:
-    times = np.arange(max(1, round(source.duration(index) * fps))) / fps
-    frames, _ = source.frames(index, times, size)
-    name = f"{index:05d}.mp4"
+    moments = 1 if source.pictures else max(1, round(source.duration(index) * fps))
+    frames, _ = source.frames(index, np.arange(moments) / fps, size)
+    name = f"{index:05d}.{'png' if source.pictures else 'mp4'}"
     write_clip(Clip(frames, fps), out_dir / name, scale=1, overwrite=True)
     text = source.caption(index, np.random.default_rng(index))
-    seed = source.story_seed(index)
-    return {"file_name": name, "text": text, **source.labels(index), "seed": seed}
+    return {"file_name": name, "text": text, **source.facts(index)}
 
 
 def _write_metadata(path: Path, rows: list[dict[str, str | int]]) -> Path:
     with atomic_write(path, "w") as file:
-        writer = csv.DictWriter(file, list(COLUMNS), lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return path

@@ -22,12 +22,14 @@ class Source(ABC):
 
     name: what the user called it ("menagerie" or the path of a folder). classes: the names of what
     the samples show, () where they are not labelled. flips: whether a mirrored image is as good.
-    report: what a folder or shards hold and leave out; None where nothing can be left out.
+    pictures: whether nothing moves in them, so that one frame shows all. report: what a folder or
+    shards hold and leave out; None where nothing can be left out.
     """
 
     name: str
     classes: tuple[str, ...] = ()
     flips: bool = False
+    pictures: bool = False
     report: Report | None = None
 
     @abstractmethod
@@ -70,8 +72,14 @@ class Source(ABC):
         raise LookupError(f"{self.name} has no classes")
 
     def labels(self, index: int) -> dict[str, str] | None:
-        """What is known to be shown, by kind (actor, action, scene, speed; class), or None."""
+        """What is known to be shown, by kind (actor, action, scene, speed; place, season, weather,
+        time; class), or None."""
         return None
+
+    def facts(self, index: int) -> dict[str, str | int]:
+        """What a table says of sample `index` beside its file and its caption; the same columns
+        for each."""
+        return dict(self.labels(index) or {})
 
     def told_for(self, seconds: float) -> Source:
         """The same clips, each lasting `seconds`, where it can tell them longer or shorter."""

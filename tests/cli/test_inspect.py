@@ -79,7 +79,7 @@ def test_a_card_that_cannot_be_read(dln, monkeypatch, tmp_path, header, code, wo
 
 def test_data_list(dln):
     assert "menagerie" in dln("data", "list").out
-    assert dln("data", "list", "-q").out == "menagerie\ndigits\n"
+    assert dln("data", "list", "-q").out == "menagerie\nvistas\ndigits\n"
     assert dln("data", "list", "--json").json["data"][0]["name"] == "menagerie"
 
 

@@ -53,6 +53,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "doctor": (),
     "data list": (),
     "data render clips --count 2 --size 32": ("clips/",),
+    "data render rides --data vistas,camera=ride --count 1 --size 32": ("rides/",),
+    "data show vistas,camera=still": (),
     "data show clips": (),
     "data check clips": (),
     "carbon regions norway": (),

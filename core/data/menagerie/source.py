@@ -89,6 +89,10 @@ class Menagerie(Source):
         story = self.story(index)
         return {key: str(getattr(story, key)) for key in ("actor", "action", "scene", "speed")}
 
+    def facts(self, index: int) -> dict[str, str | int]:
+        """Its labels and its seed."""
+        return {**self.labels(index), "seed": self.story_seed(index)}
+
     def fingerprint(self) -> str:
         """A hash of the settings, the vocabulary and some rendered stories."""
         return self._fingerprint
