@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .equalised import EqualisedLinear, leaky
+from .equalised import GAIN, EqualisedLinear, leaky
 from .resample import blur
 
 
@@ -26,21 +26,31 @@ class ModulatedConv2d(nn.Module):
         self.weight = nn.Parameter(torch.empty(out, into, 3, 3))
         self.bias = nn.Parameter(torch.empty(out))
         self.affine = EqualisedLinear(style, into, bias=1.0)
-        self.double, self.clamp = double, clamp
+        self.doubles, self.clamp = double, clamp
         nn.init.normal_(self.weight)
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x: (B, in, H, W), w: (B, W) -> (B, out, H, W) or twice the sides."""
-        styles = self.affine(w)
+        styles = self.scaled(self.affine(w))
         x = x * styles.to(x.dtype)[:, :, None, None]
-        if self.double:
+        if self.doubles:
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1).to(x.dtype), stride=2)
             x = blur(x, 1, gain=4)
         else:
             x = F.conv2d(x, self.weight.to(x.dtype), padding=1)
-        x = x * self.demodulation(styles).to(x.dtype)[:, :, None, None]
-        return leaky(x + self.bias.to(x.dtype)[:, None, None], clamp=self.clamp)
+        # The gain of `leaky` goes into what is multiplied and added anyway: one pass fewer.
+        scale = (GAIN * self.demodulation(styles)).to(x.dtype)[:, :, None, None]
+        x = torch.addcmul((GAIN * self.bias).to(x.dtype)[:, None, None], x, scale)
+        return leaky(x, 1.0, self.clamp)
+
+    def scaled(self, styles: Tensor) -> Tensor:
+        """styles: (B, in) -> the same, or such multiples of them that no sum leaves the range of
+        half precision. Demodulation takes the factor out again."""
+        if styles.dtype != torch.float16:
+            return styles
+        largest = styles.abs().amax(1, keepdim=True) * (3 * math.sqrt(styles.shape[1]))
+        return styles / largest.clamp(min=1e-4)
 
     def demodulation(self, styles: Tensor) -> Tensor:
         """styles: (B, in) -> (B, out): one over the norm of each filter as a sample has it."""

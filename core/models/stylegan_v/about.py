@@ -26,7 +26,7 @@ class Sampling(Settings):
 
 ABOUT = About(
     name="stylegan-v",
-    title="StyleGAN-V: clips from noise, as long as one likes, any moment of them alone",
+    title="StyleGAN-V: clips from noise, of any length, any moment of them alone",
     task="unconditional-video",
     paper="arXiv:2112.14683",
     presets=("tiny", "small", "paper", "mead"),

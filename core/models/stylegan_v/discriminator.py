@@ -21,8 +21,6 @@ GROUP = 4  # of the minibatch's standard deviation
 class Differences(nn.Module):
     """The times between neighbouring frames, as learned rows and as waves."""
 
-    fourier_coefs: Tensor
-
     def __init__(self) -> None:
         super().__init__()
         self.const_embed = nn.Embedding(DIFFERENCES, EMBEDDED)
@@ -35,7 +33,7 @@ class Differences(nn.Module):
         """times: (B, FRAMES) in frames, ascending -> (B, TIMES)."""
         steps = times.diff(dim=1).flatten()
         row = self.const_embed(steps.round().long().clamp(0, DIFFERENCES - 1))
-        angle = steps[:, None] * self.time_encoder.fourier_coefs
+        angle = steps[:, None] * self.time_encoder.get_buffer("fourier_coefs")
         return (
             torch.cat([row, angle.sin(), angle.cos()], dim=1)
             .unflatten(0, (len(times), -1))

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from .model import Model
 
 DRAWN, AT_ONCE = 1024, 64  # styles that tell how far they spread
-RATE = 0.1  # in standard deviations of w
+RATE = 0.2  # in standard deviations of w
 RISE, FALL = 0.05, 0.25  # shares of the steps in which the rate goes up, and down
 NOISY = 0.75  # share of the steps that are disturbed
 COARSEST = 8  # pixels a side
-EDGES, MEAN = 1.0, 1e-3  # weights beside that of colours
+EDGES, MEAN = 1.0, 1e-4  # weights beside that of colours
+BEYOND = 0.05  # weight of what lies outside the range of pixels
 
 
 def project(
@@ -56,8 +57,8 @@ def project(
         losses: list[float] = []
 
         def loss(outputs: dict[str, Tensor], losses: list[float] = losses) -> Tensor:
-            found = distance(features(outputs["pixels"]), wanted)
-            losses.append(float(found))
+            found = distance(features(shown(outputs["pixels"])), wanted)
+            losses.append(found.item())
             return found
 
         slope = engine.gradient("synthesis", "w", loss, motion=motion, w=w)[1].cpu()
@@ -86,6 +87,13 @@ def rate_at(done: float) -> float:
     """The share of the rate at a share of the steps: up at once, down along half a cosine."""
     fall = min(1.0, (1 - done) / FALL)
     return 0.5 * (1 - math.cos(math.pi * fall)) * min(1.0, done / RISE + RISE)
+
+
+def shown(pixels: Tensor) -> Tensor:
+    """Pixels as a screen shows them, in [0, 1]; what lies beyond is felt a little, so that it has a
+    way back."""
+    inside = pixels.clamp(0, 1)
+    return torch.lerp(inside, pixels, BEYOND)
 
 
 def features(pictures: Tensor) -> list[Tensor]:
