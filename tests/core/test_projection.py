@@ -26,7 +26,7 @@ def distance(first: np.ndarray, second: np.ndarray) -> float:
 def landscape(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A frame of the model's own, of another style."""
     path = tmp_path_factory.mktemp("landscape") / "given.png"
-    Image.fromarray(frames_of(MODEL, seed=99, **ASKED)[0]).save(path)
+    Image.fromarray(frames_of(MODEL, seed=1, **ASKED)[0]).save(path)
     return path
 
 
