@@ -83,7 +83,7 @@ def test_half_precision_holds_what_the_clamp_lets_through():
     torch.manual_seed(0)
     layer = ModulatedConv2d(512, 8, STYLE, clamp=256)
     torch.nn.init.constant_(layer.weight, 1.0)
-    torch.nn.init.constant_(layer.affine.bias, 8.0)
+    torch.nn.init.constant_(layer.affine.get_parameter("bias"), 8.0)
     x, w = torch.full((1, 512, 4, 4), 256.0), torch.zeros(1, STYLE)
     wanted = layer(x, w)
     found = layer.half()(x.half(), w.half())

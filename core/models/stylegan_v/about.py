@@ -33,5 +33,4 @@ ABOUT = About(
     takes=("class", "picture"),
     gives="clip",
     settings=Sampling,
-    bundled="stylegan-v-tiny.safetensors",
 )

@@ -31,10 +31,10 @@ times = np.arange(frames) * 1.0  # of the data's rate
 before = times.astype(int) // anchors["distance"]
 codes = [normal(int(seed), 1 + anchor) for anchor in range(before[-1] + anchors["window"])]
 windows = np.stack([codes[first : first + anchors["window"]] for first in before])
-anchor, since = before * anchors["distance"], before * anchors["distance"] // anchors["restart"]
-begun = since * anchors["restart"]
-motion = run("motion", noise=windows, anchor=np.float32(anchor - begun),
-             moment=np.float32(times - begun))  # fmt: skip
+begun = before * anchors["distance"] // anchors["restart"] * anchors["restart"]
+anchor, moment = (np.asarray(each - begun, np.float32) for each in
+                  (before * anchors["distance"], times))  # fmt: skip
+motion = run("motion", noise=windows, anchor=anchor, moment=moment)
 w = run("mapping", z=np.random.default_rng(int(seed)).standard_normal((1, length), np.float32))
 pixels = run("synthesis", motion=motion, w=np.repeat(w, frames, axis=0))
 levels = np.rint(np.moveaxis(pixels, 1, -1) * 255).clip(0, 255).astype(np.uint8)
