@@ -73,7 +73,8 @@ class Runner:
 
 @dataclass(frozen=True)
 class Job:
-    """What was asked for, resolved: paths[i] gets the clip of seeds[i]."""
+    """What was asked for, resolved: paths[i] gets the clip of seeds[i], or the one path the mosaic
+    of all of them."""
 
     prompt: str
     model: str
@@ -84,6 +85,7 @@ class Job:
     native: bool
     force: bool
     best_of: int = 1
+    grid: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -92,7 +94,8 @@ class Job:
         if self.runner.engine is not Engine.torch:
             runner["precision"] = self.runner.precision.value
         ranked = {"best_of": self.best_of} if self.best_of > 1 else {}
-        return named | runner | ranked | self.wish
+        tiled = {"grid": len(self.seeds)} if self.grid else {}
+        return named | runner | ranked | tiled | self.wish
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list[Made]:
         playing = wants_preview(preview)
         engine = job.runner.open(loaded)
         made = [make(job, loaded, job.seeds[0], engine, job.paths[0], playing)]
-    for seed, path in zip(job.seeds[1:], job.paths[1:], strict=True):
+    for seed, path in zip(job.seeds[1:], job.paths[1:], strict=not job.grid):
         with held(job, path):
             made.append(make(job, loaded, seed, engine, path, playing))
     return made
@@ -143,7 +146,7 @@ def make(job: Job, loaded: Any, seed: int, engine: Any, path: Path, playing: boo
     shown: list[Any] = []
     with progress() as report:
         options: Any = dict(engine=engine, device=job.runner.device, on_progress=report)
-        result, ranked = computed(loaded, request, job.best_of, options)
+        result, ranked = computed(job, loaded, request, options)
         frames = result.stream.heard(lambda block: keep(shown, block)) if playing else result.stream
         write(frames, result.receipt, path, job.native, job.force)
     for remark in result.notes:
@@ -163,11 +166,16 @@ def keep(shown: list[Any], block: Any) -> None:
 
 
 def computed(
-    loaded: Any, request: Any, best_of: int, options: Any
+    job: Job, loaded: Any, request: Any, options: Any
 ) -> "tuple[Streaming, dict[str, Any]]":
-    """One clip, or the best of several with who took part; what each scored is said where details
-    are asked for."""
-    if best_of == 1:
+    """One clip, a mosaic of all, or the best of several with who took part; what each scored is
+    said where details are asked for."""
+    if job.grid:
+        from dln.core.generation.grid import stream_grid
+
+        count = len(job.seeds)
+        return stream_grid(loaded, request, count, **options), {"grid": count}
+    if job.best_of == 1:
         from dln.core.generation.generate import stream
 
         return stream(loaded, request, **options), {}
@@ -175,7 +183,7 @@ def computed(
     from dln.core.generation.generate import Streaming
     from dln.core.media.stream import Stream
 
-    best = generate_best(loaded, request, best_of, **options)
+    best = generate_best(loaded, request, job.best_of, **options)
     for number, each in enumerate(best.candidates):
         kept = ", kept" * (number == best.winner)
         screen.detail(f"candidate {number}, seed {each.seed}: score {each.score:.3f}{kept}")

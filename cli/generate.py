@@ -91,6 +91,9 @@ def generate(
             "--count", "-n", min=1, max=MOST_CLIPS, help="Clips, with seeds one after the other."
         ),
     ] = 1,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="All clips of --count side by side in one file.")
+    ] = False,
     best_of: Annotated[
         int,
         typer.Option(
@@ -135,6 +138,8 @@ def generate(
       dln generate "chick drinking" --best-of 4
       dln generate "lion drinking" --model runs/mine --out lion.gif
       dln generate "lion drinking" --engine onnx
+      dln generate "lion drinking" --count 9 --grid
+      dln generate --model stylegan-v --seed 7 --frames 10000 --fps 60 --out sky.mp4
     """
     wanted = Runner(engine, precision, graphs, device)
     wish = given(
@@ -144,11 +149,14 @@ def generate(
     ) | sampler_settings(settings)  # fmt: skip
     about = check_asked(prompt, model, wish)
     check_rank(prompt, best_of)
+    check_grid(grid, count, best_of)
     first = draw_seed() if seed is None else seed
     seeds = seeds_from(first, count)
-    paths = clip_paths(slug(prompt) or slug(Path(model).stem) or "clip", seeds, out,
-                       ".mp4" if about.gives == "clip" else ".png")  # fmt: skip
-    job = Job(prompt, model, seeds, paths, wanted, wish, native, force, best_of)
+    stem, named = slug(prompt) or slug(Path(model).stem) or "clip", seeds
+    if grid:
+        stem, named = f"{stem}-grid", seeds[:1]
+    paths = clip_paths(stem, named, out, ".mp4" if about.gives == "clip" else ".png")
+    job = Job(prompt, model, seeds, paths, wanted, wish, native, force, best_of, grid)
     check_rates(paths, wish)
     check_places(paths, force)
     check_able(job)
@@ -168,6 +176,16 @@ def check_rank(prompt: str, best_of: int) -> None:
         from dln.core.generation.best import named
 
         named(prompt)
+
+
+def check_grid(grid: bool, count: int, best_of: int) -> None:
+    """UsageError for a mosaic of one clip or too many, and for one of candidates."""
+    from dln.core.media.mosaic import MOST
+
+    if grid and not 2 <= count <= MOST:
+        raise UsageError(f"--grid shows from 2 to {MOST} clips, not {count:,}.", "--count 9 --grid")
+    if grid and best_of > 1:
+        raise UsageError("--grid shows all clips, --best-of keeps one.", "leave one of them out")
 
 
 def draw_seed() -> int:
@@ -194,7 +212,7 @@ def intention(job: Job) -> Result:
 def summary(job: Job, made: Sequence[Made]) -> Result:
     notes = list(dict.fromkeys(remark for result in made for remark in result.notes))
     paths = [str(path) for path in job.paths]
-    clips = [account(*each) for each in zip(paths, job.seeds, made, strict=True)]
+    clips = [account(*each) for each in zip(paths, job.seeds, made, strict=not job.grid)]
     return Result({**job.settings, "clips": clips, "notes": notes}, "\n".join(paths), paths)
 
 

@@ -38,12 +38,16 @@ class GraphFiles:
         """Whether ONNX Runtime runs them."""
         return self.precision != "bf16"
 
+    def precision_of(self, graph: "Graph") -> str:
+        """That its file computes in."""
+        return "fp32" if graph.exact else self.precision
+
     def write(self, graph: "Graph", path: Path) -> dict[str, Any]:
         """Its entry in the manifest, unproven yet. DlnError where it cannot be exported."""
         from .onnx import write_onnx
         from .precision import HALF, half, quantize, require_precision
 
-        precision = self.precision
+        precision = self.precision_of(graph)
         write_onnx(half(graph, precision) if precision in HALF else graph, path, self.opset)
         if precision == "int8":
             quantize(path, self._calls.get(graph.name) or example_calls(graph))
@@ -73,8 +77,8 @@ class GraphFiles:
         from .parity import check_calls, check_graph
         from .precision import HalfEngine
 
-        precision = self.precision
-        if not self.executable:
+        precision = self.precision_of(graph)
+        if precision == "bf16":
             found = check_graph(graph, HalfEngine({graph.name: graph}, precision), precision)
             return {"executed": "PyTorch; the file itself was not", **found.report()}
         engine = OnnxEngine({graph.name: path}, self.device)

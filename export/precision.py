@@ -49,15 +49,17 @@ def half(graph: Graph, precision: str) -> Graph:
 
 
 class HalfEngine(TorchEngine):
-    """Graphs in half precision in PyTorch, with inputs to match."""
+    """Graphs in half precision in PyTorch, with inputs to match; exact ones as they are."""
 
     def __init__(self, graphs: Mapping[str, Graph], precision: str) -> None:
-        super().__init__({name: half(graph, precision) for name, graph in graphs.items()})
+        super().__init__({n: g if g.exact else half(g, precision) for n, g in graphs.items()})
+        self._exact = {name for name, graph in graphs.items() if graph.exact}
         self._dtype = HALF[precision]
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """Run one graph, as every engine."""
-        return super().run(graph, **cast_inputs(inputs, self._dtype))
+        exact = graph in self._exact
+        return super().run(graph, **inputs if exact else cast_inputs(inputs, self._dtype))
 
 
 def cast_inputs(inputs: Mapping[str, Value], dtype: torch.dtype) -> dict[str, Value]:

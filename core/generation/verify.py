@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..door import is_plain
 from ..errors import DlnError, MissingCapability, UsageError
@@ -57,8 +57,6 @@ def verify(
     without a receipt or with one that this version cannot follow, MissingCapability where the
     weights that made it are not here.
     """
-    from .generate import stream
-
     path = Path(path)
     receipt = receipt_of(path)
     request = request_of(receipt, path)
@@ -72,7 +70,7 @@ def verify(
         if open_engine is None:
             raise MissingCapability(f"the clip was made by the engine {receipt.engine}")
         engine = open_engine(receipt.engine, loaded, device)
-    made = stream(loaded, request, engine=engine, device=device, on_progress=on_progress).stream
+    made = made_again(loaded, request, receipt.grid, engine, device, on_progress)
     if made.frames != count:
         return Verification(False, notes=notes)
     # through the file's own encoder, at the magnification that it was written with
@@ -85,6 +83,24 @@ def verify(
             return Verification(False, notes=notes)
         difference = compare(frames_of(path), frames_of(again))
     return Verification(False, *difference, notes=notes) if difference else Verification(True)
+
+
+def made_again(
+    loaded: Loaded,
+    request: Request,
+    grid: int | None,
+    engine: Engine | None,
+    device: str,
+    on_progress: OnProgress | None,
+) -> Stream:
+    """The frames of the clip, or of the mosaic of that many."""
+    from .generate import stream
+    from .grid import stream_grid
+
+    options: Any = dict(engine=engine, device=device, on_progress=on_progress)
+    if grid is None:
+        return stream(loaded, request, **options).stream
+    return stream_grid(loaded, request, grid, **options).stream
 
 
 def extent(path: Path) -> tuple[int, tuple[int, int]]:

@@ -2,7 +2,8 @@
 
 A receipt has the keys schema, prompt, seed, model, weights_sha256, engine, settings and versions;
 where pictures were given also inputs, the SHA-256 of each; that of the best of several clips also
-best_of, while its seed alone makes the clip again.
+best_of, while its seed alone makes the clip again; that of a mosaic also grid, how many clips it
+shows, of its seed and of those after it.
 It lies in the tag `comment` of mp4 and webm, the comment of a gif, the text chunk of a png.
 """
 
@@ -21,6 +22,7 @@ from pydantic import Field
 from ..door import json_value, typed
 from ..errors import UsageError, reason_of
 from .containers import truncation
+from .mosaic import MOST
 
 SCHEMA = "dln-receipt-1"
 PACKAGES = ("dln", "torch", "numpy", "av")
@@ -33,7 +35,8 @@ Engine = Literal["torch", "onnx", "onnx-fp16", "onnx-bf16", "onnx-int8", "trt", 
 @dataclass(frozen=True)
 class Receipt:
     """What is believed of a receipt: a stranger may have written it. model: a name, or where a run
-    or a file lay; settings: as `Request.of` takes them; inputs: the SHA-256 of each picture."""
+    or a file lay; settings: as `Request.of` takes them; inputs: the SHA-256 of each picture; grid:
+    clips of a mosaic."""
 
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     model: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -43,6 +46,7 @@ class Receipt:
     prompt: str | None = None
     inputs: dict[Literal["image", "last_image"], Sha256] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    grid: Annotated[int, Field(ge=2, le=MOST)] | None = None
 
 
 def make_receipt(

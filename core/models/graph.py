@@ -29,7 +29,8 @@ class Graph:
     module(**inputs) returns the tensors of `outputs` in order. An input may be a sequence of
     tensors; engines know its parts as name_0, name_1 ... `sizes` names the numbers that the
     shapes follow from: each dimension is a sum of them, of their products and of a constant.
-    example(**sizes) makes inputs of these sizes from torch's random state.
+    example(**sizes) makes inputs of these sizes from torch's random state. exact: an export in
+    another precision leaves it in float32.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Graph:
     outputs: tuple[str, ...]
     example: Callable[..., dict[str, Value]]
     sizes: Mapping[str, Range] = field(default_factory=dict)
+    exact: bool = False
 
     def inputs(self, **sizes: int) -> dict[str, Value]:
         """Example inputs: of the typical sizes, save those that are given."""

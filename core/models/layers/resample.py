@@ -1,0 +1,36 @@
+"""Pictures blurred, halved and doubled with the filter [1, 3, 3, 1] (StyleGAN2, 1912.04958).
+
+Every size is a constant of the network, so that the graphs export.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_TAPS = (1.0, 3.0, 3.0, 1.0)
+
+
+def kernel(channels: int, like: Tensor, gain: float = 1.0) -> Tensor:
+    """(channels, 1, 4, 4), the outer product of the taps with themselves; sums up to `gain`."""
+    taps = torch.tensor(_TAPS, dtype=like.dtype, device=like.device)
+    return (torch.outer(taps, taps) * (gain / 64)).expand(channels, 1, 4, 4)
+
+
+def blur(x: Tensor, pad: int, gain: float = 1.0) -> Tensor:
+    """x: (B, C, H, W), with `pad` zeros on each side -> (B, C, H + 2 pad - 3, W + 2 pad - 3)."""
+    channels = x.shape[1]
+    return F.conv2d(x, kernel(channels, x, gain), padding=pad, groups=channels)
+
+
+def every_second(x: Tensor) -> Tensor:
+    """Blurred, and of that each second pixel: (B, C, H, W) -> (B, C, H / 2, W / 2)."""
+    channels = x.shape[1]
+    return F.conv2d(x, kernel(channels, x), stride=2, padding=1, groups=channels)
+
+
+def doubled(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, 2 H, 2 W): zeros between, then the filter. That is bilinear
+    interpolation of a picture with a border of zeros."""
+    x = F.pad(x, (1, 1, 1, 1))
+    x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    return x[..., 2:-2, 2:-2]

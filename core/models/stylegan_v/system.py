@@ -1,0 +1,53 @@
+"""StyleGAN-V as a system: its presets, networks, training and sampling loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..system import System
+from .about import ABOUT
+from .config import PRESETS, Config
+from .exported import constants, proofs
+from .model import Model
+from .sample import check, sample
+
+if TYPE_CHECKING:
+    from ...data import Source
+    from ...media.stream import Stream
+    from ...progress import OnProgress
+    from ...training.options import TrainOptions
+    from ...training.stage import Stage
+    from ..engine import Engine
+    from ..proof import Proof
+    from ..request import Request
+
+
+class StyleGanV(System):
+    """A generator of videos, and the discriminator that it learns against."""
+
+    about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+
+    def fitted(self, config: Config, source: Source) -> dict[str, Any]:
+        return {"classes": source.classes} if len(source.classes) > 1 else {}
+
+    def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
+        from .training import AdversarialStage
+
+        return [AdversarialStage(model, source, options)]
+
+    def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
+        check(config, request, engine, gradients)
+
+    def sample(
+        self, engine: Engine, model: Model, request: Request, on_progress: OnProgress
+    ) -> Stream:
+        return sample(engine, model, request, on_progress)
+
+    def proofs(self, model: Model) -> list[Proof]:
+        return proofs(model)
+
+    def constants(self, model: Model) -> dict[str, Any]:
+        return constants(model)
+
+
+SYSTEM = StyleGanV()
