@@ -110,7 +110,7 @@ class Machine:
         if isinstance(value, str) or (isinstance(value, int) and abs(value) < MOST_KEY):
             return value
         self.odd_keys += 1
-        odd = isinstance(value, float | Name | Record | None) or _flat(value)
+        odd = isinstance(value, int | float | Name | Record | None) or _flat(value)
         if not odd or self.odd_keys > MOST_ODD_KEYS:
             raise Damaged("it has keys that no checkpoint has")
         return bytes(value) if isinstance(value, memoryview) else value

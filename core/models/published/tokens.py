@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-MOST_OPCODES = 4_000_000  # of a file; a training's snapshot has about fifty thousand
+MOST_OPCODES = 1_000_000  # of a file: a training's whole snapshot has some hundred thousand
 MOST_WHOLE = 1024  # bytes of a whole number
 _LOOK = 256  # bytes in which the end of a line is looked for first
 
 
-class Damaged(ValueError):
+class Damaged(Exception):
     """The bytes are not what they are said to be; the reason as the end of a sentence."""
 
 
@@ -84,8 +84,6 @@ class Tape:
             return name, None if read is None else read(self)
         except (UnicodeError, OverflowError) as error:
             raise Damaged(f"what {name} carries at byte {self.at:,} cannot be read") from error
-        except Damaged:
-            raise
         except ValueError as error:
             raise Damaged(f"what {name} carries at byte {self.at:,} is no number") from error
 
