@@ -96,15 +96,15 @@ def import_model(
 ) -> Result:
     """Make weights that others published into a file of ours, without running anything in theirs.
 
-    \b
-    Pickles can run programs when they are opened. Here they are not opened: tensors and containers
-    are read out of the bytes, classes stay names, and source text in the file stays text.
+    What comes of it is all that --model of other commands needs. A pickle can run programs when it
+    is opened the usual way. Here it is not: tensors and containers are read out of its bytes, classes
+    stay names, and source text in it stays text. Which model's weights they are, and of what sizes,
+    the file tells. They keep their authors' licence.
 
     \b
     Examples:
       dln models import sky.pkl
       dln models import sky.pkl --model stylegan-v --out sky.safetensors
-      dln generate --model sky.safetensors
     """
     from dln.core.files import claimed
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import runpy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from dln.core.models.published.streams import read
 from dln.core.models.published.tensors import as_torch
 from dln.core.models.stylegan_v.generator import Generator
 
+from .published_cogvideo import backbone_state
 from .snapshots import SMALL, network, pickled, settings, snapshot
 
 ORACLES = Path(__file__).parents[3] / "shared" / "oracles"
@@ -44,6 +46,12 @@ def test_a_snapshot_becomes_a_file_of_ours(config: Any, tmp_path: Path) -> None:
     assert all(torch.equal(ours[name], state[name]) for name in state)
     told = loaded.card["published"]
     assert (told["file"], told["data"], told["images"]) == ("sky.pkl", "sky", 192)
+
+
+def test_what_was_never_clamped_is_not(tmp_path: Path) -> None:
+    sizes = {"channel_base": 256, "channel_max": 8, "conv_clamp": None}
+    held, _ = snapshot(synthesis_kwargs=sizes)
+    assert import_published(written(tmp_path / "sky.pkl", held)).model.config.clamp > 1e6
 
 
 def test_the_average_is_taken(tmp_path: Path) -> None:
@@ -179,6 +187,24 @@ def test_the_hostile_samples_run_nothing(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name}.pkl"):
         import_published(ORACLES / f"{name}.pkl")
     assert target.exists() == there
+
+
+@needs_oracles
+def test_the_sample_of_cogvideo_is_read() -> None:
+    """Half precision, beside what an optimiser and generators of random numbers keep."""
+    told = json.loads((ORACLES / "cogvideo_checkpoint_tiny" / "expected.json").read_text())
+    held = read(ORACLES / "cogvideo_checkpoint_tiny" / "3" / "mp_rank_00_model_states.pt")
+    drawn = runpy.run_path(str(ORACLES / "formula.py"))["fill"]
+    rules = {name: {"shape": shape, "mean": 0.0, "positive": False, **told["rule"]}
+             for name, shape in told["tensors"].items()}  # fmt: skip
+    expected = drawn(rules, told["seed"])
+    assert held["module"].keys() == expected.keys()
+    for name, values in expected.items():
+        ours = as_torch(held["module"][name])
+        assert torch.equal(ours, torch.from_numpy(np.asarray(values)).half()), name
+    state = backbone_state({name: as_torch(t) for name, t in held["module"].items()})
+    assert state["layers.1.attention.qkv.weight"].shape == (48, 16)
+    assert held["iteration"] == 3 or isinstance(held["iteration"], int)
 
 
 @needs_oracles

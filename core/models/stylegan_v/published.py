@@ -20,6 +20,7 @@ from .config import Config
 
 _MARK = "synthesis.motion_encoder.time_encoder.freqs"  # that no other system has
 _FILTER = "resample_filter"
+UNCLAMPED = float(1 << 20)  # the largest that a configuration takes; activations are far below
 # What this implementation does, where theirs had a choice.
 _CHOSEN: tuple[tuple[str, ...], ...] = (
     ("motion", "gen_strategy", "conv"),
@@ -50,7 +51,7 @@ def config_of(held: dict[Any, Any], discriminator: dict[str, Tensor]) -> Config:
     not possible."""
     made = setting(attributes(held["G_ema"]), "_init_kwargs")
     cfg, synthesis = setting(made, "cfg"), setting(made, "synthesis_kwargs")
-    clamp, classes = setting(synthesis, "conv_clamp"), setting(made, "c_dim")
+    clamp = setting(synthesis, "conv_clamp")
     told = {
         "side": setting(made, "img_resolution"),
         "latent": setting(made, "w_dim"),
@@ -61,15 +62,14 @@ def config_of(held: dict[Any, Any], discriminator: dict[str, Tensor]) -> Config:
         "waves": setting(cfg, "time_enc", "dim"),
         "anchor_distance": setting(cfg, "motion", "motion_z_distance"),
         "longest_period": setting(cfg, "time_enc", "max_period_len"),
+        "clamp": UNCLAMPED if clamp is None else clamp,
         "longest_span": setting(cfg, "sampling", "max_dist"),
         "fps": setting(cfg, "sampling", "fps"),
     }
     if missing := [name for name, value in told.items() if value is None]:
         raise Damaged(f"it does not tell its {missing[0]}")
-    if clamp is not None:
-        told["clamp"] = clamp
     try:
-        return Config(**told, classes=_classes(classes))
+        return Config(**told, classes=_classes(setting(made, "c_dim")))
     except UsageError as error:
         raise Damaged(f"it was made with sizes that cannot be: {error.message}") from error
 
