@@ -96,10 +96,10 @@ def import_model(
 ) -> Result:
     """Make weights that others published into a file of ours, without running anything in theirs.
 
-    What comes of it is all that --model of other commands needs. A pickle can run programs when it
-    is opened the usual way. Here it is not: tensors and containers are read out of its bytes, classes
-    stay names, and source text in it stays text. Which model's weights they are, and of what sizes,
-    the file tells. They keep their authors' licence.
+    What comes of it is all that --model of other commands needs; whose weights they are, and of
+    what sizes, the file tells. A pickle can run programs when it is opened the usual way. Here it
+    is not: tensors and containers are read out of its bytes, classes stay names, and source text
+    in it stays text. The weights keep their authors' licence.
 
     \b
     Examples:

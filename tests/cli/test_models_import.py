@@ -78,3 +78,12 @@ def test_what_is_cut_off_is_refused(dln, theirs):
 @pytest.mark.parametrize("name", ["nothing.pkl", ".", "/dev/zero", "a\x00b", "a" * 5000, ""])
 def test_what_is_no_file_is_refused(dln, name):
     assert dln("models", "import", name, "--out", "new.safetensors").code == 2
+
+
+def test_a_pickle_given_as_weights_is_not_opened(dln, theirs):
+    """The hint is the line that makes weights of it."""
+    Path("the sky.pkl").write_bytes(theirs)
+    for words in (("generate", "--model", "the sky.pkl"), ("models", "show", "the sky.pkl")):
+        refused = dln(*words)
+        assert refused.code == 2
+        assert "try: dln models import 'the sky.pkl'" in refused.err

@@ -3,14 +3,22 @@
 import io
 import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
+from dln.core.models.published import streams
+from dln.core.models.published.machine import Machine
+from dln.core.models.published.makers import MAKERS
+from dln.core.models.published.tokens import Budget, Tape
 from dln.core.models.stylegan_v.config import Config
 
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+Read = Callable[[bytes], Any]
 SMALL = Config(side=32, latent=8, channel_base=256, channel_max=8, waves=4, fps=30.0)
 
 
@@ -55,6 +63,44 @@ def pickled(value: Any, protocol: int = 4) -> bytes:
     file = io.BytesIO()
     Writer(file, protocol).dump(value)
     return file.getvalue()
+
+
+def reader(folder: Path) -> Read:
+    """What the reader makes of a file with these bytes."""
+
+    def read(data: bytes) -> Any:
+        path = folder / "theirs.pkl"
+        path.write_bytes(data)
+        return streams.read(path)
+
+    return read
+
+
+def run(data: bytes, opcodes: int = 10_000) -> Any:
+    """What is in a pickle, without a file."""
+    return Machine(Tape(memoryview(data), Budget(10 * len(data) + 4096, opcodes)), MAKERS).run()
+
+
+def write_pickle(value: Any, file: io.BytesIO, protocol: int) -> None:
+    file.write(pickle.dumps(value, protocol))
+
+
+def write_stream(value: Any, file: io.BytesIO, protocol: int) -> None:
+    torch.save(value, file, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+
+
+def write_archive(value: Any, file: io.BytesIO, protocol: int) -> None:
+    torch.save(value, file, pickle_protocol=protocol)
+
+
+class Call:
+    """Unpickled, it calls."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.told = (function, args)
+
+    def __reduce__(self) -> Any:
+        return self.told
 
 
 def network(module: nn.Module, name: str = "Network", **attributes: Any) -> Made:

@@ -25,6 +25,12 @@ MOST_ENTRIES = 1 << 16  # of a zip archive
 COPIES, SPARE = 4, 1 << 20  # a file's bytes are looked at and copied so often, and so many more
 MAGIC = 0x1950A86A20F9469CFC6C  # how torch's old stream begins
 VERSION = 1001  # of that stream
+# What people have instead of a file that they downloaded; no pickle begins like them.
+_OTHERS = {
+    b"<": "a web page, which a server sent in its place",
+    b"version https://git-lfs": "the name of a file in Git's large file storage: git lfs pull",
+    b"\x1f\x8b": "compressed: gunzip it first",
+}
 _ZIP = b"PK\x03\x04"
 _LOCAL = 30  # bytes of a zip entry's own header, before its name
 
@@ -38,6 +44,9 @@ def read(path: Path) -> Any:
     with readable(path):
         if data[:4] == _ZIP:
             return _archive(path, data)
+        for begin, what in _OTHERS.items():
+            if data[: len(begin)] == begin:
+                raise Damaged(f"it is {what}")
         budget = Budget(COPIES * len(data) + SPARE)
         if _is_stream(data):
             return _stream(data, budget)
