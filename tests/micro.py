@@ -39,6 +39,13 @@ MICRO: dict[str, dict[str, Any]] = {
         "upsample": {"image_size": 16, "crop": 8, "widths": (8, 16), "temporal": (8,), **_UNET},
     },
     "recognizer": {"image_size": 32, "frames": 3, "width": 16, "trunk": (8, 8, 16)},
+    "stylegan-v": {
+        "side": 32,
+        "latent": 16,
+        "channel_base": 256,
+        "channel_max": 16,
+        "waves": 8,
+    },
     "resnet": {"width": 8, "blocks": (1, 1)},
     "vit": {"width": 16, "depth": 2, "heads": 2},
 }

@@ -1,5 +1,5 @@
-"""What an export of StyleGAN-V is proven by, and what a program that has nothing but its graphs must
-know: how noise is drawn, where anchors lie."""
+"""What an export of StyleGAN-V is proven by, and what a program that has nothing but its graphs
+must know: how noise is drawn, where anchors lie."""
 
 from __future__ import annotations
 
