@@ -125,7 +125,7 @@ def _archive(path: Path, data: memoryview) -> Any:
     if len(pickles) != 1:
         raise Damaged("it is a zip archive without a pickle of torch's")
     folder = pickles[0].removesuffix("data.pkl")
-    if bytes(entries.get(f"{folder}byteorder", b"little")) != b"little":
+    if entries.get(f"{folder}byteorder", b"little") != b"little":
         raise Damaged("its numbers were written by a machine with another order of bytes")
     storages: dict[str, Storage] = {}
 

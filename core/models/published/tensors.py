@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from .objects import Name
 from .tokens import Damaged
 
 if TYPE_CHECKING:
     import torch
 
 MOST_DIMENSIONS = 32
+MOST_KEY = 64  # letters of a storage's name
 MOST_NUMBERS = 1 << 48  # of a storage
+_MODULES = ("torch", "torch.storage", "torch.cuda")
 BYTES = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
     "int8": 1, "uint8": 1, "bool": 1,
@@ -34,7 +37,7 @@ class Storage:
     data: memoryview | None = None
 
     def __post_init__(self) -> None:
-        if not (_is_size(self.count) and self.count <= MOST_NUMBERS):
+        if not _is_size(self.count):
             raise Damaged("a storage's length is no number")
 
     @property
@@ -106,12 +109,13 @@ def storage_of(told: Any) -> tuple[str, Storage]:
     bytes. Damaged for anything else."""
     if not (isinstance(told, tuple) and len(told) in (5, 6) and told[0] == "storage"):
         raise Damaged("it names something that lies outside of it and is no storage")
-    kind = STORAGES.get(getattr(told[1], "name", None) or "")
-    if kind is None or str(told[1].module) not in ("torch", "torch.storage", "torch.cuda"):
+    _, kind, key, _, count = told[:5]
+    known = isinstance(kind, Name) and kind.module in _MODULES and kind.name in STORAGES
+    if not known:
         raise Damaged("it has numbers of a type that is not known here")
-    if not isinstance(told[2], str) or told[5:] not in ((), (None,)):
+    if not (isinstance(key, str) and len(key) <= MOST_KEY and told[5:] in ((), (None,))):
         raise Damaged("it has a storage without a name, or a view of one")
-    return told[2], Storage(kind, told[4])
+    return key, Storage(STORAGES[kind.name], count)
 
 
 def _are_sizes(values: Any) -> bool:
