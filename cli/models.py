@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Json, Quiet, Verbose
+from .options import Force, Json, Quiet, Verbose
+from .places import check_places, file_named
 from .show import Result, facts, rows_of, screen, table
 
 if TYPE_CHECKING:
@@ -73,6 +74,64 @@ def show_model(
     rows = [*rows_of({key: value for key, value in data.items() if key not in apart}),
             *told(data["settings"]), *rows_of({"card": card}), *rows_of(run)]  # fmt: skip
     return Result(data, facts(rows, spec.title), [str(path or "")])
+
+
+@app.command("import")
+def import_model(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="What others published: .pkl, .pt, .pth.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="NAME", help="Whose weights; told by the file."),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="FILE", help="FILE.safetensors if left out."),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Make weights that others published into a file of ours, without running anything in theirs.
+
+    What comes of it is all that --model of other commands needs; whose weights they are, and of
+    what sizes, the file tells. A pickle can run programs when it is opened the usual way. Here it
+    is not: tensors and containers are read out of its bytes, classes stay names, and source text
+    in it stays text. The weights keep their authors' licence.
+
+    \b
+    Examples:
+      dln models import sky.pkl
+      dln models import sky.pkl --model stylegan-v --out sky.safetensors
+    """
+    from dln.core.files import claimed
+
+    path = file_named(out or f"{Path(file).stem or 'weights'}.safetensors", ".safetensors")
+    check_places([path], force)
+    with claimed(path):
+        check_places([path], force)
+        return imported(file, model, path)
+
+
+def imported(file: str, model: str | None, path: Path) -> Result:
+    """What `dln models import` shows of the file that it has written."""
+    from dataclasses import asdict
+
+    from dln.core.files import known_sha256
+    from dln.core.models.imported import import_published
+    from dln.core.models.package import save_model
+
+    made = import_published(Path(file), model)
+    save_model(path, made.model, made.card)
+    if made.drawn:
+        screen.note(f"{file} has no {made.drawn}: one was drawn; clips are made without it")
+    numbers = sum(parameter.numel() for parameter in made.model.parameters())
+    data = {"path": str(path), "model": made.about.name, "parameters": numbers,
+            "sha256": known_sha256(path), "config": asdict(made.model.config),
+            "card": made.card}  # fmt: skip
+    return Result(data, facts(list(rows_of(data)), made.about.title), [str(path)])
 
 
 def found(name: str) -> "tuple[About, Path | None, dict[str, Any]]":

@@ -5,6 +5,7 @@ model, a size or the length of a loop.
 """
 
 import json
+import mmap
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -25,24 +26,46 @@ MOST_DEPTH = 64  # of lists and tables within each other
 def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
     """A file's bytes. UsageError where it is none, no regular one (a device never ends), has more
     than `most` bytes or cannot be read."""
+    with _readable(path) as size:
+        if not size:  # nothing, or what a system tells without end
+            return b""
+        with open(path, "rb") as file:
+            found = file.read(most + 1)
+    _check_size(path, len(found), most)
+    return found
+
+
+def mapped(path: Path | str, most: int) -> memoryview:
+    """A large file's bytes, of which only those that are looked at are read, as long as anything
+    refers to them. UsageError as of `read_bytes`."""
+    with _readable(path) as size:
+        _check_size(path, size, most)
+        if not size:
+            return memoryview(b"")
+        with open(path, "rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+@contextmanager
+def _readable(path: Path | str) -> Iterator[int]:
+    """A regular file's size. UsageError for what is none, and for what fails inside."""
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{path} is a folder, not a file.")
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{path} is a device or a pipe, not a file.")
-        if not status.st_size:  # nothing, or what a system tells without end
-            return b""
-        with open(path, "rb") as file:
-            found = file.read(most + 1)
+        yield status.st_size
     except FileNotFoundError:
         raise UsageError(f"There is no file {path}.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path} cannot be read: {reason}.") from error
-    if len(found) > most:
+
+
+def _check_size(path: Path | str, size: int, most: int) -> None:
+    if size > most:
         raise UsageError(f"{path} has more than {most:,} bytes: it is no file of this kind.")
-    return found
 
 
 def is_plain(path: Path | str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from reprlib import repr as short
+from shlex import quote
 from typing import Any
 
 from ..door import is_plain, json_value, typed
@@ -13,6 +14,7 @@ from .about import About
 from .registry import MODELS, PLACES
 
 FORMAT = "dln-model-1"
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")  # torch's begin so
 MOST_HEADER = 8 << 20  # bytes of a file's list of tensors, card, sizes and vocabulary
 
 
@@ -116,7 +118,11 @@ def metadata_of(path: Path) -> dict[str, Any]:
         if not is_plain(path):
             raise damaged(path, "it is empty, or no file")
         with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
+            begin = file.read(8)
+            size = int.from_bytes(begin, "little")
+            if size > MOST_HEADER and begin.startswith(_PICKLES):
+                raise UsageError(f"{path} holds a pickle, which is not opened: it may run programs",
+                                 f"dln models import {quote(str(path))}")  # fmt: skip
             if size > MOST_HEADER:
                 raise damaged(path, f"its header is to have {size:,} bytes")
             return dict(json_value(file.read(size)).get("__metadata__", {}))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..training.options import TrainOptions
     from ..training.stage import Stage
     from .engine import Engine
+    from .published.parts import Published
     from .request import Request
 
 
@@ -106,6 +107,11 @@ class System(ABC):
         """What its graphs take in of clips, for a model that judges: {graph: inputs}. An int8
         export is calibrated on it; a graph that is not named, on its examples."""
         return {}
+
+    def published(self, held: Any) -> Published | None:
+        """The weights in what a file of the authors' holds (`published.streams.read`): None where
+        it is none of this system's, Damaged where it is one that does not fit."""
+        return None
 
     def constants(self, model: Any) -> dict[str, Any]:
         """What a program that has the graphs alone must know of their use, as JSON: the schedule,

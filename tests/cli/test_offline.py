@@ -18,6 +18,7 @@ from dln.cli.main import tree
 
 pytest.importorskip("resource", reason="counts commands with the fuzzer, which limits memory")
 
+from ..core.snapshots import pickled, snapshot
 from ..fuzz.commands import every_command
 
 WATCH = Path(__file__).parent / "watch"
@@ -50,6 +51,7 @@ if __name__ == "__main__":
 LINES: dict[str, tuple[str, ...]] = {
     "models list": (),
     "models show cogvideo": (),
+    "models import theirs.pkl --out imported.safetensors": ("imported.safetensors",),
     "doctor": (),
     "data list": (),
     "data render clips --count 2 --size 32": ("clips/",),
@@ -123,6 +125,7 @@ def watched(root: Path, watch: Watch, toy_weights: Callable[[str], Path],
     """All lines in one process, whose children are watched too."""
     apart = tmp_path_factory.mktemp("watched")
     (root / "work" / "toy.safetensors").write_bytes(toy_weights("toy-gan").read_bytes())
+    (root / "work" / "theirs.pkl").write_bytes(pickled(snapshot()[0]))
     (root / "work" / "grid.csv").write_text(three_years())
     driver, told, log = apart / "driver.py", root / "told", apart / "log"
     driver.write_text(DRIVER)

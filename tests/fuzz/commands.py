@@ -43,6 +43,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "verify": ("c.gif",),
     "models show": ("toy-gan",),
     "models list": (),
+    "models import": ("theirs.pkl",),
     "doctor": (),
     "data list": (),
     "data show": ("menagerie",),
@@ -80,6 +81,7 @@ def options(pantry: Pantry) -> Cases:
         "m.safetensors": pantry["toy-gan.safetensors"],
         "c.gif": pantry["toy-gan.gif"],
         "years.csv": pantry["years.csv"],
+        "theirs.pkl": pantry["theirs.pkl"],
         **pantry.tree("clips"),
         "finished/emissions.json": pantry["finished/emissions.json"],
     }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from .case import Case
 from .commands import options, prompts, sets, toml
 from .data import metadata, pictures, shards, videos
-from .models import manifests, onnx, receipts, weight_files
+from .models import manifests, onnx, pickles, receipts, weight_files
 from .pantry import Pantry
 from .records import hours, plans, records, runs
 from .services import answers
@@ -23,6 +23,7 @@ KINDS: dict[str, Callable[[Pantry], st.SearchStrategy[Case]]] = {
     "videos": videos,
     "shards": shards,
     "safetensors": weight_files,
+    "pickles": pickles,
     "onnx": onnx,
     "receipts": receipts,
     "plans": plans,

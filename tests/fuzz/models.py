@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from .arguments import json_flag
 from .case import Case
-from .nasty import json_files
+from .nasty import damaged, documents, json_files
 from .pantry import Pantry
 from .weights import onnx_files, safetensors
 
@@ -31,6 +31,27 @@ def weight_files(pantry: Pantry) -> Cases:
     def drawn(draw: st.DrawFn) -> Case:
         data = draw(safetensors(pantry[f"{draw(st.sampled_from(names))}.safetensors"]))
         return Case((*draw(st.sampled_from(commands)), *draw(json_flag)), {"m.safetensors": data})
+
+    return drawn()
+
+
+def pickles(pantry: Pantry) -> Cases:
+    """What others publish, with bytes or with sizes changed."""
+    from ..core.snapshots import SMALL, made_with, pickled, snapshot
+
+    init = made_with(SMALL)
+    plain = {name: init[name] for name in init if name not in ("cfg", "mapping_kwargs")}
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Case:
+        if draw(st.integers(0, 2)):
+            name = draw(st.sampled_from(("theirs.pkl", "archive.pt", "stream.pt")))
+            data = draw(damaged(pantry[name], 6))
+        else:
+            changed = draw(documents(plain))
+            held, _ = snapshot(**(changed if isinstance(changed, dict) else {}))
+            data = pickled(held, draw(st.integers(0, 5)))
+        return Case(("models", "import", "x.pkl", *draw(json_flag)), {"x.pkl": data})
 
     return drawn()
 

@@ -47,6 +47,7 @@ def fill(folder: Path) -> Pantry:
     folder.mkdir(parents=True, exist_ok=True)
     with chdir(folder):
         weights()
+        published()
         with redirect_stdout(io.StringIO()):
             clips()
             data()
@@ -82,6 +83,20 @@ def weights() -> None:
         save_model(
             Path(f"{name}.safetensors"), model, {"model": name, "data": {"name": "menagerie"}}
         )
+
+
+def published() -> None:
+    """What others publish: a training's snapshot, and torch's files of both formats."""
+    import torch
+
+    from ..core.snapshots import pickled, snapshot
+
+    held, _ = snapshot()
+    del held["D"]  # most of the bytes, and all of them numbers
+    Path("theirs.pkl").write_bytes(pickled(held))
+    for name, archive in (("archive.pt", True), ("stream.pt", False)):
+        torch.save({"module": {"weight": torch.arange(6.0)}, "step": 3}, name,
+                   _use_new_zipfile_serialization=archive)  # fmt: skip
 
 
 def clips() -> None:

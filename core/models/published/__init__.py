@@ -1,0 +1,1 @@
+"""Checkpoints as others publish them, read without running anything that they name."""
