@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..door import typed
 from ..errors import UsageError
-from ..files import atomic_write
+from ..files import atomic_write, make_folder
 from .state import plain_tensors
 
 NAME, KEY = "best.safetensors", "dln-best"
@@ -61,6 +61,7 @@ class BestWeights:
             return
         tensors = plain_tensors(weights)
         best = {"step": step, "metric": metric, "value": value, "sha256": digest(tensors)}
+        make_folder(self.path.parent)
         with atomic_write(self.path) as file:
             file.write(save(tensors, metadata={KEY: json.dumps(best)}))
 

@@ -26,6 +26,7 @@ from toy_classes import SAF, Classes
 from toy_classes import settings as with_sharpness
 from toy_systems import SYSTEMS, stage_of
 from toy_training import QUICK, Toy, rows, weights
+from toy_videos import Videos
 
 from dln.core.errors import DlnError, Interrupted, UsageError
 from dln.core.training.accelerator import create_accelerator, first_here
@@ -39,6 +40,7 @@ SETTINGS = replace(QUICK, evaluate_every=10, accumulate=2)
 TOYS: dict[str, tuple[Callable[[], Stage], FitSettings]] = {
     "toy": (Toy, SETTINGS),
     "classes": (Classes, with_sharpness(SAF)),
+    "videos": (Videos, SETTINGS),
 }
 STAGES = {stage_of(name).name: name for name in SYSTEMS}
 TOYS |= {stage: (partial(stage_of, name), SETTINGS) for stage, name in STAGES.items()}
@@ -127,8 +129,13 @@ def run_of(folder: Path, toy: str, name: str) -> Run:
     return Run.open(folder / toy / name)
 
 
-def close(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return all(torch.allclose(a[name], b[name], atol=1e-5) for name in a)
+def near(toy: str) -> float:
+    """How far sums in another order may lead: Adam makes steps of the smallest slopes."""
+    return 1e-4 if toy == "videos" else 1e-5
+
+
+def close(a: dict[str, Tensor], b: dict[str, Tensor], most: float) -> bool:
+    return all(torch.allclose(a[name], b[name], atol=most) for name in a)
 
 
 def of_each_sample_alone(stage: Stage) -> bool:
@@ -157,8 +164,8 @@ def test_the_losses_are_those_of_one_process(folder: Path, toy: str):
     one, two = run_of(folder, toy, "one"), run_of(folder, toy, "two")
     assert [row["step"] for row in rows(one)] == [row["step"] for row in rows(two)]
     for a, b in zip(rows(one), rows(two), strict=True):
-        assert a.get("metrics", a) == pytest.approx(b.get("metrics", b), abs=1e-5)
-    assert close(weights(one, toy), weights(two, toy))
+        assert a.get("metrics", a) == pytest.approx(b.get("metrics", b), abs=near(toy))
+    assert close(weights(one, toy), weights(two, toy), near(toy))
 
 
 def test_each_sample_once_an_epoch(ranks: list[dict[str, Any]]):

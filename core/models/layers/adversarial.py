@@ -34,10 +34,11 @@ def telling(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def squared_slope(logits: Tensor, videos: Tensor) -> Tensor:
-    """logits: (B,) computed from videos: (B, T, C, H, W) -> the squared gradient, summed over a
-    frame, averaged over a video's frames and the batch. A scalar to differentiate again."""
+    """logits: (B,) computed from videos: (B, T, C, H, W), or pictures (B, C, H, W) -> the squared
+    gradient, summed over a frame, averaged over a video's frames and the batch. A scalar to
+    differentiate again."""
     (slope,) = torch.autograd.grad(logits.sum(), videos, create_graph=True)
-    return slope.float().square().sum((2, 3, 4)).mean()
+    return slope.float().square().sum((-3, -2, -1)).mean()
 
 
 def usual_gamma(side: int, batch: int) -> float:

@@ -12,7 +12,7 @@ FRAMES = 3  # that the discriminator sees of a video
 class Config(Checked):
     """StyleGAN-V (2112.14683). Side in pixels, times in frames of the data's rate."""
 
-    side: int = limited(64, least=16, most=2048)
+    side: int = limited(64, least=32, most=2048)
     latent: int = size(128)  # numbers of z, w and a motion code each
     channel_base: int = size(2048, most=1 << 20)  # channels are this over the side, at most
     channel_max: int = size(128, most=4096)
