@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...data import Source
 
 LOOKED_AT = 256  # clips that tell the rate and the length of all
+FREE = ("fps", "longest_span")  # of what the data decide: no size of the networks
 
 
 def length(source: Source, index: int, fps: float) -> int:
@@ -54,4 +55,5 @@ def fitted(config: Config, source: Source) -> dict[str, Any]:
     fps = float(np.median(rates)) if rates and not told else config.fps
     longest = max(length(source, row, fps) for row in rows) - 1
     span = max(FRAMES - 1, min(config.longest_span, longest))
-    return {"classes": tuple(source.classes), "fps": fps, "longest_span": span}
+    classes = tuple(source.classes) if len(source.classes) > 1 else ()
+    return {"classes": classes, "fps": fps, "longest_span": span}
