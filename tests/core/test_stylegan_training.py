@@ -165,20 +165,24 @@ def test_groups_that_would_be_cut_are_refused():
     check(Videos(batch=2), QUICK, 1)
 
 
+class Stopping(Videos):
+    """Gets a Ctrl-C after a step."""
+
+    stop_at = 0
+
+    def after_step(self, step: int, reduce: Any) -> None:
+        super().after_step(step, reduce)
+        if step == self.stop_at:
+            signal.raise_signal(signal.SIGINT)
+
+
 def test_a_training_goes_on_to_the_same_bits_and_tells(new_run: NewRun, accelerator: Accelerator):
     whole, stopped = new_run("whole"), new_run("stopped")
     options = replace(QUICK, evaluate_every=5, checkpoint_every=2)
     fit(Videos(), options, whole, accelerator, silent)
     for step in (3, 6):
-        stage = Videos()
-        after = stage.after_step
-
-        def stop(now: int, reduce: Any, after: Any = after, step: int = step) -> None:
-            after(now, reduce)
-            if now == step:
-                signal.raise_signal(signal.SIGINT)
-
-        stage.after_step = stop
+        stage = Stopping()
+        stage.stop_at = step
         with pytest.raises(Interrupted, match=f"step {step} of 10"):
             fit(stage, options, stopped, accelerator, silent)
     stage = Videos()

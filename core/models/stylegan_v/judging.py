@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...data import Source
     from .model import Model
 
-FEWEST, MOST = 16, 256  # clips, as many as the data have between these
+FEWEST, MOST = 16, 128  # clips, as many as the data have between these
 SHOWN = 8  # on the sheet
 AT_ONCE = 8  # clips that are made by one call
 MOMENTS = 9  # of a clip, where no recognizer says at how many it looks
