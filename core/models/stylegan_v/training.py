@@ -147,8 +147,8 @@ class AdversarialStage(Stage):
     """A generator, which is averaged, against a discriminator with a lazy gradient penalty."""
 
     name = "adversarial"
-    steps, batch = 2400, 32
-    evaluate_every, judged_by = 200, DISTANCE
+    steps, batch = 5000, 16
+    evaluate_every, judged_by = 250, DISTANCE
     told: ClassVar = {
         "discriminator_real": "real",
         "discriminator_fake": "fake",
