@@ -23,7 +23,7 @@ from .show import errors, number, screen, table
 if TYPE_CHECKING:
     from rich.live import Live
 
-COLUMNS = ("stage", "step", "loss", "samples/s", "time left")
+FIRST, LAST = ("stage", "step", "loss"), ("samples/s", "time left")
 
 
 class Watch:
@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, live: "Live | None" = None) -> None:
         self.live = live
         self.due = Due()
-        self.rows: dict[str, tuple[str, ...]] = {}
+        self.rows: dict[str, dict[str, str]] = {}
         self.stages: dict[str, dict[str, Any]] = {}
 
     def __call__(self, event: Event) -> None:
@@ -71,14 +71,16 @@ class Watch:
             line(f"{what} {done}")
 
     def step(self, event: Stepped) -> None:
-        cells = (f"{event.step}/{event.steps}", f"{event.loss:.4g}",
-                 f"{event.rate:.3g}", clock(event.eta))  # fmt: skip
-        self.rows[event.stage] = (event.stage, *cells)
+        done, loss = f"{event.step}/{event.steps}", f"{event.loss:.4g}"
+        rate, left = f"{event.rate:.3g}", clock(event.eta)
+        told = {name: f"{value:.3g}" for name, value in event.told.items()}
+        cells = zip((*FIRST, *LAST), (event.stage, done, loss, rate, left), strict=True)
+        self.rows[event.stage] = self.rows.get(event.stage, {}) | dict(cells) | told
         if self.live:
             self.live.update(self.drawn())
         elif self.due():
-            done, loss, rate, left = cells
-            line(f"{event.stage} {done} loss {loss}, {rate} samples/s, {left} left")
+            more = "".join(f", {name} {value}" for name, value in told.items())
+            line(f"{event.stage} {done} loss {loss}{more}, {rate} samples/s, {left} left")
 
     def finish(self, event: Finished) -> None:
         self.stages[event.stage] = {
@@ -96,7 +98,10 @@ class Watch:
             line(text)
 
     def drawn(self):
-        return table(COLUMNS, list(self.rows.values()))
+        names = dict.fromkeys(name for row in self.rows.values() for name in row)
+        columns = [*FIRST, *(name for name in names if name not in (*FIRST, *LAST)), *LAST]
+        rows = [[row.get(name, "") for name in columns] for row in self.rows.values()]
+        return table(columns, rows)
 
 
 def listed(metrics: dict[str, float]) -> str:

@@ -76,6 +76,11 @@ class Folder(Source):
     def duration(self, index: int) -> float:
         return self._videos[index].seen.probe.duration
 
+    def rate(self, index: int) -> float | None:
+        """Of a video its mean rate; a picture stands still."""
+        video = self._videos[index]
+        return None if video.still else video.seen.probe.fps
+
     def frames(
         self, index: int, times: np.ndarray, size: tuple[int, int]
     ) -> tuple[np.ndarray, None]:

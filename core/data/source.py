@@ -39,6 +39,10 @@ class Source(ABC):
     def duration(self, index: int) -> float:
         """Length of clip `index` in seconds."""
 
+    def rate(self, index: int) -> float | None:
+        """Frames a second that clip `index` was taken with; None where any rate is as good."""
+        return None
+
     @abstractmethod
     def frames(
         self, index: int, times: np.ndarray, size: tuple[int, int]

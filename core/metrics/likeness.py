@@ -10,10 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from ..media.clip import Clip
+from ..models.frechet import FEWEST, Estimate, frechet_distance, kernel_distance
 from ..models.recognizer.judge import load_judge
 from ..models.recognizer.model import moment_places
 from ..progress import OnProgress
-from .frechet import FEWEST, Estimate, frechet_distance, kernel_distance
 from .i3d import I3D, PUBLISHED
 from .world import Real
 

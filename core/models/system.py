@@ -61,6 +61,7 @@ class System(ABC):
     Config: type
     PRESETS: Mapping[str, Any]
     Model: type[SystemModel]
+    free: tuple[str, ...] = ()  # of what `fitted` names: weights to start from keep their own
 
     def fitted(self, config: Any, source: Source) -> dict[str, Any]:
         """The fields of the configuration that the data decide, such as the classes."""

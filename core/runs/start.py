@@ -39,7 +39,7 @@ def extended(
     have other classes."""
     config = override(start.config, overrides)
     for name, wanted in system.fitted(config, source).items():
-        if getattr(config, name) != wanted:
+        if name not in system.free and getattr(config, name) != wanted:
             raise UsageError(
                 f"the weights to start from have other {name} than {source.name}",
                 "train without --start-from",

@@ -28,6 +28,7 @@ from ..training.sharpness import Sharpness, parse
 from ..training.stage import Stage
 from ..training.state import Checkpoints
 from ..training.team import obstacle
+from .best import package_best
 from .build import build
 from .metering import Metering
 from .start import extended, open_start
@@ -311,7 +312,9 @@ def _package(
         missing = next(name for name in results if name not in done)
         on_event(Note(f"next: {run.resume_command} --stage {missing}"))
         return
-    save_model(run.weights, model, _card(run, options, done))
+    card = _card(run, options, done)
+    save_model(run.weights, model, card)
+    package_best(model, stages, run, card, on_event)
 
 
 def _card(run: Run, options: TrainOptions, results: dict[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,20 @@ CONFIG = "config.toml"
 # Runs without the mark are known by all tables that ours have.
 _UNMARKED = {"model", "options", "overrides", "config", "data", "start"}
 _MOST_BYTES = 1 << 20  # of config.toml
-_FILES = ("model.safetensors", "stats.jsonl", "emissions.json", "damaged-emissions.json")
+_FILES = (
+    "model.safetensors",
+    "best.safetensors",
+    "stats.jsonl",
+    "emissions.json",
+    "damaged-emissions.json",
+)
 _SHEET = re.compile(r"\.?.+-\d{6,}.*\.png")
-_STAGE = re.compile(r"(step|broken)-\d{6,}|\.(draft|old|final)-.+|final\.(safetensors|json)")
+_STAGE = re.compile(
+    r"(step|broken)-\d{6,}|\.(draft|old|final)-.+|final\.(safetensors|json)|best\.safetensors"
+)
 # What a kill leaves of an atomic write, and the file that is locked.
 _LEFT = re.compile(
-    LEFT + r"((config|model|stats|emissions)\.(toml|safetensors|jsonl|json)"
+    LEFT + r"((config|model|best|stats|emissions)\.(toml|safetensors|jsonl|json)"
     r"|.+-\d{6,}\.png)|" + re.escape(LOCK)
 )
 

@@ -28,7 +28,8 @@ class Started:
 
 @dataclass(frozen=True)
 class Stepped:
-    """A log interval has passed: means over it, `rate` in samples/s, `eta` in seconds."""
+    """A log interval has passed: means over it, `rate` in samples/s, `eta` in seconds. told: those
+    of `stats` that are shown while it trains, by their headings."""
 
     stage: str
     step: int
@@ -37,6 +38,7 @@ class Stepped:
     stats: dict[str, float] = field(default_factory=dict)
     rate: float = 0.0
     eta: float = 0.0
+    told: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

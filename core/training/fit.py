@@ -7,6 +7,7 @@
 """
 
 import time
+from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
@@ -59,7 +60,7 @@ def fit(
             progress.seconds += time.perf_counter() - began
             session.journal.log()
             last = progress.step == stage.steps
-            if last or due(settings.evaluate_every, progress.step):
+            if last or due(settings.evaluate_every or stage.evaluate_every, progress.step):
                 session.evaluate()
             stopped = agreed(accelerator, stop.requested)
             session.save_where_due(last or stopped)
@@ -92,9 +93,13 @@ def check(stage: Stage, settings: FitSettings, world: int) -> None:
             f"not {stage.steps} and {stage.batch}"
         )
     parts = world * settings.accumulate
-    if stage.batch % parts:
+    if stage.batch % (parts * stage.together(stage.batch)):
+        larger = count(parts * (stage.batch // parts + 1), parts)
+        fits = next(each for each in larger if each % (parts * stage.together(each)) == 0)
+        groups = stage.together(stage.batch)
+        kind = f" that hold groups of {groups}" if groups > 1 else ""
         raise UsageError(
             f"batch {stage.batch} of stage '{stage.name}' does not divide by "
-            f"{world} processes x {settings.accumulate} micro-batches",
-            hint=f"--batch {parts * (stage.batch // parts + 1)}",
+            f"{world} processes x {settings.accumulate} micro-batches{kind}",
+            hint=f"--batch {fits}",
         )

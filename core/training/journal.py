@@ -1,5 +1,6 @@
 """Telling how a stage goes: means over log intervals, lines of stats.jsonl, events."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,7 @@ class Journal:
             stats,
             rate=rate * stage.batch,
             eta=(stage.steps - progress.step) / rate,
+            told={name: stats[key] for key, name in stage.told.items() if key in stats},
         )
         if self.accelerator.is_main_process:
             self._write(event)
@@ -116,15 +118,27 @@ class Journal:
             }
         )
 
-    def report(self, metrics: dict[str, float], clips: list[Any] | None) -> None:
-        """What an evaluation has given, on the main process."""
+    def history(self) -> list[dict[str, float]]:
+        """The metrics of the stage's evaluations so far."""
+        mine = [row for row in self.run.rows() if row.get("stage") == self.stage.name]
+        return [
+            {name: math.nan if value is None else value for name, value in row["metrics"].items()}
+            for row in mine
+            if isinstance(row.get("metrics"), dict)
+        ]
+
+    def report(
+        self, metrics: dict[str, float], clips: list[Any] | None, concern: str | None = None
+    ) -> None:
+        """What an evaluation has given, on the main process, and what to say of it."""
         if not metrics and not clips:
             return
         step, name = self.progress.step, self.stage.name
         self.progress.metrics = metrics = {key: float(value) for key, value in metrics.items()}
         sheet = self.run.save_sheet(f"{name}-{step:06d}", clips) if clips else None
         row = {"stage": name, "step": step, "metrics": metrics}
-        self.run.log(row | ({"sheet": sheet.name} if sheet else {}))
+        row |= {"sheet": sheet.name} if sheet else {}
+        self.run.log(row | ({"concern": concern} if concern else {}))
         self.on_event(Evaluated(name, step, metrics, sheet))
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..files import disk_errors, fsync_path
+from .best import BestWeights
 from .events import Note, OnEvent, Saved
 from .journal import Journal, Progress, due
 from .player import Player
@@ -61,8 +62,17 @@ class Keeper:
         self.stage, self.settings, self.run, self.accelerator = stage, settings, run, accelerator
         self.main, self.on_event = accelerator.is_main_process, on_event
         self.checkpoints = Checkpoints(run.state / stage.name, kind=Info)
+        self.best = BestWeights(run.state / stage.name)
         self._step: int | None = None
         self.time = time.perf_counter()  # of the last checkpoint, or of the begin
+
+    def judge(self, step: int, metrics: dict[str, float]) -> None:
+        """Keep the weights that are in place, on the main process, where the stage is judged by a
+        metric and this is its best value so far."""
+        name = self.stage.judged_by
+        if name is not None and name in metrics:
+            weights = self.stage.modules.state_dict()
+            self.best.offer(step, name, float(metrics[name]), weights)
 
     def due(self, step: int) -> bool:
         """By steps, or by the time since the last one."""
@@ -186,6 +196,7 @@ def _optimisation(player: Player) -> dict[str, Any]:
         "muon_gain": player.muon_gain,
         "rate": _described(player.rate),
         "clip_norm": player.clip_norm,
+        "mend": player.mend,
         "average": _described(player.average),
         "turns": {turn.name: turn.every for turn in player.turns},
     }

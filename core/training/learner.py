@@ -94,6 +94,8 @@ class Learner:
         """Clip, then one step of the optimisers at the rate of `step` of `steps`. Returns the
         gradient's norm; no step where it isn't finite."""
         player = self.player
+        if player.mend is not None:
+            mend(self.parameters, player.mend)
         limit = math.inf if player.clip_norm is None else player.clip_norm
         norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
         if math.isfinite(norm):
@@ -129,6 +131,14 @@ def _distributed(objective: nn.Module, device: torch.device) -> nn.Module:
             device_ids=None if device.type == "cpu" else [device],
             broadcast_buffers=False,
         )
+
+
+@torch.no_grad()
+def mend(parameters: list[nn.Parameter], most: float) -> None:
+    """In gradients, 0 for what is no number, and `most` with its sign for what is infinite."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad.nan_to_num_(nan=0.0, posinf=most, neginf=-most)
 
 
 @torch.no_grad()

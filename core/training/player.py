@@ -55,8 +55,9 @@ class Player:
     `optimizer`, adamw or sgd (with the first of `betas` as momentum), moves the parameters, save
     the matrices in `muon`: those Muon moves (Jordan et al. 2024), at `muon_gain` times the
     learning rate. `rate` is the learning rate's schedule; `clip_norm` the largest norm of the
-    gradient of all its parameters, None: any; `average` what evaluation and the result take
-    in place of the weights, None: the weights themselves.
+    gradient of all its parameters, None: any; `mend` what a number of it becomes that is infinite,
+    while one that is none becomes 0, None: training ends there; `average` what evaluation and the
+    result take in place of the weights, None: the weights themselves.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Player:
         muon_gain: float = 10.0,
         rate: Rate = DEFAULT_RATE,
         clip_norm: float | None = 1.0,
+        mend: float | None = None,
         average: Ramp | None = DEFAULT_AVERAGE,
     ) -> None:
         """objective: one for every step, or the turns. ValueError where two turns share a name."""
@@ -80,6 +82,7 @@ class Player:
         self.learning_rate, self.betas, self.weight_decay = learning_rate, betas, weight_decay
         self.optimizer, self.muon, self.muon_gain = optimizer, list(muon), muon_gain
         self.rate, self.clip_norm, self.average = rate, clip_norm, average
+        self.mend = mend
 
     @property
     def objective(self) -> nn.Module:

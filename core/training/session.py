@@ -22,6 +22,8 @@ from .team import Diverged, Team
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from ..media.clip import Clip
+
 
 class Session:
     """One stage in training: the team that optimises it, the journal that tells of it, the keeper
@@ -90,8 +92,27 @@ class Session:
             torch.manual_seed(step_seed(self.settings.seed, f"{self.stage.name}/evaluate", 0, 0))
             with self.team.averaged(), evaluating(self.stage.modules):
                 metrics, clips = self.stage.evaluate()
-            self.journal.report(metrics, clips)
+                self.keeper.judge(self.progress.step, metrics)
+            self._report(metrics, clips)
         self.accelerator.wait_for_everyone()
+
+    def _report(self, metrics: dict[str, float], clips: "list[Clip] | None") -> None:
+        """Metrics and clips, and a warning where the metrics do not go as they should."""
+        history = [*self.journal.history(), metrics]
+        concern = self.stage.concern(history) if metrics else None
+        self.journal.report(metrics, clips, concern)
+        if concern:
+            step, best = self.progress.step, self.keeper.best.told()
+            kept = ""
+            if best:
+                kept = f"; the best weights, of step {best.step}, are kept"
+            self.on_event(
+                Note(
+                    f"stage '{self.stage.name}' may have collapsed at step {step}: {concern}"
+                    f"{kept}. To end it here: Ctrl-C, then "
+                    f"{self.run.resume_command} --steps {step}"
+                )
+            )
 
     def save(self) -> None:
         """A checkpoint. SAF's history is read while it is saved: nobody writes to it then."""

@@ -1,6 +1,6 @@
 """A stage: one training of part of a model, by players that are optimised in turn."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,12 @@ class Stage:
     None: it does not.
     `needs` names the earlier stages whose result it reads; None: all of them.
     `modules` holds every weight of the stage, trainable or not: it is what a checkpoint keeps.
+    `told` are statistics that are shown while it trains, by their names in stats.jsonl: what they
+    are called there.
+    `evaluate_every`: steps from one evaluation to the next where nobody says; None: at the end
+    alone.
+    `judged_by`: the metric of `evaluate` whose smallest value's weights are kept beside the last
+    ones; None: the last are the result.
     A buffer that steps change and read is changed in `after_step`, from sums over the processes,
     so that all of them hold the same.
     It is in training mode during the steps, in evaluation mode in `evaluate` and `finish`.
@@ -39,6 +45,14 @@ class Stage:
     modules: nn.Module
     outputs: int | None = None
     needs: tuple[str, ...] | None = None
+    told: Mapping[str, str] = {}
+    evaluate_every: int | None = None
+    judged_by: str | None = None
+
+    def together(self, batch: int) -> int:
+        """Samples of a batch that a loss holds against each other: each micro-batch of each process
+        has a multiple of so many."""
+        return 1
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """Build tables in `cache` once; the main process comes first, then the others."""
@@ -70,6 +84,10 @@ class Stage:
     def evaluate(self) -> tuple[dict[str, float], "list[Clip] | None"]:
         """Metrics and sample clips of the averaged weights, on the main process, without grad."""
         return {}, None
+
+    def concern(self, history: Sequence[dict[str, float]]) -> str | None:
+        """What is to be said of how its metrics went, the newest last; None where nothing is."""
+        return None
 
     def finish(self) -> None:
         """After the last step, with the averaged weights in place: they are the result."""

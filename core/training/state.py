@@ -28,7 +28,7 @@ from .run import finite
 
 Groups = dict[str, dict[str, Tensor]]
 _STEP = re.compile(r"step-(\d{6,18})")
-_LEFT = re.compile(rf"\.(draft|old)-(\d{{6,}}|final)|{LEFT}final\.json")
+_LEFT = re.compile(rf"\.(draft|old)-(\d{{6,}}|final)|{LEFT}(final\.json|best\.safetensors)")
 _HINT = "restore it from a copy, or start over with --force"
 
 
@@ -210,7 +210,7 @@ def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     path.touch()
     mode = path.stat().st_mode
     try:
-        save_file(_plain(tensors), path)
+        save_file(plain_tensors(tensors), path)
         os.chmod(path, mode)
     except SafetensorError as error:
         code = re.search(r"os error (\d+)", str(error))
@@ -218,7 +218,7 @@ def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     fsync_path(path)
 
 
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def plain_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous tensors on the host that share no memory (tied weights are written twice)."""
     plain: dict[str, Tensor] = {}
     written: set[int] = set()

@@ -25,6 +25,7 @@ from toy_classes import SAF, Classes
 from toy_classes import settings as with_sharpness
 from toy_systems import SYSTEMS, stage_of
 from toy_training import QUICK, Toy
+from toy_videos import Videos
 
 from dln.core.training import state
 from dln.core.training.events import Event, Saved, Started
@@ -50,6 +51,7 @@ class Case(NamedTuple):
 CASES = {
     "two players": Case(lambda: Toy(noise=0.1), 5, PLAIN, apart=1),
     "history": Case(Classes, 11, EPOCHS),
+    "videos": Case(partial(Videos, batch=4), 6, PLAIN),
 }
 CASES |= {n: Case(partial(stage_of, n), 6, replace(PLAIN, accumulate=2)) for n in SYSTEMS}
 

@@ -11,15 +11,15 @@ import torch
 from dln.core.data.menagerie import draw_story, render
 from dln.core.data.menagerie.source import Menagerie
 from dln.core.media.clip import Clip
-from dln.core.metrics.frechet import (
+from dln.core.metrics.likeness import Likeness
+from dln.core.metrics.world import Real
+from dln.core.models.frechet import (
     discrepancies,
     few_samples,
     frechet_distance,
     halves,
     kernel_distance,
 )
-from dln.core.metrics.likeness import Likeness
-from dln.core.metrics.world import Real
 from dln.core.models.package import load_model
 
 RNG = np.random.default_rng(0)
@@ -128,7 +128,7 @@ def plain(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_kernel_distance_against_a_double_loop(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dln.core.metrics.frechet.ROWS", 3)
+    monkeypatch.setattr("dln.core.models.frechet.ROWS", 3)
     a, b = RNG.standard_normal((11, 5)), RNG.standard_normal((8, 5)) + 0.5
     found = kernel_distance(a, b, subsets=7, seed=3)
     assert found.distance == pytest.approx(plain(a, b), rel=1e-12)

@@ -38,7 +38,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
-@pytest.mark.parametrize("toy", ["two players", "history", *SYSTEMS])
+@pytest.mark.parametrize("toy", ["two players", "history", "videos", *SYSTEMS])
 def test_killed_where_it_writes(killed: tuple[Path, dict[str, Any]], toy: str, when: str):
     folder, died = killed
     (stage,) = (path.name for path in (folder / toy / "whole" / "state").iterdir())
@@ -47,7 +47,10 @@ def test_killed_where_it_writes(killed: tuple[Path, dict[str, Any]], toy: str, w
     assert same(ended, left_alone, stage)
     assert rows(ended) == rows(left_alone)
     names = [sorted(p.name for p in (run.state / stage).iterdir()) for run in (ended, left_alone)]
-    assert names[0] == names[1] == ["final.json", "final.safetensors"]
+    best = ["best.safetensors"] if toy == "videos" else []
+    assert names[0] == names[1] == [*best, "final.json", "final.safetensors"]
+    kept = [(run.state / stage / name).read_bytes() for name in best for run in (ended, left_alone)]
+    assert len(set(kept)) == len(best)
 
 
 def test_the_kills_fall_everywhere(killed: tuple[Path, dict[str, Any]]):

@@ -23,6 +23,7 @@ class Config(Checked):
     longest_period: int = size(1024, most=1 << 20)
     longest_span: int = size(32, most=1024)  # of the frames that the discriminator sees
     fps: float = limited(25.0, above=0, most=1000)  # of what it learnt from
+    gamma: float | None = limited(None, least=0)  # of R1; None: 0.0002 side^2 / batch
     clamp: float = limited(256.0, above=0)
     classes: tuple[str, ...] = ()
 

@@ -76,11 +76,19 @@ class MotionEncoder(nn.Module):
             x = layer(x)
         return x.transpose(1, 2)
 
-    def forward(self, noise: Tensor, times: Tensor, label: Tensor | None = None) -> Tensor:
-        """noise: (B, N, C) from anchor 0 on, times: (B, T) in frames -> (B T, C)."""
+    def forward(
+        self,
+        noise: Tensor,
+        times: Tensor,
+        label: Tensor | None = None,
+        first: Tensor | None = None,
+    ) -> Tensor:
+        """noise: (B, N, C) at the anchors from `first` on, (B,), which is 0 where left out; times:
+        (B, T) in frames -> (B T, C)."""
         codes = self.codes(noise, label)
         index = (times / self.distance).floor().long()
-        left, right = (_at(codes, index + step) for step in (0, 1))
+        begin = 0 if first is None else first[:, None]
+        left, right = (_at(codes, index - begin + step) for step in (0, 1))
         anchor = (index * self.distance).to(times.dtype)
         return self.time_encoder(left, right, anchor.flatten(), times.flatten(), self.distance)
 

@@ -9,6 +9,7 @@ from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
+from .moments import FREE, fitted
 from .sample import check, sample
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ class StyleGanV(System):
     """A generator of videos, and the discriminator that it learns against."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+    free = FREE
 
     def fitted(self, config: Config, source: Source) -> dict[str, Any]:
-        return {"classes": source.classes} if len(source.classes) > 1 else {}
+        return fitted(config, source)
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
         from .training import AdversarialStage

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dln.core.models.layers.adversarial import Controller, HalfLife, fooling, squared_slope, telling
 from dln.core.models.layers.lessons import lesson_rng
 from dln.core.training.player import Turn
 from dln.core.training.rates import Constant
@@ -21,43 +20,13 @@ LAZY = 4  # steps from one gradient penalty to the next
 GAMMA = 1.0
 
 
-@dataclass(frozen=True)
-class HalfLife:
-    """An average that forgets a half in `images` shown, or in `ramp` of all shown while these are
-    fewer."""
-
-    batch: int
-    images: float = 500.0
-    ramp: float = 0.05
-
-    def decay_at(self, step: int) -> float:
-        return 0.5 ** (self.batch / max(1e-8, min(self.images, self.ramp * step * self.batch)))
-
-
-class Augmentation:
+class Augmentation(Controller):
     """Mirrors pictures with a probability that grows while the discriminator is too sure."""
-
-    def __init__(self, target: float = 0.6, speed: float = 0.05) -> None:
-        self.target, self.speed = target, speed
-        self.probability, self.signs = torch.zeros(()), torch.zeros(2)
-        self.shown: list[Tensor] = []
 
     def __call__(self, pictures: Tensor) -> Tensor:
         """pictures: (B, 3, H, W) -> same, each of them mirrored or not."""
         chosen = torch.rand(len(pictures), 1, 1, 1, device=pictures.device)
         return torch.where(chosen < self.probability, pictures.flip(-1), pictures)
-
-    def after_step(self, step: int, reduce: Callable[[Tensor], Tensor]) -> None:
-        """Gather the signs of the real pictures' logits; every `LAZY` steps the probability goes
-        up or down."""
-        logits = torch.cat(self.shown).cpu()
-        self.shown.clear()
-        own = torch.stack([logits.sign().sum(), torch.tensor(len(logits))])
-        self.signs = self.signs + reduce(own)
-        if step % LAZY == 0:
-            way = (self.signs[0] / self.signs[1] - self.target).sign()
-            self.probability = (self.probability + self.speed * way).clamp(0, 1)
-            self.signs = torch.zeros(2)
 
 
 class GeneratorLoss(nn.Module):
@@ -71,7 +40,7 @@ class GeneratorLoss(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """real: (B, 3, 8, 8) -> loss."""
         fake = self.augmentation(made(self.generator, batch["real"]))
-        return {"loss": F.softplus(-self.discriminator(fake)).mean()}
+        return {"loss": fooling(self.discriminator(fake))}
 
 
 class DiscriminatorLoss(GeneratorLoss):
@@ -84,9 +53,8 @@ class DiscriminatorLoss(GeneratorLoss):
             fake = made(self.generator, batch["real"])
         false = self.discriminator(self.augmentation(fake))
         true = self.discriminator(self.augmentation(batch["real"]))
-        self.augmentation.shown.append(true.detach().float())
-        loss = (F.softplus(false) + F.softplus(-true)).mean()
-        return {"loss": loss, "real": true.detach().mean()}
+        self.augmentation.heed(true)
+        return {"loss": telling(true, false), "real": true.detach().mean()}
 
 
 class GradientPenalty(nn.Module):
@@ -100,9 +68,8 @@ class GradientPenalty(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """real: (B, 3, 8, 8) -> loss."""
         real = batch["real"].detach().requires_grad_(True)
-        logits = self.discriminator(real).sum()
-        (slope,) = torch.autograd.grad(logits, real, create_graph=True)
-        return {"loss": LAZY * GAMMA / 2 * slope.square().flatten(1).sum(1).mean()}
+        slope = squared_slope(self.discriminator(real), real)
+        return {"loss": LAZY * GAMMA / 2 * slope}
 
 
 def made(generator: Any, real: Tensor) -> Tensor:
@@ -122,7 +89,7 @@ class ToyGanStage(Stage):
         self.steps, self.batch = 24, options.batch or 8
         parts = {"generator": model.generator, "discriminator": model.discriminator}
         self.modules = nn.ModuleDict(parts)
-        self.augmentation = Augmentation()
+        self.augmentation = Augmentation(step=0.05)
         self.players = [
             Player(
                 "generator",
@@ -132,7 +99,7 @@ class ToyGanStage(Stage):
                 betas=(0.0, 0.99),
                 rate=Constant(),
                 clip_norm=None,
-                average=HalfLife(self.batch),
+                average=HalfLife(self.batch, samples=500),
             ),
             Player(
                 "discriminator",
@@ -172,9 +139,7 @@ class ToyGanStage(Stage):
         return {"brightness": float(pictures.mean())}, None
 
     def state(self) -> dict[str, Tensor]:
-        augmentation = self.augmentation
-        return {"probability": augmentation.probability, "signs": augmentation.signs}
+        return self.augmentation.state()
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.augmentation.probability = state["probability"]
-        self.augmentation.signs = state["signs"]
+        self.augmentation.load_state(state)
