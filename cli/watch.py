@@ -62,7 +62,7 @@ class Watch:
 
     def look(self, event: Looked) -> None:
         what, done = f"looking at {event.what}", f"{event.done}/{event.total}"
-        self.rows[what] = (what, done, "", "", "")
+        self.rows[what] = dict(zip(FIRST, (what, done), strict=False))
         if event.done == event.total:
             del self.rows[what]
         if self.live:

@@ -14,8 +14,20 @@ from dln.core.models.stylegan_v.discriminator import Discriminator
 from dln.core.models.stylegan_v.generator import Generator, truncated
 
 ORACLES = Path(__file__).parents[3] / "shared" / "oracles"
-SMALL = {"side": 64, "latent": 64, "channel_base": 2048, "channel_max": 64, "waves": 32}
-PAPER = {"side": 256, "latent": 512, "channel_base": 16384, "channel_max": 512, "waves": 256}
+SMALL: dict[str, Any] = {
+    "side": 64,
+    "latent": 64,
+    "channel_base": 2048,
+    "channel_max": 64,
+    "waves": 32,
+}
+PAPER: dict[str, Any] = {
+    "side": 256,
+    "latent": 512,
+    "channel_base": 16384,
+    "channel_max": 512,
+    "waves": 256,
+}
 SIZES = {"256": PAPER, "64_classes": {**SMALL, "classes": ("a", "b", "c", "d", "e")}}
 
 
@@ -32,11 +44,11 @@ def oracle(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tens
     told, tensors = formula.read(path)
     drawn = formula.fill(told["weights"], told["seed"])
     given = formula.fill(told["inputs"], told["seed"])
-    as_tensors = [
-        {name: torch.from_numpy(value.copy()) for name, value in group.items()}
-        for group in (drawn, {**given, **tensors})
-    ]
-    return told, *as_tensors
+    return told, as_tensors(drawn), as_tensors({**given, **tensors})
+
+
+def as_tensors(group: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(value.copy()) for name, value in group.items()}
 
 
 def filled(module: torch.nn.Module, weights: dict[str, Tensor], told: dict[str, Any]) -> None:
