@@ -27,6 +27,7 @@ from .pace import Carbon
 if TYPE_CHECKING:
     from dln.core.carbon.meter.emissions import Emissions
     from dln.core.carbon.meter.meter import Meter
+    from dln.core.carbon.meter.recorder import Recorder
 
 
 @grouped
@@ -108,7 +109,7 @@ def audit(
     if screen.json:
         return Result(data, "", exit_code=code)
     if not screen.quiet:
-        errors().print(table(("", "measured or estimated"), rows(found, path)))
+        errors().print(table(("", "measured or estimated"), rows(made[0], path)))
     return code
 
 
@@ -147,10 +148,11 @@ def facts(found: "Emissions") -> dict[str, Any]:
     return table | {"label": found.intensity and found.intensity.label.to_json()}
 
 
-def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
+def rows(recorder: "Recorder", path: Path) -> list[tuple[str, object]]:
     """What a person wants to know after the run."""
     from dln.core.carbon.costs.amounts import lasting
 
+    found = recorder.record
     times = clock(found.running_seconds)
     if found.paused_seconds:
         times += f", paused for {clock(found.paused_seconds)}"
@@ -160,7 +162,7 @@ def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
         *([("no meter for", lasting(missed))] if missed else []),
         ("energy", used(found)),
         *((name, how) for name, how in found.power.items()),
-        *emitted(found),
+        *emitted(found, recorder.problem),
         *market(found),
         ("record", str(path)),
     ]
@@ -186,13 +188,15 @@ def market(found: "Emissions") -> list[tuple[str, object]]:
     return [("market-based", f"{kg}, at {rate(found.market_g_per_kwh)} as stated")]
 
 
-def emitted(found: "Emissions") -> list[tuple[str, object]]:
-    """By the grid of the region."""
+def emitted(found: "Emissions", problem: str | None) -> list[tuple[str, object]]:
+    """By the grid of the region. problem: why its intensities are not known, which a note says."""
     from dln.core.carbon.costs.amounts import mass
     from dln.core.carbon.report.told import rate
 
     if found.intensity is not None and found.kwh is None:
         return [("emissions", "not measured")]
+    if problem:
+        return [("emissions", "not known")]
     if found.intensity is None or found.kg is None:
         if found.market_g_per_kwh is not None and not found.region:
             return []

@@ -137,10 +137,10 @@ def _facts(gpu: str) -> dict[str, Any]:
 def _of_run(path: Path) -> Used:
     """What a finished run's meter said, or guessed."""
     from dln.core.carbon.meter.emissions import Emissions
-    from dln.core.carbon.values import Spread
+    from dln.core.carbon.values import Spread, is_metered
 
     run = Emissions.load(path)
     if run.kwh is None:
         raise UsageError(f"no energy was measured in {path}.", "another --from-run, or --kwh")
-    parts = [f"{part} {how}" for part, how in run.power.items() if how != "none"]
+    parts = [f"{part} {how}" for part, how in run.power.items() if is_metered(how)]
     return Used(Spread.exact(run.kwh / run.pue), ", ".join(parts) or "not metered")

@@ -82,6 +82,7 @@ def report(
 
     if verify:
         return verified(runs)
+    grid.refuse()
     if grid.source and not region and not grid.is_file:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
     check_places([out / name for name in names(len(runs))], force)
@@ -189,7 +190,6 @@ def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]"
 
     found = [Emissions.load(path) for path in paths]
     if region is None and grid.source is None:
-        grid.refuse()
         return found
     from dln.core.carbon.grid.sources import usual
 
@@ -207,8 +207,9 @@ def verified(paths: list[Path]) -> Result:
     sums: dict[str, str] = {}
     notes: list[str] = []
     for path in paths:
+        text = read_bytes(path)
         try:
-            found = verify(read_bytes(path), str(path))
+            found = verify(text, str(path))
         except UsageError as error:
             told = f"{path} is not a report.json that dln wrote: {error.message}"
             raise UsageError(told) from error

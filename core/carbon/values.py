@@ -27,6 +27,7 @@ MOST_KWH = 1e15  # the world makes 3e13 a year
 MOST_PUE = 100.0
 LEAST_UNITS, MOST_UNITS = 1e-9, 1e15  # of what a run is counted in
 YEARS = range(1970, 2200)
+NONE = "none"  # how the energy of a part came to be that no meter reads; a reason may follow
 Mode = Literal["start", "pause"]  # of a plan: one block at its best start, or several
 Scope = Literal["machine", "process"]  # of a meter: all that draws power, or a run's processes
 Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]
@@ -180,6 +181,11 @@ def stated_grams(value: float) -> float:
             f"--intensity is at least 0 and at most {MOST_G:,.0f} g/kWh, not {value:g}."
         )
     return value
+
+
+def is_metered(how: str) -> bool:
+    """Of a part's energy, as a record's `power` tells how it came to be: whether any was read."""
+    return not how.startswith(NONE)
 
 
 def iso(moment: datetime) -> str:

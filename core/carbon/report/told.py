@@ -9,10 +9,9 @@ from typing import Any
 from ..costs.amounts import energy, lasting, mass, masses, percent, plain
 from ..costs.embodied import stated_kg
 from ..costs.equivalents import equal_to
-from ..values import Spread
+from ..values import Spread, is_metered
 
 PARTS = {"cpu": "CPU", "gpu": "GPU", "ram": "memory"}
-NONE = "none"  # of a part that no meter counts
 NOT_MEASURED = "not measured"
 STATED = "as stated by the user: a contract, certificates or own generation"
 SLIGHT = 0.05  # percent; a change that small is none
@@ -186,7 +185,7 @@ def places(run: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 def power_words(run: dict[str, Any]) -> str:
     """ "CPU estimated (...), memory estimated (...)"; "not measured" for nothing."""
     parts = [f"{PARTS.get(part, part)} {how}" for part, how in run["power"].items()
-             if how != NONE]  # fmt: skip
+             if is_metered(how)]  # fmt: skip
     return ", ".join(parts) or NOT_MEASURED
 
 

@@ -101,7 +101,7 @@ class FakeMeter:
     problem = None
     lag = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, scope: str) -> None:
         self.power = {"cpu": "measured (RAPL)"}
         self.reads = 0
 
@@ -172,7 +172,7 @@ def test_energy_stays_where_the_source_fails(tmp_path: Path, clock: Clock):
     clock.after(300)
     found = kept.close()
     assert found.kwh == pytest.approx(0.001)
-    assert (found.kg, found.region) == (None, "DE")
+    assert (found.kg, found.region, found.source) == (None, "DE", None)
     assert kept.problem
     later = found.placed(find("germany"), Annual(100.0, LABEL))
     assert later.kg == pytest.approx(0.0001)
