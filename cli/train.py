@@ -14,7 +14,7 @@ from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
 from .assign import parse_overrides
-from .carbon.account import Intensity, Scope, ScopeOption, account_of
+from .carbon.account import Intensity, ScopeOption, account_of
 from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
@@ -129,7 +129,7 @@ def train(
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
     intensity: Intensity = None,
-    scope: ScopeOption = Scope.machine,
+    scope: ScopeOption = "machine",
     on_pause: Annotated[
         OnPause, typer.Option(help="Sleep in the process, or exit with code 75.")
     ] = OnPause.sleep,
@@ -261,8 +261,7 @@ def carry_out(
 
     with watching() as watch:
         pace = Pace(schedule, leave) if schedule else None
-        counted = {"account": account} if account else {}
-        run = run_training(spec.name, options, watch, pace, place, **counted)
+        run = run_training(spec.name, options, watch, pace, place, account=account)
     if not is_main_process():
         return None
     weights = run / "model.safetensors"

@@ -25,7 +25,7 @@ def metered() -> Iterator[Joules]:
     meter, found = Meter("process"), Joules()
     yield found
     energy = meter.close()
-    used = energy.cpu + energy.gpu + energy.ram if energy else 0.0
+    used = energy.total if energy else 0.0
     # Nothing used and nothing measured look alike.
     if used > 0:
         parts = {name: how for name, how in meter.power.items() if is_metered(how)}

@@ -1,19 +1,13 @@
 """What of the energy counts and what its user states of it: options of dln train and audit."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dln.core.carbon.values import Scope
+
 if TYPE_CHECKING:
     from dln.core.carbon.meter.recorder import Account
-
-
-class Scope(StrEnum):
-    """What is metered: the whole machine, or the share of the run's own processes."""
-
-    machine = "machine"
-    process = "process"
 
 
 ScopeOption = Annotated[
@@ -29,6 +23,6 @@ def account_of(scope: Scope, intensity: float | None) -> "Account | None":
     """None where nothing was asked for. UsageError for an intensity that is none."""
     from dln.core.carbon.meter.recorder import Account
 
-    if scope == Scope.machine and intensity is None:
+    if scope == "machine" and intensity is None:
         return None
-    return Account("process" if scope == Scope.process else "machine", intensity)
+    return Account(scope, intensity)

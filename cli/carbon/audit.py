@@ -20,7 +20,7 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..progress import clock
 from ..show import Result, errors, screen, table
-from .account import Intensity, Scope, ScopeOption, account_of
+from .account import Intensity, ScopeOption, account_of
 from .grid import USUAL, Grid, grouped
 from .pace import Carbon
 
@@ -52,7 +52,7 @@ def audit(
         str | None, typer.Option(metavar="TIME", help="From then on run whatever the grid is.")
     ] = None,
     intensity: Intensity = None,
-    scope: ScopeOption = Scope.machine,
+    scope: ScopeOption = "machine",
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Default: emissions-<time>.json."),

@@ -1,6 +1,5 @@
 """`dln carbon report`: what runs used and emitted, for people, papers and model cards."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
     from dln.core.carbon.meter.emissions import Emissions
     from dln.core.carbon.report.report import Subject
-
-MOST_STEPS = 10**12  # of one stage
 
 
 @grouped
@@ -79,6 +76,7 @@ def report(
     """
     from dln.core.carbon.report.page import names, write
     from dln.core.carbon.report.report import report as figures
+    from dln.core.runs.metering import training_type
 
     if verify:
         return verified(runs)
@@ -141,6 +139,7 @@ def subject(
     from dln.core.carbon.costs.embodied import machines, units
     from dln.core.carbon.report.report import Subject
     from dln.core.carbon.values import stated_grams
+    from dln.core.runs.metering import steps_of
 
     if per and not embodied:
         raise UsageError("the SCI counts what making the machines emitted.",
@@ -154,34 +153,7 @@ def subject(
         raise UsageError(f"the SCI counts by the grid of the place: that of {path} is not known.",
                          "--region norway")  # fmt: skip
     made_by = machines(embodied) if embodied else None
-    return Subject(in_utf8(path), run, made_by, units(per, steps(path)) if per else None)
-
-
-def steps(path: Path) -> float | None:
-    """Of all stages of the training whose folder it is, or whose record lies in it; None where
-    no steps are told."""
-    from dln.core.training.run import Run
-
-    folder = path if os.path.isdir(path) else path.parent
-    last: dict[str, int] = {}
-    for row in Run(folder, {}).rows():
-        stage, step = row.get("stage"), row.get("step")
-        if isinstance(stage, str) and isinstance(step, int) and 0 < step < MOST_STEPS:
-            last[stage] = max(step, last.get(stage, 0))
-    return sum(last.values()) or None
-
-
-def training_type(paths: list[Path]) -> str | None:
-    """Of a model card: whether the runs began from weights; None where they are not all runs of
-    one kind."""
-    from dln.core.carbon.report.card import TYPES
-    from dln.core.training.contents import read_record
-
-    try:
-        kinds = {TYPES[bool(read_record(path).get("start"))] for path in paths}
-    except UsageError:  # the record of some other command
-        return None
-    return kinds.pop() if len(kinds) == 1 else None
+    return Subject(in_utf8(path), run, made_by, units(per, steps_of(path)) if per else None)
 
 
 def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]":
@@ -191,10 +163,8 @@ def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]"
     found = [Emissions.load(path) for path in paths]
     if region is None and grid.source is None:
         return found
-    from dln.core.carbon.grid.sources import usual
-
     place = located(region) if region else None
-    opened = grid.open(place, usual(place) if place else "")
+    opened = grid.open(place)
     return [run.placed(place, opened) for run in found]
 
 

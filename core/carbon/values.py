@@ -28,6 +28,7 @@ MOST_PUE = 100.0
 LEAST_UNITS, MOST_UNITS = 1e-9, 1e15  # of what a run is counted in
 YEARS = range(1970, 2200)
 NONE = "none"  # how the energy of a part came to be that no meter reads; a reason may follow
+Planner = Literal["typical", "recent28"]  # months and hours of years, or the last days' mean
 Mode = Literal["start", "pause"]  # of a plan: one block at its best start, or several
 Scope = Literal["machine", "process"]  # of a meter: all that draws power, or a run's processes
 Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]

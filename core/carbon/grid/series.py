@@ -1,4 +1,4 @@
-"""Reading intensity in time from a user's CSV, and durations such as 8h.
+"""Reading intensity in time from a user's CSV.
 
 What is wrong with a file is said in one sentence: a plan made on tonnes or on another zone's hours
 would look as sound as any other.
@@ -15,29 +15,15 @@ from ...errors import UsageError, closest, short
 from ..values import Label
 from .dialects import Columns, Reading, columns, likeness, plain
 from .hours import Entry, Hours, laid_out
-from .sheet import Row, Sheet, read_sheet
-from .timeline import Timeline, cell_of, timeline
+from .sheet import Row, Sheet, cell_of, read_sheet
+from .timeline import Timeline, timeline
 from .units import UNITS, decimal_comma, number, unit_named
 
-LONGEST = timedelta(days=3653)  # that a duration can be
 LONGEST_STEP = timedelta(hours=6)  # in which a plan still has something to choose from
-_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _LEAST, _MOST = 1.5, 5000.0  # g/kWh that a grid's median can be; else the unit is another
 _SMALL = 5.0  # pounds for each kWh are at most two or three
 _SUMS = re.compile(r"(total|sum|mean|average|avg|min|max|median|count|source|note|summe|gesamt|"
                    r"totalt|итого|всего|среднее)\b.*", re.IGNORECASE)  # fmt: skip
-
-
-def parse_duration(text: str) -> timedelta:
-    """8h, 90min, 1.5d, 2h30min. UsageError for anything else, for nothing at all and for more than
-    ten years."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])", text.strip())
-    if not parts or "".join(n + u for n, u in parts) != re.sub(r"\s", "", text):
-        raise UsageError(f"{short(text)!r} is not a duration.", "write it as 8h, 90min or 2d")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if seconds > LONGEST.total_seconds():
-        raise UsageError(f"{short(text)!r} is longer than ten years.", "write it as 8h or 2d")
-    return timedelta(seconds=seconds)
 
 
 def read_csv(path: Path | str, reading: Reading | None = None) -> Hours:

@@ -48,6 +48,10 @@ class Energy:
         return Energy(self.cpu * by, self.gpu * by, self.ram * by)
 
     @property
+    def total(self) -> float:
+        return sum(astuple(self))
+
+    @property
     def told(self) -> bool:
         """Whether it is what a meter can have read: parts that are not below 0, and not all 0."""
         parts = astuple(self)

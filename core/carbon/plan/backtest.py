@@ -4,17 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Literal
 
 import numpy as np
 
 from ...errors import UsageError, short
 from ..places.embedded import Skill
 from ..places.profiles import HOUR, Profile, recent
-from ..values import YEARS, Mode, Series, iso
-from .schedule import Array, Blocks, flexible_start, mean_of, pause_and_resume, savings
+from ..values import YEARS, Mode, Planner, Series, iso
+from .steps import Array, Blocks, flexible_start, mean_of, pause_and_resume, savings
 
-Planner = Literal["typical", "recent28"]
 Guess = Callable[[datetime, datetime], Series]
 EVERY = 7  # steps between two starts: all hours of the day and days of the week come up
 _RECENT, _SEASON = timedelta(days=28), timedelta(days=91)

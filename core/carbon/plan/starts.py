@@ -20,10 +20,8 @@ _YEAR = timedelta(days=365)  # a crontab's date comes round again
 def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
     """By what reads it: "cron" (two lines), "at" and "slurm", in UTC; "now" alone, the command
     itself, where the first block begins within a minute or has begun; nothing where the plan is
-    over. UsageError for no command, or one of several lines, which a crontab cannot hold."""
-    if not (command.strip() and command.replace("\t", " ").isprintable()):
-        raise UsageError("--command is one line of letters that can be seen.",
-                         "put it into a script, and start that")  # fmt: skip
+    over. UsageError as of check_line."""
+    check_line(command)
     if plan.blocks[-1][1] <= now:
         return {}
     first = _whole_minute(plan.blocks[0][0])
@@ -37,6 +35,13 @@ def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
         "at": f"echo {quoted} | TZ=UTC at -t {first:%Y%m%d%H%M}",
         "slurm": f"TZ=UTC sbatch --begin={first:%Y-%m-%dT%H:%M:%S} --wrap={quoted}",
     }
+
+
+def check_line(command: str) -> None:
+    """UsageError for no command, or one of several lines, which a crontab cannot hold."""
+    if not (command.strip() and command.replace("\t", " ").isprintable()):
+        raise UsageError("--command is one line of letters that can be seen.",
+                         "put it into a script, and start that")  # fmt: skip
 
 
 def following(command: str, plan: Path, source: Sequence[str] = ()) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from dln.core.carbon.grid.dialects import Reading
-from dln.core.carbon.grid.series import parse_duration, read_csv
+from dln.core.carbon.grid.moments import parse_duration
+from dln.core.carbon.grid.series import read_csv
 from dln.core.carbon.grid.sources import Annual, Recorded, open_source
 from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
 from dln.core.carbon.places.profiles import recent
