@@ -14,7 +14,7 @@ from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
 from .assign import parse_overrides
-from .carbon.account import Intensity, ScopeOption, account_of
+from .carbon.account import ScopeOption, Stated, account_of
 from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import Carbon
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
@@ -128,7 +128,7 @@ def train(
     pue: Annotated[
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
-    intensity: Intensity = None,
+    intensity: Stated = None,
     scope: ScopeOption = "machine",
     on_pause: Annotated[
         OnPause, typer.Option(help="Sleep in the process, or exit with code 75.")

@@ -20,7 +20,7 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..progress import clock
 from ..show import Result, errors, screen, table
-from .account import Intensity, ScopeOption, account_of
+from .account import ScopeOption, Stated, account_of
 from .grid import USUAL, Grid, grouped
 from .pace import Carbon
 
@@ -51,7 +51,7 @@ def audit(
     deadline: Annotated[
         str | None, typer.Option(metavar="TIME", help="From then on run whatever the grid is.")
     ] = None,
-    intensity: Intensity = None,
+    intensity: Stated = None,
     scope: ScopeOption = "machine",
     out: Annotated[
         Path | None,

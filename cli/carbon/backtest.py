@@ -76,10 +76,10 @@ def backtest(
 def spoken_of(hours: "Hours", years: list[int]) -> "Series":
     """The series from four weeks before the first of the years to the end of the last. UsageError
     where it has a hole there."""
-    from dln.core.carbon.grid.sources import DAYS
+    from dln.core.carbon.places.profiles import RECENT
     from dln.core.carbon.values import YEARS
 
     if any(year not in YEARS for year in years):
         return hours  # which the back-test refuses
     begin, end = (datetime(y, 1, 1, tzinfo=UTC) for y in (min(years), max(years) + 1))
-    return hours.sound(begin - DAYS, end)
+    return hours.sound(begin - RECENT, end)

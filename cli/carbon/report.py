@@ -13,6 +13,7 @@ from dln.core.text.shown import in_utf8
 from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, number, table
+from .account import Embodied, Market, Per, check_making
 from .compare import DEFAULT, chosen
 from .grid import USUAL, Grid, grouped
 from .region import located
@@ -43,18 +44,9 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="Recompute the figures of the report.json given.")
     ] = False,
-    intensity: Annotated[
-        float | None,
-        typer.Option(metavar="G", help="g/kWh of a contract or own solar: market-based, beside."),
-    ] = None,
-    embodied: Annotated[
-        str | None,
-        typer.Option(metavar="8xH100|server|KG", help="Add what making the machines emitted."),
-    ] = None,
-    per: Annotated[
-        str | None,
-        typer.Option(metavar="step|N:UNIT", help="Software Carbon Intensity, with --embodied."),
-    ] = None,
+    intensity: Market = None,
+    embodied: Embodied = None,
+    per: Per = None,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -110,7 +102,8 @@ def drawn(data: dict[str, Any], paths: list[str]) -> "RenderableType":
 def shown_runs(runs: list[dict[str, Any]]) -> tuple[list[str], list[list[str | None]]]:
     """A row a run; only the columns that one of them fills."""
     from dln.core.carbon.costs.amounts import masses, percent
-    from dln.core.carbon.report.told import emitted, spread, used
+    from dln.core.carbon.report.told import emitted, used
+    from dln.core.carbon.values import Spread
 
     rows = [
         {
@@ -122,9 +115,9 @@ def shown_runs(runs: list[dict[str, Any]]) -> tuple[list[str], list[list[str | N
             "saved by waiting": run["saving_percent"] is not None
             and percent(run["saving_percent"]),
             "making the machines": run["embodied"]
-            and f"{masses(spread(run['embodied'], 'embodied_kg'))} CO2e",
+            and f"{masses(Spread.from_json(run['embodied'], 'embodied_kg'))} CO2e",
             "SCI": run["sci"]
-            and f"{masses(spread(run['sci'], 'sci_kg_per_unit'))} a {run['sci']['unit']}",
+            and f"{masses(Spread.from_json(run['sci'], 'sci_kg_per_unit'))} a {run['sci']['unit']}",
         }
         for run in runs
     ]
@@ -141,9 +134,7 @@ def subject(
     from dln.core.carbon.values import stated_grams
     from dln.core.runs.metering import steps_of
 
-    if per and not embodied:
-        raise UsageError("the SCI counts what making the machines emitted.",
-                         "--embodied 8xH100, server, or their kg")  # fmt: skip
+    check_making(embodied, per)
     if intensity is not None:
         run = replace(run, market_g_per_kwh=stated_grams(intensity))
     if per and run.kwh is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dln.core.carbon.values import Mode
+from dln.core.carbon.values import Mode, ceil
 from dln.core.errors import UsageError
 
 from ..options import Force, Json, Quiet, Verbose
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dln.core.carbon.values import Series
 
 LEVELS = "▁▂▃▄▅▆▇█"
+SOON = timedelta(minutes=5)  # a start on the next whole ones can still be told to others
 WIDTH = 96  # steps drawn in a line
 SHOWN = 200  # blocks
 STARTED = {
@@ -100,7 +101,7 @@ def schedule(
         parse_duration(pause_cost),
         parse_duration(min_block),
     )
-    begin, opened = moment_of(start) or soon(datetime.now(UTC)), grid.open(place, "typical")
+    begin, opened = moment_of(start) or ceil(datetime.now(UTC), SOON), grid.open(place, "typical")
     tested = skill_of(opened, place, begin, job)
     plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
     lines = starting(plan, command, out, grid)
@@ -110,13 +111,6 @@ def schedule(
     data = {**plan.to_json(), "path": out and str(out), "lines": lines, **figures(tested)}
     drawing = drawn(plan, series, lines, tested)
     return Result(data, drawing, [str(out)] if out else brief(plan))
-
-
-def soon(moment: datetime) -> datetime:
-    """The next whole five minutes: what starts then can still be told to."""
-    step = timedelta(minutes=5)
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + -(-(moment - midnight) // step) * step
 
 
 def starting(plan: "Plan", command: str | None, out: Path | None, grid: Grid) -> dict[str, str]:

@@ -9,9 +9,8 @@ from itertools import pairwise
 from statistics import median_low
 
 from ...errors import UsageError, closest, short
-from ..values import YEARS
+from ..values import HOUR, YEARS
 
-HOUR = timedelta(hours=1)
 LONGEST = timedelta(days=3653)  # that a duration can be
 _SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _EPOCH = re.compile(r"\d{10}(?:\.\d+)?|\d{13}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from ...errors import UsageError, closest, short
-from ..values import Label
+from ..values import HOUR, Label
 from .dialects import Columns, Reading, columns, likeness, plain
 from .hours import Entry, Hours, laid_out
 from .sheet import Row, Sheet, cell_of, read_sheet
@@ -110,7 +110,7 @@ class _Amounts:
         """UsageError where the whole column is no intensity in g/kWh, or too coarse."""
         name = short(sheet.header[found.value])
         self._check_numbers(sheet, name)
-        coarse = f"its values are {step / timedelta(hours=1):g} h apart"
+        coarse = f"its values are {step / HOUR:g} h apart"
         problems = [coarse] if step > LONGEST_STEP else []
         hint = "values for every hour, or shorter"
         known = [abs(value) for value, _ in self.values if value]

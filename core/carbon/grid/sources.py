@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,8 +13,8 @@ import numpy as np
 from ...errors import UsageError, closest, short
 from ..places.annual import annual
 from ..places.embedded import typical
-from ..places.profiles import HOUR, Profile, floor, recent
-from ..values import Label, Series, iso
+from ..places.profiles import RECENT, Profile, recent
+from ..values import HOUR, Label, Series, floor, iso
 from .dialects import Reading
 from .hours import Hours
 from .series import read_csv
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FILES = ("csv", "recent28")  # which hold the intensities, so that no region is needed
 LIVE = ("gb", "electricity-maps", "watttime", "eia")
-DAYS = timedelta(days=28)  # of which Recent is the mean
 SPECS = ("annual", "typical", "csv:FILE", "recent28:FILE", *LIVE)
 
 
@@ -100,7 +99,7 @@ class Recent:
     foresight: bool = False
 
     def series(self, start: datetime, end: datetime) -> Series:
-        _sound(self.data, start - DAYS, start)
+        _sound(self.data, start - RECENT, start)
         return recent(self.data, start, end)
 
 

@@ -182,7 +182,7 @@ class Recorder:
         """What a person should know of the record: energy that was not measured, or not all of it,
         and carbon that is not known."""
         found, record = [], self.record
-        lost, whole = record.not_measured_seconds, record.running_seconds + record.paused_seconds
+        lost, whole = record.not_measured_seconds, record.reserved_seconds
         missed = f"{lasting(lost)} of {lasting(whole)}"
         if record.kwh is None:
             why = f"no meter for {missed}" if lost < whole else self._why

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ..values import ceil
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -24,7 +25,7 @@ def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
     check_line(command)
     if plan.blocks[-1][1] <= now:
         return {}
-    first = _whole_minute(plan.blocks[0][0])
+    first = ceil(plan.blocks[0][0], _SOON)
     if first - now <= _SOON:
         return {"now": command}
     quoted = shlex.quote(command)
@@ -74,9 +75,3 @@ def _words(command: str) -> list[str]:
     except ValueError as error:
         raise UsageError(f"--command cannot be read: {error}.") from error
     return words if shlex.join(words) == command and "=" not in words[0] else []
-
-
-def _whole_minute(moment: datetime) -> datetime:
-    """The first whole minute at or after it, in UTC."""
-    down = moment.astimezone(UTC).replace(second=0, microsecond=0)
-    return down if down == moment else down + _SOON

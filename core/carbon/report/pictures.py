@@ -8,7 +8,8 @@ from io import BytesIO
 from typing import Any
 
 from ..costs.amounts import MASS_FIGURES, MASSES, unit
-from ..meter.emissions import KG, Emissions
+from ..meter.emissions import Emissions
+from ..values import KG
 from .told import NOT_MEASURED, PARTS
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#999999"  # Okabe and Ito's, for any colour vision
