@@ -16,7 +16,7 @@ from dln.core.text.shown import on_one_line
 from .assign import parse_overrides
 from .carbon.account import ScopeOption, Stated, account_of
 from .carbon.grid import USUAL, Grid, grouped
-from .carbon.pace import Carbon
+from .carbon.pace import PaceOptions
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .progress import progress
 from .show import Result, facts, is_main_process, rows_of, say, screen
@@ -179,7 +179,7 @@ def train(
     )  # fmt: skip
     if dry_run:
         return intention(spec, options)
-    schedule, place = Carbon(
+    schedule, place = PaceOptions(
         carbon_plan, pause_above, region, grid, deadline, pue
     ).resolve()  # fmt: skip
     account = account_of(scope, intensity)

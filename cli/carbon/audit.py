@@ -22,7 +22,7 @@ from ..progress import clock
 from ..show import Result, errors, screen, table
 from .account import ScopeOption, Stated, account_of
 from .grid import USUAL, Grid, grouped
-from .pace import Carbon
+from .pace import PaceOptions
 
 if TYPE_CHECKING:
     from dln.core.carbon.meter.emissions import Emissions
@@ -76,14 +76,14 @@ def audit(
       dln carbon audit --region gb --pause-above 150 --deadline 2030-01-01T00:00Z -- make
       dln carbon audit --region norway --intensity 0 --scope process -- python train.py
     """
-    from dln.core.carbon.meter.apart import beyond
     from dln.core.carbon.meter.audit import audit as run
+    from dln.core.carbon.meter.outside import beyond
     from dln.core.carbon.meter.processes import check_command
     from dln.core.carbon.meter.recorder import Recorder
 
     check_command(command)
     account = account_of(scope, intensity)
-    schedule, place = Carbon(
+    schedule, place = PaceOptions(
         plan, pause_above, region, grid, deadline, pue, "--plan"
     ).resolve()  # fmt: skip
     check(out, force)

@@ -13,7 +13,7 @@ from ..show import Result, screen, table
 from .grid import AS_IT_SAYS, FileOptions, grouped, remark
 
 if TYPE_CHECKING:
-    from dln.core.carbon.grid.hours import Hours
+    from dln.core.carbon.grid.hours import FileSeries
     from dln.core.carbon.values import Series
 
 
@@ -73,7 +73,7 @@ def backtest(
     return Result(data, table(("saving against starting at once", ""), rows), [str(found.realised)])
 
 
-def spoken_of(hours: "Hours", years: list[int]) -> "Series":
+def spoken_of(hours: "FileSeries", years: list[int]) -> "Series":
     """The series from four weeks before the first of the years to the end of the last. UsageError
     where it has a hole there."""
     from dln.core.carbon.places.profiles import RECENT

@@ -39,12 +39,12 @@ class Costs:
 
     def made(self, spec: str, per: str | None, hours: "Spread", times: float) -> dict[str, Any]:
         """What making the machines emitted, and the SCI where it is asked for."""
-        from dln.core.carbon.costs.embodied import machines, units
+        from dln.core.carbon.costs.embodied import machines, work
 
         found = machines(spec)
         made: dict[str, Any] = {"embodied": found.to_json(hours)}
         if per and self.emitted:
-            done = units(per, self.used.steps and self.used.steps * times)
+            done = work(per, self.used.steps and self.used.steps * times)
             made["sci"] = done.intensity(self.emitted, found.share(hours))
         return made
 

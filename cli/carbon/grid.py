@@ -16,7 +16,7 @@ from ..show import screen
 
 if TYPE_CHECKING:
     from dln.core.carbon.grid.dialects import Reading
-    from dln.core.carbon.grid.hours import Hours
+    from dln.core.carbon.grid.hours import FileSeries
     from dln.core.carbon.grid.sources import IntensitySource
     from dln.core.carbon.places.regions import Region
 
@@ -108,12 +108,12 @@ class Grid(FileOptions):
     def open(self, region: "Region | None", otherwise: str = "") -> "IntensitySource":
         """The source asked for, `otherwise` that one, or the one that knows the region best
         offline; what is odd in a file is noted."""
-        from dln.core.carbon.grid.sources import Recent, Recorded, open_source, usual
+        from dln.core.carbon.grid.sources import FromFile, Recent, open_source, usual
 
         self.refuse()
         spec = self.source or otherwise or (usual(region) if region else "")
         found = open_source(spec, region, self.reading())
-        if isinstance(found, Recorded | Recent):
+        if isinstance(found, FromFile | Recent):
             remark(found.data)
         return found
 
@@ -131,7 +131,7 @@ class Grid(FileOptions):
 AS_IT_SAYS, USUAL = FileOptions(), Grid()
 
 
-def remark(data: "Hours | Any") -> None:
+def remark(data: "FileSeries | Any") -> None:
     """Note how a file was read."""
     for told in getattr(data, "remarks", ()):
         screen.note(told)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Carbon:
+class PaceOptions:
     """The options as given; plan_option is what the command calls its plan."""
 
     plan: Path | None = None

@@ -129,7 +129,7 @@ def subject(
     path: Path, run: "Emissions", intensity: float | None, embodied: str | None, per: str | None
 ) -> "Subject":
     """The run at `path` and what is asked about it. UsageError where that cannot be told."""
-    from dln.core.carbon.costs.embodied import machines, units
+    from dln.core.carbon.costs.embodied import machines, work
     from dln.core.carbon.report.report import Subject
     from dln.core.carbon.values import stated_grams
     from dln.core.runs.metering import steps_of
@@ -144,7 +144,7 @@ def subject(
         raise UsageError(f"the SCI counts by the grid of the place: that of {path} is not known.",
                          "--region norway")  # fmt: skip
     made_by = machines(embodied) if embodied else None
-    return Subject(in_utf8(path), run, made_by, units(per, steps_of(path)) if per else None)
+    return Subject(in_utf8(path), run, made_by, work(per, steps_of(path)) if per else None)
 
 
 def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]":

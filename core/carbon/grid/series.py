@@ -13,8 +13,8 @@ from statistics import median
 
 from ...errors import UsageError, closest, short
 from ..values import HOUR, Label
-from .dialects import Columns, Reading, columns, likeness, plain
-from .hours import Entry, Hours, laid_out
+from .dialects import Columns, Reading, columns, folded, likeness
+from .hours import Entry, FileSeries, laid_out
 from .sheet import Row, Sheet, cell_of, read_sheet
 from .timeline import Timeline, timeline
 from .units import UNITS, decimal_comma, number, unit_named
@@ -26,9 +26,9 @@ _SUMS = re.compile(r"(total|sum|mean|average|avg|min|max|median|count|source|not
                    r"totalt|итого|всего|среднее)\b.*", re.IGNORECASE)  # fmt: skip
 
 
-def read_csv(path: Path | str, reading: Reading | None = None) -> Hours:
+def read_csv(path: Path | str, reading: Reading | None = None) -> FileSeries:
     """The hours in a CSV, as its header and `reading` say. UsageError for what makes all of it
-    useless or doubtful; what single rows lack, `Hours.sound` tells."""
+    useless or doubtful; what single rows lack, `FileSeries.sound` tells."""
     path, reading = Path(path), reading or Reading()
     sheet = read_sheet(path, lambda row: likeness(row, reading.column))
     found = columns(sheet, reading)
@@ -67,7 +67,7 @@ def _of_zone(sheet: Sheet, found: Columns, zone: str | None) -> tuple[Sheet, str
         raise UsageError(f"{path} holds several zones.", f"--zone {', '.join(some[:8])}")
     if zone is None:
         return sheet, None
-    same = zone if zone in zones else next((z for z in zones if plain(z) == plain(zone)), None)
+    same = zone if zone in zones else next((z for z in zones if folded(z) == folded(zone)), None)
     if same is None:
         near = closest(zone, some)
         raise UsageError(f"{path} has fewer than two rows for {short(zone)}.{near}")
@@ -77,7 +77,7 @@ def _of_zone(sheet: Sheet, found: Columns, zone: str | None) -> tuple[Sheet, str
 def _holding(zone: str, sheet: Sheet) -> int | None:
     """The column, whatever its name, in which that zone stands."""
     return next((at for _, row in sheet.rows for at, cell in enumerate(row)
-                 if plain(cell) == plain(zone)), None)  # fmt: skip
+                 if folded(cell) == folded(zone)), None)  # fmt: skip
 
 
 def _without_sums(sheet: Sheet, found: Columns) -> tuple[Sheet, list[str]]:

@@ -16,7 +16,7 @@ from ..places.embedded import typical
 from ..places.profiles import RECENT, Profile, recent
 from ..values import HOUR, Label, Series, floor, iso
 from .dialects import Reading
-from .hours import Hours
+from .hours import FileSeries
 from .series import read_csv
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Typical:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class FromFile:
     """What a file holds; foresight is False for a file of forecasts."""
 
     data: Series
@@ -105,11 +105,11 @@ class Recent:
 
 def _sound(data: Series, start: datetime, end: datetime) -> Series:
     """The intervals that touch [start, end). UsageError for a hole among them."""
-    return data.sound(start, end) if isinstance(data, Hours) else data.between(start, end)
+    return data.sound(start, end) if isinstance(data, FileSeries) else data.between(start, end)
 
 
 @dataclass(frozen=True)
-class Service:
+class LiveSource:
     """A live service: its history up to the moment of asking, its forecast from there on."""
 
     live: Live
@@ -130,7 +130,7 @@ def open_source(
     if kind in FILES:
         data = read_csv(path, reading)
         foresees = data.label.kind != "forecast"
-        return Recorded(data, foresight=foresees) if kind == "csv" else Recent(data)
+        return FromFile(data, foresight=foresees) if kind == "csv" else Recent(data)
     if region is None:
         raise UsageError(f"--source {kind} needs a --region", "dln carbon regions TEXT")
     if kind == "annual":
@@ -165,8 +165,8 @@ def _typical(region: Region) -> Typical:
     return Typical(profile)
 
 
-def _service(name: str, region: Region) -> Service:
+def _service(name: str, region: Region) -> LiveSource:
     """Only here is the network touched, once the series is asked for."""
     from .live import open_live
 
-    return Service(open_live(name, region), name)
+    return LiveSource(open_live(name, region), name)

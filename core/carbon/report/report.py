@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from ..costs.embodied import Machines, Units
+from ..costs.embodied import Machines, Work
 from ..costs.equivalents import equivalents
 from ..meter.emissions import Emissions
 from ..places.cleaner import comparison
@@ -28,12 +28,12 @@ COUNTED = (
 @dataclass(frozen=True)
 class Subject:
     """A run that a report is about. machines: those it had reserved, where what making them
-    emitted is asked for. units: what it did, for the Software Carbon Intensity."""
+    emitted is asked for. work: what it did, for the Software Carbon Intensity."""
 
     name: str
     run: Emissions
     machines: Machines | None = None
-    units: Units | None = None
+    work: Work | None = None
 
     @property
     def embodied(self) -> Spread | None:
@@ -46,9 +46,9 @@ class Subject:
         return Spread.exact(self.run.reserved_seconds / 3600)
 
     def _sci(self) -> dict[str, Any] | None:
-        if self.units is None or self.embodied is None or self.run.kg is None:
+        if self.work is None or self.embodied is None or self.run.kg is None:
             return None
-        return self.units.intensity(self.run.kg, self.embodied)
+        return self.work.intensity(self.run.kg, self.embodied)
 
     def to_json(self, elsewhere: Sequence[Region]) -> dict[str, Any]:
         run = self.run

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.grid.sources import Annual, Recorded
+from dln.core.carbon.grid.sources import Annual, FromFile
 from dln.core.carbon.meter import recorder
 from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
 from dln.core.carbon.meter.meter import Energy
@@ -167,7 +167,7 @@ def test_a_run_that_goes_on_keeps_what_was(tmp_path: Path, clock: Clock):
 
 
 def test_energy_stays_where_the_source_fails(tmp_path: Path, clock: Clock):
-    place = Place(find("germany"), Recorded(hours(100, 200)))
+    place = Place(find("germany"), FromFile(hours(100, 200)))
     kept = Recorder(tmp_path / NAME, "job", place, now=clock)
     clock.after(300)
     found = kept.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.grid.sources import Recorded
+from dln.core.carbon.grid.sources import FromFile
 from dln.core.carbon.meter import recorder
 from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
 from dln.core.carbon.meter.meter import Energy, counted
@@ -67,7 +67,7 @@ def test_a_recorder_meters_what_its_account_says(monkeypatch, tmp_path: Path, sc
 def test_a_source_that_ends_in_mid_run_is_none_of_the_record(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(recorder, "Meter", OneWattHour)
     moment = [START]
-    kept = Recorder(tmp_path / NAME, "job", Place(None, Recorded(GRID)), now=lambda: moment[0])
+    kept = Recorder(tmp_path / NAME, "job", Place(None, FromFile(GRID)), now=lambda: moment[0])
     for hours, source, known in ((1, "csv", True), (3, None, False)):
         moment[0] = START + timedelta(hours=hours)
         kept.mark()
