@@ -38,10 +38,12 @@ def masses(kg: Spread) -> str:
 
 
 def energies(kwh: Spread) -> str:
+    """Low, expected and high in the unit of the expected one."""
     return amounts(kwh, ENERGIES, ENERGY_FIGURES)
 
 
 def amount(value: float, scale: Scale, figures: int) -> str:
+    """In the unit of the scale that is used for so much."""
     name, size = unit(value, scale, figures)
     if value and abs(value) / size < LEAST:
         return f"less than {LEAST:g} {name}"
@@ -49,6 +51,7 @@ def amount(value: float, scale: Scale, figures: int) -> str:
 
 
 def amounts(spread: Spread, scale: Scale, figures: int) -> str:
+    """Low, expected and high in the unit of the expected one; once where they are the same."""
     if spread.low == spread.high:
         return amount(spread.expected, scale, figures)
     name, size = unit(spread.expected, scale, figures)
@@ -73,6 +76,7 @@ def plain(value: float, figures: int) -> str:
 
 
 def percent(value: float) -> str:
+    """To a tenth."""
     return f"{value:.1f} %"
 
 

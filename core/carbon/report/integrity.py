@@ -126,6 +126,7 @@ def differences(stated: Any, expected: Any, place: str) -> Iterator[str]:
 
 
 def same(a: Any, b: Any) -> bool:
+    """Whether two entries are equal, numbers as near as CLOSE."""
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (a, b))
     try:
         return math.isclose(a, b, rel_tol=CLOSE, abs_tol=1e-15) if numbers else a == b

@@ -50,6 +50,7 @@ def panels(count: int, height: float) -> tuple[Any, Iterator[Any]]:
 
 
 def saved(drawing: Any, kind: str) -> bytes:
+    """The drawing's bytes. kind: png, svg or pdf."""
     file = BytesIO()
     drawing.savefig(file, format=kind, dpi=120)
     return file.getvalue()
@@ -66,6 +67,7 @@ def clock(axes: Any, run: Emissions) -> None:
 
 
 def draw_power(axes: Any, run: Emissions) -> None:
+    """Mean watts of each interval by component; hatched where no meter read."""
     bottoms = [0.0] * len(run.intervals)
     starts = [i.start for i in run.intervals]
     widths = [(i.end - i.start) for i in run.intervals]
@@ -85,6 +87,7 @@ def draw_power(axes: Any, run: Emissions) -> None:
 
 
 def draw_intensity(axes: Any, run: Emissions) -> None:
+    """The grid's g/kWh, shaded while the run ran."""
     series = run.intensity
     assert series
     times = [series.time(i) for i in range(len(series.g_per_kwh) + 1)]

@@ -20,10 +20,12 @@ Row = tuple[str, str]
 
 
 def used(kwh: float | None) -> str:
+    """Energy in words; None: no meter read enough of it."""
     return NOT_MEASURED if kwh is None else energy(kwh)
 
 
 def emitted(kg: float | None) -> str:
+    """A mass of CO2e in words; None where it is not known."""
     return "not known" if kg is None else f"{mass(kg)} CO2e"
 
 
@@ -149,6 +151,7 @@ def machines_of(row: dict[str, Any]) -> str:
 
 
 def total_rows(table: dict[str, Any]) -> list[Row]:
+    """The sums over all runs, a row each."""
     sums = table["totals"]
     rows = [
         ("emitted (location-based)", emitted(sums["emissions_kg"])),
@@ -170,6 +173,7 @@ PLACES = ("the same energy in", "would emit", "low / expected / high", "data of"
 
 
 def places(run: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """A row for each place that the run is compared with, under PLACES."""
     for row in run["comparison"]:
         yield (
             f"{row['name']} ({row['region']})",
