@@ -261,7 +261,7 @@ def carry_out(
 
     with watching() as watch:
         pace = Pace(schedule, leave) if schedule else None
-        run = run_training(spec.name, options, watch, pace, place, account=account)
+        run = run_training(spec.name, options, watch, pace, place, account)
     if not is_main_process():
         return None
     weights = run / "model.safetensors"
