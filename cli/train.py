@@ -14,9 +14,9 @@ from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
 from .assign import parse_overrides
-from .carbon.account import Intensity, Scope, ScopeOption, account_of
+from .carbon.account import ScopeOption, Stated, account_of
 from .carbon.grid import USUAL, Grid, grouped
-from .carbon.pace import Carbon
+from .carbon.pace import PaceOptions
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .progress import progress
 from .show import Result, facts, is_main_process, rows_of, say, screen
@@ -132,8 +132,8 @@ def train(
     pue: Annotated[
         float | None, typer.Option(help="Facility over machine energy; default 1.")
     ] = None,
-    intensity: Intensity = None,
-    scope: ScopeOption = Scope.machine,
+    intensity: Stated = None,
+    scope: ScopeOption = "machine",
     on_pause: Annotated[
         OnPause, typer.Option(help="Sleep in the process, or exit with code 75.")
     ] = OnPause.sleep,
@@ -183,7 +183,7 @@ def train(
     )  # fmt: skip
     if dry_run:
         return intention(spec, options)
-    schedule, place = Carbon(
+    schedule, place = PaceOptions(
         carbon_plan, pause_above, region, grid, deadline, pue
     ).resolve()  # fmt: skip
     account = account_of(scope, intensity)
@@ -265,8 +265,7 @@ def carry_out(
 
     with watching() as watch:
         pace = Pace(schedule, leave) if schedule else None
-        counted = {"account": account} if account else {}
-        run = run_training(spec.name, options, watch, pace, place, **counted)
+        run = run_training(spec.name, options, watch, pace, place, account)
     if not is_main_process():
         return None
     weights = run / "model.safetensors"

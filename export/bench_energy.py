@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dln.core.carbon.meter.meter import NONE, Meter
+from dln.core.carbon.meter.meter import Meter
+from dln.core.carbon.values import is_metered
 
 JOULES_PER_KWH = 3.6e6
 COMPONENTS = {"cpu": "processor", "gpu": "GPU", "ram": "memory"}
@@ -24,9 +25,9 @@ def metered() -> Iterator[Joules]:
     meter, found = Meter("process"), Joules()
     yield found
     energy = meter.close()
-    used = energy.cpu + energy.gpu + energy.ram if energy else 0.0
+    used = energy.total if energy else 0.0
     # Nothing used and nothing measured look alike.
     if used > 0:
-        parts = {name: how for name, how in meter.power.items() if how != NONE}
+        parts = {name: how for name, how in meter.power.items() if is_metered(how)}
         found.joules = used * JOULES_PER_KWH
         found.source = ", ".join(f"{COMPONENTS[name]} {how}" for name, how in parts.items())

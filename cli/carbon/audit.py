@@ -20,13 +20,14 @@ from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..progress import clock
 from ..show import Result, errors, screen, table
-from .account import Intensity, Scope, ScopeOption, account_of
+from .account import ScopeOption, Stated, account_of
 from .grid import USUAL, Grid, grouped
-from .pace import Carbon
+from .pace import PaceOptions
 
 if TYPE_CHECKING:
     from dln.core.carbon.meter.emissions import Emissions
     from dln.core.carbon.meter.meter import Meter
+    from dln.core.carbon.meter.recorder import Recorder
 
 
 @grouped
@@ -50,8 +51,8 @@ def audit(
     deadline: Annotated[
         str | None, typer.Option(metavar="TIME", help="From then on run whatever the grid is.")
     ] = None,
-    intensity: Intensity = None,
-    scope: ScopeOption = Scope.machine,
+    intensity: Stated = None,
+    scope: ScopeOption = "machine",
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="Default: emissions-<time>.json."),
@@ -75,14 +76,14 @@ def audit(
       dln carbon audit --region gb --pause-above 150 --deadline 2030-01-01T00:00Z -- make
       dln carbon audit --region norway --intensity 0 --scope process -- python train.py
     """
-    from dln.core.carbon.meter.apart import beyond
     from dln.core.carbon.meter.audit import audit as run
+    from dln.core.carbon.meter.outside import beyond
     from dln.core.carbon.meter.processes import check_command
     from dln.core.carbon.meter.recorder import Recorder
 
     check_command(command)
     account = account_of(scope, intensity)
-    schedule, place = Carbon(
+    schedule, place = PaceOptions(
         plan, pause_above, region, grid, deadline, pue, "--plan"
     ).resolve()  # fmt: skip
     check(out, force)
@@ -108,7 +109,7 @@ def audit(
     if screen.json:
         return Result(data, "", exit_code=code)
     if not screen.quiet:
-        errors().print(table(("", "measured or estimated"), rows(found, path)))
+        errors().print(table(("", "measured or estimated"), rows(made[0], path)))
     return code
 
 
@@ -147,10 +148,11 @@ def facts(found: "Emissions") -> dict[str, Any]:
     return table | {"label": found.intensity and found.intensity.label.to_json()}
 
 
-def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
+def rows(recorder: "Recorder", path: Path) -> list[tuple[str, object]]:
     """What a person wants to know after the run."""
     from dln.core.carbon.costs.amounts import lasting
 
+    found = recorder.record
     times = clock(found.running_seconds)
     if found.paused_seconds:
         times += f", paused for {clock(found.paused_seconds)}"
@@ -160,7 +162,7 @@ def rows(found: "Emissions", path: Path) -> list[tuple[str, object]]:
         *([("no meter for", lasting(missed))] if missed else []),
         ("energy", used(found)),
         *((name, how) for name, how in found.power.items()),
-        *emitted(found),
+        *emitted(found, recorder.problem),
         *market(found),
         ("record", str(path)),
     ]
@@ -186,13 +188,15 @@ def market(found: "Emissions") -> list[tuple[str, object]]:
     return [("market-based", f"{kg}, at {rate(found.market_g_per_kwh)} as stated")]
 
 
-def emitted(found: "Emissions") -> list[tuple[str, object]]:
-    """By the grid of the region."""
+def emitted(found: "Emissions", problem: str | None) -> list[tuple[str, object]]:
+    """By the grid of the region. problem: why its intensities are not known, which a note says."""
     from dln.core.carbon.costs.amounts import mass
     from dln.core.carbon.report.told import rate
 
     if found.intensity is not None and found.kwh is None:
         return [("emissions", "not measured")]
+    if problem:
+        return [("emissions", "not known")]
     if found.intensity is None or found.kg is None:
         if found.market_g_per_kwh is not None and not found.region:
             return []

@@ -1,28 +1,20 @@
 """`dln carbon backtest`: what planning without foresight saves, on a year that it has not seen."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dln.core.carbon.values import Mode
+from dln.core.carbon.values import Mode, Planner
 
 from ..options import Json, Quiet, Verbose
 from ..show import Result, screen, table
 from .grid import AS_IT_SAYS, FileOptions, grouped, remark
 
 if TYPE_CHECKING:
-    from dln.core.carbon.grid.hours import Hours
+    from dln.core.carbon.grid.hours import FileSeries
     from dln.core.carbon.values import Series
-
-
-class Planner(StrEnum):
-    """The mean by month and hour of the fitted years, or the mean day of the last 28."""
-
-    typical = "typical"
-    recent28 = "recent28"
 
 
 @grouped
@@ -32,8 +24,8 @@ def backtest(
     score: Annotated[int, typer.Option(metavar="YEAR", help="The year to score.")],
     duration: Annotated[str, typer.Option(help="How long the job runs.")] = "8h",
     slack: Annotated[str, typer.Option(help="How much later it may end.")] = "24h",
-    mode: Annotated[Mode, typer.Option(help="Choose the start, or pause and resume.")] = Mode.pause,
-    source: Annotated[Planner, typer.Option(help="What plans.")] = Planner.typical,
+    mode: Annotated[Mode, typer.Option(help="Choose the start, or pause and resume.")] = "pause",
+    source: Annotated[Planner, typer.Option(help="What plans.")] = "typical",
     options: FileOptions = AS_IT_SAYS,
     json: Json = False,
     quiet: Quiet = False,
@@ -46,14 +38,15 @@ def backtest(
       dln carbon backtest grid.csv --fit 2021 --fit 2022 --score 2023
       dln carbon backtest grid.csv --fit 2021 --fit 2022 --score 2023 --source recent28 --json
     """
-    from dln.core.carbon.grid.series import parse_duration, read_csv
+    from dln.core.carbon.grid.moments import parse_duration
+    from dln.core.carbon.grid.series import read_csv
     from dln.core.carbon.plan.backtest import backtest as run
 
     hours = read_csv(file, options.reading())
     remark(hours)
     series = spoken_of(hours, [*fit, score])
     lasts, room = parse_duration(duration), parse_duration(slack)
-    found = run(series, fit, score, lasts, room, mode.value, source.value)
+    found = run(series, fit, score, lasts, room, mode, source)
     if found.warning:
         screen.note(found.warning)
     data = {
@@ -80,13 +73,13 @@ def backtest(
     return Result(data, table(("saving against starting at once", ""), rows), [str(found.realised)])
 
 
-def spoken_of(hours: "Hours", years: list[int]) -> "Series":
+def spoken_of(hours: "FileSeries", years: list[int]) -> "Series":
     """The series from four weeks before the first of the years to the end of the last. UsageError
     where it has a hole there."""
-    from dln.core.carbon.grid.sources import DAYS
+    from dln.core.carbon.places.profiles import RECENT
     from dln.core.carbon.values import YEARS
 
     if any(year not in YEARS for year in years):
         return hours  # which the back-test refuses
     begin, end = (datetime(y, 1, 1, tzinfo=UTC) for y in (min(years), max(years) + 1))
-    return hours.sound(begin - DAYS, end)
+    return hours.sound(begin - RECENT, end)

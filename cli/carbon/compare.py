@@ -45,24 +45,20 @@ def compare(
       dln carbon compare --kwh 100 --regions 'aws:*' --out regions.png
     """
     from dln.core.carbon.costs.amounts import mass, masses
-    from dln.core.carbon.places.annual import annual
-    from dln.core.carbon.values import MOST_KWH, within
+    from dln.core.carbon.places.cleaner import comparison
+    from dln.core.carbon.values import MOST_KWH, Spread, within
 
     within(kwh, "--kwh", MOST_KWH)
     if out:
         check_picture(out, force)
-    found = [(region, annual(region)) for region in chosen(regions)]
-    found.sort(key=lambda pair: pair[1].g_per_kwh.expected)
-    most = max(intensity.g_per_kwh.expected for _, intensity in found)
-    data, rows = [], []
-    for region, intensity in found:
-        emitted = intensity.g_per_kwh * (kwh / 1000)
-        entry = {"region": region.code, "name": region.name, **emitted.to_json("emissions_kg")}
-        entry |= intensity.g_per_kwh.to_json("intensity_g_per_kwh")
-        data.append(entry | {"label": intensity.label.to_json()})
-        bar = "█" * max(1, round(BAR * intensity.g_per_kwh.expected / most))
-        rows.append((region.code, region.name, mass(emitted.expected), masses(emitted), bar,
-                     intensity.label.year, intensity.label.factors))  # fmt: skip
+    data = comparison(kwh, chosen(regions))
+    most = max(row["intensity_g_per_kwh"] for row in data)
+    rows = []
+    for row in data:
+        emitted, label = Spread.from_json(row, "emissions_kg"), row["label"]
+        bar = "█" * max(1, round(BAR * row["intensity_g_per_kwh"] / most))
+        rows.append((row["region"], row["name"], mass(emitted.expected), masses(emitted), bar,
+                     label["year"], label["factors"]))  # fmt: skip
     columns = ("region", "name", "CO2e", "low / expected / high", "", "year", "factors")
     brief = [f"{row['region']} {row['emissions_kg']:.6g}" for row in data]
     if out:

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dln.core.carbon.values import KG
+
 from ..show import Result, table
 from .energy import Used
-from .words import figure, words
 
 if TYPE_CHECKING:
     from dln.core.carbon.places.regions import Region
     from dln.core.carbon.values import Intensity, Spread
+
+RATE = (("g/kWh", 1.0, 0.0),)
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,21 @@ class Costs:
     @property
     def emitted(self) -> "Spread | None":
         """kg CO2e, location-based."""
-        return (self.energy * self.grid.g_per_kwh) * 1e-3 if self.grid else None
+        return (self.energy * self.grid.g_per_kwh) * KG if self.grid else None
 
     @property
     def stated(self) -> "Spread | None":
         """kg CO2e, market-based."""
-        return None if self.market is None else self.energy * (self.market * 1e-3)
+        return None if self.market is None else self.energy * (self.market * KG)
 
     def made(self, spec: str, per: str | None, hours: "Spread", times: float) -> dict[str, Any]:
         """What making the machines emitted, and the SCI where it is asked for."""
-        from dln.core.carbon.costs.embodied import machines, units
+        from dln.core.carbon.costs.embodied import machines, work
 
         found = machines(spec)
         made: dict[str, Any] = {"embodied": found.to_json(hours)}
         if per and self.emitted:
-            counted = sum(stage["steps"] for stage in self.used.more.get("stages", ()))
-            done = units(per, counted * times or None)
+            done = work(per, self.used.steps and self.used.steps * times)
             made["sci"] = done.intensity(self.emitted, found.share(hours))
         return made
 
@@ -79,12 +81,12 @@ class Costs:
         }
 
     def rows(self, data: dict[str, Any], shown: "Spread") -> list[tuple[str, object]]:
-        from dln.core.carbon.costs.amounts import energies, masses, plain
+        from dln.core.carbon.costs.amounts import amounts, energies, masses, plain
         from dln.core.carbon.costs.equivalents import equal_to
         from dln.core.carbon.report.told import STATED, making
 
         hours, others = data["cleaner_hours_utc"], data["cleaner_regions"]
-        cleaner = ", ".join(f"{code} {figure(g)} g/kWh" for code, g in others.items())
+        cleaner = ", ".join(f"{code} {plain(g, 3)} g/kWh" for code, g in others.items())
         rows: list[tuple[str, object]] = []
         if self.emitted:
             rows.append(("emissions", f"{masses(self.emitted)} CO2e"))
@@ -97,7 +99,7 @@ class Costs:
         if self.place and self.grid:
             rows += [
                 ("region", f"{self.place.name} ({self.place.code})"),
-                ("intensity", f"{words(self.grid.g_per_kwh)} g/kWh"),
+                ("intensity", amounts(self.grid.g_per_kwh, RATE, 3)),
                 ("signal", str(self.grid.label)),
                 *(("other figures" if not number else "", line)
                   for number, line in enumerate(data["other_figures"])),

@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Used:
-    """kWh before PUE, how they came to be, and what else there is to say of them, for --json."""
+    """kWh before PUE, how they came to be, and what else there is to say of them, for --json.
+
+    hours: that the machines are reserved; steps: of a training; None where nothing tells them.
+    """
 
     kwh: "Spread"
     how: str
     more: dict[str, Any] = field(default_factory=dict)
+    hours: "Spread | None" = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,11 @@ class Asked:
 
     def _of_devices(self, gpu: str, hours: float) -> Used:
         from dln.core.carbon.costs.energy import of_devices
+        from dln.core.carbon.values import Spread
 
         kwh = of_devices(gpu, self.gpus, hours, self.machine, self._load)
-        return Used(kwh, f"estimated ({self._share}; {_told(gpu)})", _facts(gpu))
+        how = f"estimated ({self._share}; {_told(gpu)})"
+        return Used(kwh, how, _facts(gpu), Spread.exact(hours))
 
     def _of_model(self, model: str) -> Used:
         """The floating-point operations of a training over those that a device reaches."""
@@ -92,14 +99,16 @@ class Asked:
         stages = [{"stage": w.stage, "steps": w.steps, "batch": w.batch, "flop": w.flop}
                   for w in found]  # fmt: skip
         more: dict[str, Any] = {"flop": flop, "stages": stages}
-        if self.gpu:
-            more |= (hours_of(flop, self.gpu) * (1 / self.gpus)).to_json("hours") | _facts(self.gpu)
+        hours = hours_of(flop, self.gpu) * (1 / self.gpus) if self.gpu else None
+        if self.gpu and hours:
+            more |= hours.to_json("hours") | _facts(self.gpu)
         devices = (
             _told(self.gpu) if self.gpu else f"{UNNAMED[0]} to {UNNAMED[-1]}, as no --gpu is given"
         )
         reached = f"{REACHED.low:.0%} to {REACHED.high:.0%}".replace("%", " %")
         how = f"estimated ({flop:.3g} FLOP at {reached} of the rate and {self._share}: {devices})"
-        return Used(of_work(flop, self.gpu, self.machine, self._load), how, more)
+        steps = sum(stage.steps for stage in found)
+        return Used(of_work(flop, self.gpu, self.machine, self._load), how, more, hours, steps)
 
     def _work(self, model: str) -> "list[Work]":
         """The stages of the training, whose sizes can be counted with."""
@@ -137,10 +146,11 @@ def _facts(gpu: str) -> dict[str, Any]:
 def _of_run(path: Path) -> Used:
     """What a finished run's meter said, or guessed."""
     from dln.core.carbon.meter.emissions import Emissions
-    from dln.core.carbon.values import Spread
+    from dln.core.carbon.values import Spread, is_metered
 
     run = Emissions.load(path)
     if run.kwh is None:
         raise UsageError(f"no energy was measured in {path}.", "another --from-run, or --kwh")
-    parts = [f"{part} {how}" for part, how in run.power.items() if how != "none"]
-    return Used(Spread.exact(run.kwh / run.pue), ", ".join(parts) or "not metered")
+    parts = [f"{part} {how}" for part, how in run.power.items() if is_metered(how)]
+    hours = Spread.exact(run.reserved_seconds / 3600)
+    return Used(Spread.exact(run.kwh / run.pue), ", ".join(parts) or "not metered", hours=hours)

@@ -1,7 +1,7 @@
 """`dln carbon estimate`: what a run will cost in kWh and CO2e, before it is run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,14 +9,11 @@ from dln.core.errors import UsageError
 
 from ..options import Json, Quiet, Verbose
 from ..show import Result
+from .account import Embodied, Market, Per, check_making
 from .costs import Costs
-from .energy import Asked, Used
+from .energy import Asked
 from .region import RegionOption, located
 from .regions import regions
-
-if TYPE_CHECKING:
-    from dln.core.carbon.values import Spread
-
 
 MOST_TIMES = 1e9
 
@@ -55,18 +52,9 @@ def estimate(
     hour: Annotated[
         int | None, typer.Option(min=0, max=23, help="Of that hour of the day, UTC.")
     ] = None,
-    intensity: Annotated[
-        float | None,
-        typer.Option(metavar="G", help="g/kWh of a contract or own solar: market-based, beside."),
-    ] = None,
-    embodied: Annotated[
-        str | None,
-        typer.Option(metavar="8xH100|server|KG", help="Add what making the machines emitted."),
-    ] = None,
-    per: Annotated[
-        str | None,
-        typer.Option(metavar="step|N:UNIT", help="Software Carbon Intensity, with --embodied."),
-    ] = None,
+    intensity: Market = None,
+    embodied: Embodied = None,
+    per: Per = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="The experiments of Dodge et al. 2022, recomputed.")
     ] = False,
@@ -107,7 +95,9 @@ def estimate(
         raise UsageError("there is no region by default.", "dln carbon estimate --region")
     within(pue, "PUE", MOST_PUE, least=1)
     within(times, "--times", MOST_TIMES)
-    check_making(embodied, per, region)
+    check_making(embodied, per)
+    if per and region is None:
+        raise UsageError("the SCI counts by the grid of the place.", "--region norway")
     place = located(region) if region else None
     yearly = month is None and hour is None
     grid = place and (annual(place) if yearly else usual(place, month, hour))
@@ -115,30 +105,7 @@ def estimate(
                   from_run)  # fmt: skip
     used = asked.used()
     costs = Costs(place, grid, market, used.kwh * (times * pue), pue, used)
-    made = costs.made(embodied, per, reserved(asked, used) * times, times) if embodied else {}
+    if embodied and used.hours is None:
+        raise UsageError("--embodied needs to know for how long.", "--gpu H100 --gpus 8 --hours 36")
+    made = costs.made(embodied, per, used.hours * times, times) if embodied and used.hours else {}
     return costs.result(made)
-
-
-def check_making(embodied: str | None, per: str | None, region: str | None) -> None:
-    """UsageError where the SCI is asked for without all that it counts."""
-    if per and not embodied:
-        raise UsageError("the SCI counts what making the machines emitted.",
-                         "--embodied 8xH100, server, or their kg")  # fmt: skip
-    if per and region is None:
-        raise UsageError("the SCI counts by the grid of the place.", "--region norway")
-
-
-def reserved(asked: Asked, used: Used) -> "Spread":
-    """Hours that the machines are reserved, once. Empty where nothing tells them: UsageError."""
-    from dln.core.carbon.values import Spread
-
-    if asked.hours is not None:
-        return Spread.exact(asked.hours)
-    if "hours" in used.more:
-        return Spread(*(used.more[f"hours{end}"] for end in ("_low", "", "_high")))
-    if asked.from_run:
-        from dln.core.carbon.meter.emissions import Emissions
-
-        run = Emissions.load(asked.from_run)
-        return Spread.exact((run.running_seconds + run.paused_seconds) / 3600)
-    raise UsageError("--embodied needs to know for how long.", "--gpu H100 --gpus 8 --hours 36")

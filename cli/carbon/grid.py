@@ -16,7 +16,7 @@ from ..show import screen
 
 if TYPE_CHECKING:
     from dln.core.carbon.grid.dialects import Reading
-    from dln.core.carbon.grid.hours import Hours
+    from dln.core.carbon.grid.hours import FileSeries
     from dln.core.carbon.grid.sources import IntensitySource
     from dln.core.carbon.places.regions import Region
 
@@ -87,7 +87,12 @@ class Grid(FileOptions):
     @property
     def is_file(self) -> bool:
         """Whether a file gives the intensities, so that no region is needed."""
-        return (self.source or "").startswith(("csv:", "recent28:"))
+        if self.source is None:
+            return False
+        from dln.core.carbon.grid.sources import FILES
+
+        kind, colon, _ = self.source.partition(":")
+        return bool(colon) and kind in FILES
 
     def words(self) -> list[str]:
         """The options as given, for a command that starts in another folder."""
@@ -100,13 +105,15 @@ class Grid(FileOptions):
             found += [option] if value is True else [option, str(value)]
         return found
 
-    def open(self, region: "Region | None", usual: str) -> "IntensitySource":
-        """The source asked for, else the usual one; what is odd in a file is noted."""
-        from dln.core.carbon.grid.sources import Recent, Recorded, open_source
+    def open(self, region: "Region | None", otherwise: str = "") -> "IntensitySource":
+        """The source asked for, `otherwise` that one, or the one that knows the region best
+        offline; what is odd in a file is noted."""
+        from dln.core.carbon.grid.sources import FromFile, Recent, open_source, usual
 
         self.refuse()
-        found = open_source(self.source or usual, region, self.reading())
-        if isinstance(found, Recorded | Recent):
+        spec = self.source or otherwise or (usual(region) if region else "")
+        found = open_source(spec, region, self.reading())
+        if isinstance(found, FromFile | Recent):
             remark(found.data)
         return found
 
@@ -124,7 +131,7 @@ class Grid(FileOptions):
 AS_IT_SAYS, USUAL = FileOptions(), Grid()
 
 
-def remark(data: "Hours | Any") -> None:
+def remark(data: "FileSeries | Any") -> None:
     """Note how a file was read."""
     for told in getattr(data, "remarks", ()):
         screen.note(told)

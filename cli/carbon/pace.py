@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Carbon:
+class PaceOptions:
     """The options as given; plan_option is what the command calls its plan."""
 
     plan: Path | None = None
@@ -77,12 +77,10 @@ class Carbon:
 def place_of(region: str | None, grid: Grid, pue: float | None) -> "Place":
     """The region with the source asked for, or with the one that knows it best offline; without a
     region what the file says."""
-    from dln.core.carbon.grid.sources import usual
     from dln.core.carbon.meter.recorder import Place
 
     found = located(region) if region else None
-    source = grid.open(found, usual(found) if found else "")
-    place = Place(found, source, 1.0 if pue is None else pue)
+    place = Place(found, grid.open(found), 1.0 if pue is None else pue)
     place.check(datetime.now(UTC))
     return place
 

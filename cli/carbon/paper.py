@@ -1,10 +1,12 @@
 """`dln carbon estimate --paper`: the tables of Dodge et al. 2022, from its published energies."""
 
-from dln.core.carbon.costs.energy import PAPER, PAPER_G_PER_KWH, equivalents, later_start_percent
+from dln.core.carbon.costs.amounts import MASSES, amount, plain
+from dln.core.carbon.costs.equivalents import EPA_TONNES, equivalents
+from dln.core.carbon.costs.paper import PAPER, PAPER_G_PER_KWH, later_start_percent
 
 from ..show import Result, table
-from .words import figure
 
+FIGURES = 3  # that the paper's energies have
 # As the paper tells them: EPA's, in miles and gallons.
 NAMES = {
     "phone_charges": "phone charges",
@@ -29,7 +31,7 @@ def published() -> Result:
             "kwh_per_gpu_hour": kwh / gpus / hours,
             "emissions_kg_low": kwh * PAPER_G_PER_KWH[0] / 1000,
             "emissions_kg_high": kwh * PAPER_G_PER_KWH[1] / 1000,
-            "home_years_high": equivalents(kwh * PAPER_G_PER_KWH[1] / 1000)["home_years"],
+            "home_years_high": counted(kwh * PAPER_G_PER_KWH[1] / 1000)["home_years"],
         }
         for name, (gpus, hours, kwh) in PAPER.items()
     ]
@@ -37,8 +39,9 @@ def published() -> Result:
                "at 755 g/kWh", "which is as much as")  # fmt: skip
     shown = [
         [row["experiment"], row["gpus"], row["hours"], f"{row['energy_kwh']:,}",
-         f"{row['kwh_per_gpu_hour']:.2f}", mass(row["emissions_kg_low"]),
-         mass(row["emissions_kg_high"]), largest(equivalents(row["emissions_kg_high"]))]
+         f"{row['kwh_per_gpu_hour']:.2f}", amount(row["emissions_kg_low"], MASSES, FIGURES),
+         amount(row["emissions_kg_high"], MASSES, FIGURES),
+         largest(counted(row["emissions_kg_high"]))]
         for row in rows
     ]  # fmt: skip
     title = "Dodge et al. 2022, table 2: GPU energy, marginal intensity of 2020 (published)"
@@ -51,14 +54,12 @@ def published() -> Result:
     return Result(data, drawn, [f"{row['emissions_kg_high']:.6g}" for row in rows])
 
 
-def mass(kg: float) -> str:
-    """In g, kg or t, to the three figures that the paper's energies have."""
-    if kg >= 1000:
-        return f"{figure(kg / 1000)} t"
-    return f"{figure(kg)} kg" if kg >= 1 else f"{figure(kg * 1000)} g"
+def counted(kg: float) -> dict[str, float]:
+    """How many of the paper's things emit so much."""
+    return equivalents(kg, EPA_TONNES)
 
 
 def largest(counts: dict[str, float]) -> str:
     """The largest thing that is emitted at least once, else phone charges."""
     name = next((name for name in reversed(NAMES) if counts[name] >= 1), "phone_charges")
-    return f"{figure(counts[name])} {NAMES[name]}"
+    return f"{plain(counts[name], FIGURES)} {NAMES[name]}"

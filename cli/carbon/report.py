@@ -1,6 +1,5 @@
 """`dln carbon report`: what runs used and emitted, for people, papers and model cards."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from dln.core.text.shown import in_utf8
 from ..options import Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, number, table
+from .account import Embodied, Market, Per, check_making
 from .compare import DEFAULT, chosen
 from .grid import USUAL, Grid, grouped
 from .region import located
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from dln.core.carbon.meter.emissions import Emissions
     from dln.core.carbon.report.report import Subject
-
-MOST_STEPS = 10**12  # of one stage
 
 
 @grouped
@@ -46,18 +44,9 @@ def report(
     verify: Annotated[
         bool, typer.Option("--verify", help="Recompute the figures of the report.json given.")
     ] = False,
-    intensity: Annotated[
-        float | None,
-        typer.Option(metavar="G", help="g/kWh of a contract or own solar: market-based, beside."),
-    ] = None,
-    embodied: Annotated[
-        str | None,
-        typer.Option(metavar="8xH100|server|KG", help="Add what making the machines emitted."),
-    ] = None,
-    per: Annotated[
-        str | None,
-        typer.Option(metavar="step|N:UNIT", help="Software Carbon Intensity, with --embodied."),
-    ] = None,
+    intensity: Market = None,
+    embodied: Embodied = None,
+    per: Per = None,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -79,9 +68,11 @@ def report(
     """
     from dln.core.carbon.report.page import names, write
     from dln.core.carbon.report.report import report as figures
+    from dln.core.runs.metering import training_type
 
     if verify:
         return verified(runs)
+    grid.refuse()
     if grid.source and not region and not grid.is_file:
         raise UsageError("--source belongs to a --region.", "dln carbon regions")
     check_places([out / name for name in names(len(runs))], force)
@@ -111,7 +102,8 @@ def drawn(data: dict[str, Any], paths: list[str]) -> "RenderableType":
 def shown_runs(runs: list[dict[str, Any]]) -> tuple[list[str], list[list[str | None]]]:
     """A row a run; only the columns that one of them fills."""
     from dln.core.carbon.costs.amounts import masses, percent
-    from dln.core.carbon.report.told import emitted, spread, used
+    from dln.core.carbon.report.told import emitted, used
+    from dln.core.carbon.values import Spread
 
     rows = [
         {
@@ -123,9 +115,9 @@ def shown_runs(runs: list[dict[str, Any]]) -> tuple[list[str], list[list[str | N
             "saved by waiting": run["saving_percent"] is not None
             and percent(run["saving_percent"]),
             "making the machines": run["embodied"]
-            and f"{masses(spread(run['embodied'], 'embodied_kg'))} CO2e",
+            and f"{masses(Spread.from_json(run['embodied'], 'embodied_kg'))} CO2e",
             "SCI": run["sci"]
-            and f"{masses(spread(run['sci'], 'sci_kg_per_unit'))} a {run['sci']['unit']}",
+            and f"{masses(Spread.from_json(run['sci'], 'sci_kg_per_unit'))} a {run['sci']['unit']}",
         }
         for run in runs
     ]
@@ -137,13 +129,12 @@ def subject(
     path: Path, run: "Emissions", intensity: float | None, embodied: str | None, per: str | None
 ) -> "Subject":
     """The run at `path` and what is asked about it. UsageError where that cannot be told."""
-    from dln.core.carbon.costs.embodied import machines, units
+    from dln.core.carbon.costs.embodied import machines, work
     from dln.core.carbon.report.report import Subject
     from dln.core.carbon.values import stated_grams
+    from dln.core.runs.metering import steps_of
 
-    if per and not embodied:
-        raise UsageError("the SCI counts what making the machines emitted.",
-                         "--embodied 8xH100, server, or their kg")  # fmt: skip
+    check_making(embodied, per)
     if intensity is not None:
         run = replace(run, market_g_per_kwh=stated_grams(intensity))
     if per and run.kwh is None:
@@ -153,34 +144,7 @@ def subject(
         raise UsageError(f"the SCI counts by the grid of the place: that of {path} is not known.",
                          "--region norway")  # fmt: skip
     made_by = machines(embodied) if embodied else None
-    return Subject(in_utf8(path), run, made_by, units(per, steps(path)) if per else None)
-
-
-def steps(path: Path) -> float | None:
-    """Of all stages of the training whose folder it is, or whose record lies in it; None where
-    no steps are told."""
-    from dln.core.training.run import Run
-
-    folder = path if os.path.isdir(path) else path.parent
-    last: dict[str, int] = {}
-    for row in Run(folder, {}).rows():
-        stage, step = row.get("stage"), row.get("step")
-        if isinstance(stage, str) and isinstance(step, int) and 0 < step < MOST_STEPS:
-            last[stage] = max(step, last.get(stage, 0))
-    return sum(last.values()) or None
-
-
-def training_type(paths: list[Path]) -> str | None:
-    """Of a model card: whether the runs began from weights; None where they are not all runs of
-    one kind."""
-    from dln.core.carbon.report.card import TYPES
-    from dln.core.training.contents import read_record
-
-    try:
-        kinds = {TYPES[bool(read_record(path).get("start"))] for path in paths}
-    except UsageError:  # the record of some other command
-        return None
-    return kinds.pop() if len(kinds) == 1 else None
+    return Subject(in_utf8(path), run, made_by, work(per, steps_of(path)) if per else None)
 
 
 def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]":
@@ -189,12 +153,9 @@ def read(paths: list[Path], region: str | None, grid: Grid) -> "list[Emissions]"
 
     found = [Emissions.load(path) for path in paths]
     if region is None and grid.source is None:
-        grid.refuse()
         return found
-    from dln.core.carbon.grid.sources import usual
-
     place = located(region) if region else None
-    opened = grid.open(place, usual(place) if place else "")
+    opened = grid.open(place)
     return [run.placed(place, opened) for run in found]
 
 
@@ -207,8 +168,9 @@ def verified(paths: list[Path]) -> Result:
     sums: dict[str, str] = {}
     notes: list[str] = []
     for path in paths:
+        text = read_bytes(path)
         try:
-            found = verify(read_bytes(path), str(path))
+            found = verify(text, str(path))
         except UsageError as error:
             told = f"{path} is not a report.json that dln wrote: {error.message}"
             raise UsageError(told) from error

@@ -4,12 +4,12 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dln.core.carbon.values import Mode, ceil
 from dln.core.errors import UsageError
 
 from ..options import Force, Json, Quiet, Verbose
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dln.core.carbon.values import Series
 
 LEVELS = "▁▂▃▄▅▆▇█"
+SOON = timedelta(minutes=5)  # a start on the next whole ones can still be told to others
 WIDTH = 96  # steps drawn in a line
 SHOWN = 200  # blocks
 STARTED = {
@@ -41,19 +42,12 @@ STARTED = {
 }
 
 
-class Mode(StrEnum):
-    """One run without a break, or one that pauses."""
-
-    start = "start"
-    pause = "pause"
-
-
 @grouped
 def schedule(
     region: RegionOption = None,
     duration: Annotated[str, typer.Option(help="How long it runs: 8h, 90min.")] = "8h",
     slack: Annotated[str, typer.Option(help="How much later it may end.")] = "24h",
-    mode: Annotated[Mode, typer.Option(help="Choose the start, or pause and resume.")] = Mode.pause,
+    mode: Annotated[Mode, typer.Option(help="Choose the start, or pause and resume.")] = "pause",
     grid: Grid = USUAL,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="When it could begin; default now.")
@@ -88,7 +82,7 @@ def schedule(
       dln carbon schedule --source csv:year.csv --start 2022-06-01T00:00Z
       dln carbon schedule --source csv:times.csv --column Wert --unit t/MWh --timezone Europe/Berlin
     """
-    from dln.core.carbon.grid.series import parse_duration
+    from dln.core.carbon.grid.moments import parse_duration
     from dln.core.carbon.plan.plan import Job, make_plan
     from dln.core.files import make_folder
 
@@ -103,11 +97,11 @@ def schedule(
     job = Job(
         parse_duration(duration),
         parse_duration(slack),
-        mode.value,
+        mode,
         parse_duration(pause_cost),
         parse_duration(min_block),
     )
-    begin, opened = moment_of(start) or soon(datetime.now(UTC)), grid.open(place, "typical")
+    begin, opened = moment_of(start) or ceil(datetime.now(UTC), SOON), grid.open(place, "typical")
     tested = skill_of(opened, place, begin, job)
     plan, series = make_plan(job, place, opened, begin, tested.kept if tested else 1.0)
     lines = starting(plan, command, out, grid)
@@ -119,25 +113,20 @@ def schedule(
     return Result(data, drawing, [str(out)] if out else brief(plan))
 
 
-def soon(moment: datetime) -> datetime:
-    """The next whole five minutes: what starts then can still be told to."""
-    step = timedelta(minutes=5)
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + -(-(moment - midnight) // step) * step
-
-
 def starting(plan: "Plan", command: str | None, out: Path | None, grid: Grid) -> dict[str, str]:
     """The lines that start the command, with the plan and its source where it has to be followed:
     none for one with pauses that is not kept."""
-    from dln.core.carbon.plan.starts import following, lines
+    from dln.core.carbon.plan.starts import check_line, following, lines
 
-    now, asked = datetime.now(UTC), "dln train cogvideo" if command is None else command
-    found = lines(plan, asked, now)
+    line = "dln train cogvideo" if command is None else command
+    check_line(line)
     paused = len(plan.blocks) > 1
     if out and (paused or command is None):
         # Cron starts elsewhere.
-        return lines(plan, following(asked, Path(os.path.abspath(out)), grid.words()), now)
-    return {} if paused else found
+        line = following(line, Path(os.path.abspath(out)), grid.words())
+    elif paused:
+        return {}
+    return lines(plan, line, datetime.now(UTC))
 
 
 def skill_of(

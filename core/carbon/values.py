@@ -7,10 +7,10 @@ without numpy, so only what computes with series imports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError, short
@@ -27,6 +27,11 @@ MOST_KWH = 1e15  # the world makes 3e13 a year
 MOST_PUE = 100.0
 LEAST_UNITS, MOST_UNITS = 1e-9, 1e15  # of what a run is counted in
 YEARS = range(1970, 2200)
+NONE = "none"  # how the energy of a part came to be that no meter reads; a reason may follow
+Planner = Literal["typical", "recent28"]  # months and hours of years, or the last days' mean
+HOUR = timedelta(hours=1)
+KG = 1e-3  # kg in a gram
+LB_PER_MWH = 0.45359237  # g/kWh; the international pound is 453.59237 g
 Mode = Literal["start", "pause"]  # of a plan: one block at its best start, or several
 Scope = Literal["machine", "process"]  # of a meter: all that draws power, or a run's processes
 Kind = Literal["measured", "estimated", "assumed", "forecast", "typical", "published"]
@@ -78,6 +83,11 @@ class Spread:
     def map(self, function: Callable[[float], float]) -> Spread:
         return Spread(function(self.low), function(self.expected), function(self.high))
 
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any], name: str) -> Spread:
+        """Of what to_json wrote into a table."""
+        return cls(table[f"{name}_low"], table[name], table[f"{name}_high"])
+
     def to_json(self, name: str) -> dict[str, float]:
         """{name: expected, name_low: ..., name_high: ...}, the keys that scripts rely on."""
         return {name: self.expected, f"{name}_low": self.low, f"{name}_high": self.high}
@@ -127,7 +137,7 @@ class Series:
             return float(self.g_per_kwh[min(max(within, 0), top)])
         first, last = (start - self.start) / self.step, (end - self.start) / self.step
         low = min(max(within, 0), top)
-        places = np.arange(low, min(max(ceil(last), low + 1), top + 1))
+        places = np.arange(low, min(max(math.ceil(last), low + 1), top + 1))
         # What lies beyond the series belongs to its first and its last interval.
         begins, ends = places.astype(np.float64), places + 1.0
         begins[0], ends[-1] = first, last
@@ -137,7 +147,7 @@ class Series:
     def between(self, start: datetime, end: datetime) -> Series:
         """The intervals that touch [start, end), as far as there are any."""
         first = max(0, self.index(start))
-        last = min(len(self.g_per_kwh), ceil((end - self.start) / self.step))
+        last = min(len(self.g_per_kwh), math.ceil((end - self.start) / self.step))
         values = self.g_per_kwh[first : max(first, last)]
         return Series(self.time(first), self.step, values, self.label)
 
@@ -180,6 +190,24 @@ def stated_grams(value: float) -> float:
             f"--intensity is at least 0 and at most {MOST_G:,.0f} g/kWh, not {value:g}."
         )
     return value
+
+
+def floor(moment: datetime, step: timedelta) -> datetime:
+    """The last whole step since midnight, in UTC, at or before `moment`."""
+    moment = moment.astimezone(UTC)
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (moment - midnight) // step * step
+
+
+def ceil(moment: datetime, step: timedelta) -> datetime:
+    """The first whole step since midnight, in UTC, at or after `moment`."""
+    down = floor(moment, step)
+    return down if down == moment else down + step
+
+
+def is_metered(how: str) -> bool:
+    """Of a part's energy, as a record's `power` tells how it came to be: whether any was read."""
+    return not how.startswith(NONE)
 
 
 def iso(moment: datetime) -> str:

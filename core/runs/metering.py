@@ -1,16 +1,22 @@
-"""The energy of a training: its run's emissions.json, kept as it goes."""
+"""The energy of a training: its run's emissions.json, kept as it goes, and what a report on it
+asks of the run."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from ..carbon.costs.energy import MOST_STEPS
 from ..carbon.meter.emissions import NAME, Emissions
 from ..carbon.meter.meter import HEAD_START_S, Meter
 from ..carbon.meter.recorder import Account, Place, Recorder
+from ..carbon.report.card import TYPES
 from ..errors import UsageError
 from ..files import disk_errors
+from ..training.contents import read_record
 from ..training.events import Event, Looked, Note, OnEvent, Saved, Started
 from ..training.pace import Pace
+from ..training.run import Run
 
 DAMAGED = f"damaged-{NAME}"
 
@@ -82,3 +88,25 @@ class Metering:
                 self.tell(Note(note))
         elif self.meter:
             self.meter.close()
+
+
+def steps_of(path: Path) -> float | None:
+    """Of all stages of the training whose folder it is, or whose record lies in it; None where
+    no steps are told."""
+    folder = path if os.path.isdir(path) else path.parent
+    last: dict[str, int] = {}
+    for row in Run(folder, {}).rows():
+        stage, step = row.get("stage"), row.get("step")
+        if isinstance(stage, str) and isinstance(step, int) and 0 < step < MOST_STEPS:
+            last[stage] = max(step, last.get(stage, 0))
+    return sum(last.values()) or None
+
+
+def training_type(paths: Iterable[Path]) -> str | None:
+    """Of a model card: whether the runs began from weights; None where they are not all runs of
+    one kind."""
+    try:
+        kinds = {TYPES[bool(read_record(path).get("start"))] for path in paths}
+    except UsageError:  # the record of some other command
+        return None
+    return kinds.pop() if len(kinds) == 1 else None

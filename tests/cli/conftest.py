@@ -103,7 +103,7 @@ class Core:
     def open_engine(self, name: str, *asked: Any, **options: Any) -> Any:
         raise MissingCapability(f"the engine {name} is not here.", "pip install it")
 
-    def train(self, name, options, on_event, pace=None, place=None) -> Path:
+    def train(self, name, options, on_event, pace=None, place=None, account=None) -> Path:
         self.trainings.append(options)
         self.paces.append(pace)
         self.places.append(place)

@@ -15,9 +15,9 @@ import pytest
 
 from dln.cli.carbon.audit import taken
 from dln.core.carbon.meter import audit as auditing
-from dln.core.carbon.meter.apart import beyond
 from dln.core.carbon.meter.emissions import Emissions
 from dln.core.carbon.meter.meter import Energy
+from dln.core.carbon.meter.outside import beyond
 from dln.core.carbon.meter.processes import Tree
 from dln.core.errors import UsageError
 

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from ..values import Spread
 
 # Names, sizes, and from how much on each is used, the largest first.
-Units = Sequence[tuple[str, float, float]]
+Scale = Sequence[tuple[str, float, float]]
 
 # A thousandth of a milligram is one still; what is less is a step's or a clip's.
-MASSES: Units = (("t", 1e3, 1e3), ("kg", 1.0, 1.0), ("g", 1e-3, 1e-3), ("mg", 1e-6, 1e-9),
+MASSES: Scale = (("t", 1e3, 1e3), ("kg", 1.0, 1.0), ("g", 1e-3, 1e-3), ("mg", 1e-6, 1e-9),
                  ("ng", 1e-12, 0.0))  # fmt: skip
-ENERGIES: Units = (("GWh", 1e6, 1e6), ("MWh", 1e3, 1e3), ("kWh", 1.0, 1.0), ("Wh", 1e-3, 1e-3),
+ENERGIES: Scale = (("GWh", 1e6, 1e6), ("MWh", 1e3, 1e3), ("kWh", 1.0, 1.0), ("Wh", 1e-3, 1e-3),
                    ("mWh", 1e-6, 0.0))  # fmt: skip
 # An estimated mass is not known to three figures; an energy may be what somebody typed.
 MASS_FIGURES, ENERGY_FIGURES = 2, 3
@@ -38,29 +38,32 @@ def masses(kg: Spread) -> str:
 
 
 def energies(kwh: Spread) -> str:
+    """Low, expected and high in the unit of the expected one."""
     return amounts(kwh, ENERGIES, ENERGY_FIGURES)
 
 
-def amount(value: float, units: Units, figures: int) -> str:
-    name, size = unit(value, units, figures)
+def amount(value: float, scale: Scale, figures: int) -> str:
+    """In the unit of the scale that is used for so much."""
+    name, size = unit(value, scale, figures)
     if value and abs(value) / size < LEAST:
         return f"less than {LEAST:g} {name}"
     return f"{plain(value / size, figures)} {name}"
 
 
-def amounts(spread: Spread, units: Units, figures: int) -> str:
+def amounts(spread: Spread, scale: Scale, figures: int) -> str:
+    """Low, expected and high in the unit of the expected one; once where they are the same."""
     if spread.low == spread.high:
-        return amount(spread.expected, units, figures)
-    name, size = unit(spread.expected, units, figures)
+        return amount(spread.expected, scale, figures)
+    name, size = unit(spread.expected, scale, figures)
     ends = (spread.low, spread.expected, spread.high)
     return f"{' / '.join(plain(value / size, figures) for value in ends)} {name}"
 
 
-def unit(value: float, units: Units, figures: int) -> tuple[str, float]:
+def unit(value: float, scale: Scale, figures: int) -> tuple[str, float]:
     """The largest one that is used for so much; for nothing the one in the middle."""
     shown = float(f"{abs(value):.{figures - 1}e}")  # 999.6 g are 1 kg
-    places = (place for place, (_, _, least) in enumerate(units) if shown >= least * (1 - 1e-9))
-    name, size, _ = units[next(places) if shown else len(units) // 2]
+    places = (place for place, (_, _, least) in enumerate(scale) if shown >= least * (1 - 1e-9))
+    name, size, _ = scale[next(places) if shown else len(scale) // 2]
     return name, size
 
 
@@ -73,6 +76,7 @@ def plain(value: float, figures: int) -> str:
 
 
 def percent(value: float) -> str:
+    """To a tenth."""
     return f"{value:.1f} %"
 
 

@@ -19,7 +19,7 @@ from .energy import device
 CARDS = 8  # of one server, which they share
 # Years that machines serve: 4 (Davy 2021), 6 (Luccioni et al. 2023); the longest gives the least.
 LIFE = Spread(6.0, 5.0, 4.0)
-HOURS = 365 * 24.0  # of a year
+YEAR_HOURS = 365 * 24.0  # of a year
 MOST_KG, MOST_COUNT = 1e9, 1e6
 HINT = "--embodied 8xH100, server, or the kg that their maker states"
 LONGEST_UNIT = 40
@@ -35,7 +35,7 @@ class Machines:
 
     def share(self, hours: Spread) -> Spread:
         """kg CO2e of so many hours: M = TE TiR / EL, of machines that nobody else used then."""
-        return Spread(*(kg * reserved / (years * HOURS) for kg, reserved, years in (
+        return Spread(*(kg * reserved / (years * YEAR_HOURS) for kg, reserved, years in (
             (self.kg.low, hours.low, LIFE.low),
             (self.kg.expected, hours.expected, LIFE.expected),
             (self.kg.high, hours.high, LIFE.high),
@@ -52,7 +52,7 @@ class Machines:
 
 
 @dataclass(frozen=True)
-class Units:
+class Work:
     """The functional unit R and how many of it there were."""
 
     count: float
@@ -130,7 +130,7 @@ def _kg(row: dict[str, str]) -> Spread:
     return Spread(float(row["kg_low"]), float(row["kg"]), float(row["kg_high"]))
 
 
-def units(text: str, steps: float | None) -> Units:
+def work(text: str, steps: float | None) -> Work:
     """ "24:clip", or "step" for those that the run counted. UsageError for others."""
     count, colon, name = text.partition(":")
     if not colon:
@@ -138,12 +138,12 @@ def units(text: str, steps: float | None) -> Units:
     if not name.isprintable() or not 0 < len(name.strip()) <= LONGEST_UNIT:
         raise UsageError(f"{short(text)!r} names no unit.", "--per 24:clip")
     if colon:
-        return Units(_checked(_number(count)), name.strip())
+        return Work(_checked(_number(count)), name.strip())
     if name != "step":
         raise UsageError(f"how many of {short(name)!r} there were is not known.", f"--per N:{name}")
     if not steps:
         raise UsageError("how many steps there were is not known.", "--per N:step")
-    return Units(_checked(steps), name)
+    return Work(_checked(steps), name)
 
 
 def _checked(count: float) -> float:

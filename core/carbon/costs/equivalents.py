@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .amounts import plain
-from .energy import EQUIVALENTS
 
 KM, LITRES = 1.609344, 3.785411784  # of a mile, of a US gallon (NIST SP 811)
-# Tonnes of CO2 of each: EPA's factors (Dodge et al. 2022), converted.
+# Tonnes of CO2 of each, as EPA gives them (quoted by Dodge et al. 2022).
+EPA_TONNES = {
+    "phone_charges": 8.22e-6,
+    "car_miles": 3.98e-4,
+    "gallons_of_petrol": 8.887e-3,
+    "barrels_of_oil": 0.43,
+    "home_years": 8.30,
+    "rail_cars_of_coal": 181.29,
+}
+# Converted.
 TONNES = {
-    "phone_charges": EQUIVALENTS["phone_charges"],
-    "car_km": EQUIVALENTS["car_miles"] / KM,
-    "litres_of_petrol": EQUIVALENTS["gallons_of_petrol"] / LITRES,
-    "us_home_years": EQUIVALENTS["home_years"],
+    "phone_charges": EPA_TONNES["phone_charges"],
+    "car_km": EPA_TONNES["car_miles"] / KM,
+    "litres_of_petrol": EPA_TONNES["gallons_of_petrol"] / LITRES,
+    "us_home_years": EPA_TONNES["home_years"],
 }
 # As they are told: what most people know first.
 NAMES = {
@@ -22,9 +32,9 @@ NAMES = {
 FIGURES = 2
 
 
-def equivalents(kg: float) -> dict[str, float]:
-    """How many of each emit `kg` of CO2."""
-    return {name: kg / 1000 / tonnes for name, tonnes in TONNES.items()}
+def equivalents(kg: float, table: Mapping[str, float] = TONNES) -> dict[str, float]:
+    """How many of each emit `kg` of CO2. table: tonnes of each."""
+    return {name: kg / 1000 / tonnes for name, tonnes in table.items()}
 
 
 def equal_to(kg: float) -> str:

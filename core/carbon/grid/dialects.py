@@ -96,28 +96,28 @@ class Columns:
     day_first: bool | None
 
 
-def plain(name: str) -> str:
+def folded(name: str) -> str:
     """A header's name without case, marks and doubled spaces: "gCO₂_eq" -> "gco2 eq"."""
     return re.sub(r"[\s_.]+", " ", normalize("NFKC", name).casefold()).strip()
 
 
 def likeness(row: list[str], column: str | None = None) -> int:
     """How much a row looks like the header: 2 with a time and an intensity, 1 with a time."""
-    names = [plain(cell) for cell in row]
+    names = [folded(cell) for cell in row]
     if all(_time_rank(name) is None for name in names):
         return 0
-    wanted = plain(column) if column else None
+    wanted = folded(column) if column else None
     return 2 if any(name == wanted or _value_rank(name) is not None for name in names) else 1
 
 
 def columns(sheet: Sheet, reading: Reading) -> Columns:
     """UsageError where the header names no time, no intensity, or more than one."""
-    names = [plain(name) for name in sheet.header]
+    names = [folded(name) for name in sheet.header]
     time = _time(names, sheet)
     value = _value(names, sheet, reading)
     name, kinds = names[value], _told(_TYPE_TOLD, names, sheet)
     eia = "consumed electricity" in name or "generated electricity" in name
-    watttime = name == "value" and "point time" in names and not kinds
+    watttime = name == "value" and _is_watttime(names) and not kinds
     moer = "moer" in f"{name} {kinds}" or watttime
     clock = _clock(names, time, sheet)
     others = [i for i, each in enumerate(names) if _time_rank(each) is not None and i != time
@@ -154,9 +154,9 @@ def _told(columns: Iterable[str], names: list[str], sheet: Sheet) -> str:
                 some = ", ".join(sorted(short(cell) for cell in cells)[:4])
                 raise UsageError(f"{short(sheet.header[place])} of {sheet.path} is not the same in "
                                  f"all rows: {some}.", "a file with one of them")  # fmt: skip
-            return plain("".join(cells))
-    said = {plain(key): text for key, text in sheet.said.items()}
-    return plain(next((said[column] for column in columns if column in said), ""))
+            return folded("".join(cells))
+    said = {folded(key): text for key, text in sheet.said.items()}
+    return folded(next((said[column] for column in columns if column in said), ""))
 
 
 def _unit(value: int, names: list[str], sheet: Sheet, reading: Reading) -> str | None:
@@ -180,15 +180,15 @@ def _signal(text: str, moer: bool) -> Signal | None:
     return "average" if "aoer" in text else None
 
 
-def _time_rank(name: str) -> int | None:
+def _time_rank(name: str) -> tuple[bool, bool, bool, int] | None:
     """The lower, the better; None for no time."""
     if _NO_TIME.search(name) or _RATE.search(name) or not _TIME.search(name):
         return None
     rank = 0 if re.search(r"timestamp|date ?time|point time", name) or _BOTH.search(name) else 1
     if name == "hour" or name in _CLOCK:  # a time of day
         rank = 2
-    later = 4 * bool(_END.search(name)) + 8 * bool(re.search(r"local|zone|\bdk\b|hourdk", name))
-    return rank + later - 20 * ("utc" in name)
+    is_local = re.search(r"local|zone|\bdk\b|hourdk", name) is not None
+    return "utc" not in name, is_local, _END.search(name) is not None, rank
 
 
 def _value_rank(name: str) -> int | None:
@@ -228,7 +228,7 @@ def _value(names: list[str], sheet: Sheet, reading: Reading) -> int:
         return _asked(names, sheet, reading.column)
     ranks = {i: rank for i, name in enumerate(names) if (rank := _value_rank(name)) is not None}
     best = [i for i, rank in ranks.items() if rank == min(ranks.values())]
-    if not best and "point time" in names and "value" in names:
+    if not best and _is_watttime(names):
         return names.index("value")
     wanted = "direct" if reading.factors == "direct" else "life-cycle"
     for good in (
@@ -245,6 +245,11 @@ def _value(names: list[str], sheet: Sheet, reading: Reading) -> int:
     raise UsageError(f"{sheet.path} has several intensities: {some}.", "--column NAME")
 
 
+def _is_watttime(names: list[str]) -> bool:
+    """Whose answers call their intensity no more than a value."""
+    return "point time" in names and "value" in names
+
+
 def _narrowed(places: list[int], names: list[str], good: Namer) -> list[int]:
     return [i for i in places if good(names[i])] or places
 
@@ -252,8 +257,8 @@ def _narrowed(places: list[int], names: list[str], good: Namer) -> list[int]:
 def _asked(names: list[str], sheet: Sheet, column: str) -> int:
     if column in sheet.header:
         return sheet.header.index(column)
-    if plain(column) in names:
-        return names.index(plain(column))
+    if folded(column) in names:
+        return names.index(folded(column))
     near = closest(column, sheet.header[:20])
     raise _missing(sheet, f"no column {short(column)!r}", near.strip() or "--column NAME")
 

@@ -16,7 +16,7 @@ MOST_STEPS = 2_000_000  # nineteen years of five minutes
 
 
 @dataclass(frozen=True)
-class Hours(Series):
+class FileSeries(Series):
     """A series whose value is NaN where the file has none that can be used.
 
     lines: the row of each step, 0 where there is none; empty for a series from elsewhere. faults:
@@ -53,7 +53,7 @@ class Hours(Series):
         after = f", after {self.word} {self.lines[before[-1]]}" if len(before) else ""
         return f"there is no row for it{after}"
 
-    def filled(self, most: int) -> "Hours":
+    def filled(self, most: int) -> "FileSeries":
         """With the holes of at most so many steps interpolated between their neighbours."""
         values, known = self.g_per_kwh.copy(), np.flatnonzero(~np.isnan(self.g_per_kwh))
         for left, right in pairwise(known):
@@ -66,7 +66,7 @@ class Hours(Series):
         told = f"{self.label.origin}, {count:,} of {len(values):,} steps filled in"
         return replace(self, g_per_kwh=values, label=replace(self.label, origin=told))
 
-    def remarked(self) -> "Hours":
+    def remarked(self) -> "FileSeries":
         """With a remark on the holes that are left. UsageError where there are holes all over."""
         bad = np.flatnonzero(np.isnan(self.g_per_kwh))
         if not len(bad):
@@ -101,7 +101,7 @@ class Entry:
 
 def laid_out(
     entries: Sequence[Entry], step: timedelta, label: Label, path: Path, word: str = "line"
-) -> Hours:
+) -> FileSeries:
     """The entries, in any order, on the grid of their step. UsageError for a time that is not on
     it, and for a span of more than MOST_STEPS."""
     first = min(entry.time for entry in entries)
@@ -127,7 +127,7 @@ def laid_out(
             "one zone alone: --zone NAME, as it stands in the file",
         )  # fmt: skip
     remarks = layout.remarks(path)
-    return Hours(
+    return FileSeries(
         first, step, layout.values, label, path, layout.lines, layout.faults, word, remarks
     )
 

@@ -1,4 +1,5 @@
-"""Times as people write them, in UTC: ISO, seconds since 1970, 20/10/2023 02:00, a span of two."""
+"""Times as people write them, in UTC: ISO, seconds since 1970, 20/10/2023 02:00, a span of two;
+and durations such as 8h."""
 
 import re
 from collections.abc import Sequence
@@ -8,9 +9,10 @@ from itertools import pairwise
 from statistics import median_low
 
 from ...errors import UsageError, closest, short
-from ..values import YEARS
+from ..values import HOUR, YEARS
 
-HOUR = timedelta(hours=1)
+LONGEST = timedelta(days=3653)  # that a duration can be
+_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _EPOCH = re.compile(r"\d{10}(?:\.\d+)?|\d{13}")
 _OFFSETS = {"UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2,
             "EET": 2, "EEST": 3, "MSK": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7,
@@ -24,6 +26,18 @@ _YEAR_FIRST = re.compile(r"(\d{4})([./-])(\d{1,2})\2(\d{1,2})" + _CLOCK, re.IGNO
 # Days of a month whose Sunday changes the clocks: of Europe and North America, of the south.
 _FORWARD = {3: ((8, 14), (25, 31)), 4: ((1, 7),), 9: ((2, 8), (24, 30)), 10: ((1, 7),)}
 _BACK = {4: ((1, 8),), 10: ((25, 31),), 11: ((1, 7),)}
+
+
+def parse_duration(text: str) -> timedelta:
+    """8h, 90min, 1.5d, 2h30min. UsageError for anything else, for nothing at all and for more than
+    ten years."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])", text.strip())
+    if not parts or "".join(n + u for n, u in parts) != re.sub(r"\s", "", text):
+        raise UsageError(f"{short(text)!r} is not a duration.", "write it as 8h, 90min or 2d")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > LONGEST.total_seconds():
+        raise UsageError(f"{short(text)!r} is longer than ten years.", "write it as 8h or 2d")
+    return timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)

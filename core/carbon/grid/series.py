@@ -1,4 +1,4 @@
-"""Reading intensity in time from a user's CSV, and durations such as 8h.
+"""Reading intensity in time from a user's CSV.
 
 What is wrong with a file is said in one sentence: a plan made on tonnes or on another zone's hours
 would look as sound as any other.
@@ -12,37 +12,23 @@ from pathlib import Path
 from statistics import median
 
 from ...errors import UsageError, closest, short
-from ..values import Label
-from .dialects import Columns, Reading, columns, likeness, plain
-from .hours import Entry, Hours, laid_out
-from .sheet import Row, Sheet, read_sheet
-from .timeline import Timeline, cell_of, timeline
+from ..values import HOUR, Label
+from .dialects import Columns, Reading, columns, folded, likeness
+from .hours import Entry, FileSeries, laid_out
+from .sheet import Row, Sheet, cell_of, read_sheet
+from .timeline import Timeline, timeline
 from .units import UNITS, decimal_comma, number, unit_named
 
-LONGEST = timedelta(days=3653)  # that a duration can be
 LONGEST_STEP = timedelta(hours=6)  # in which a plan still has something to choose from
-_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _LEAST, _MOST = 1.5, 5000.0  # g/kWh that a grid's median can be; else the unit is another
 _SMALL = 5.0  # pounds for each kWh are at most two or three
 _SUMS = re.compile(r"(total|sum|mean|average|avg|min|max|median|count|source|note|summe|gesamt|"
                    r"totalt|итого|всего|среднее)\b.*", re.IGNORECASE)  # fmt: skip
 
 
-def parse_duration(text: str) -> timedelta:
-    """8h, 90min, 1.5d, 2h30min. UsageError for anything else, for nothing at all and for more than
-    ten years."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])", text.strip())
-    if not parts or "".join(n + u for n, u in parts) != re.sub(r"\s", "", text):
-        raise UsageError(f"{short(text)!r} is not a duration.", "write it as 8h, 90min or 2d")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if seconds > LONGEST.total_seconds():
-        raise UsageError(f"{short(text)!r} is longer than ten years.", "write it as 8h or 2d")
-    return timedelta(seconds=seconds)
-
-
-def read_csv(path: Path | str, reading: Reading | None = None) -> Hours:
+def read_csv(path: Path | str, reading: Reading | None = None) -> FileSeries:
     """The hours in a CSV, as its header and `reading` say. UsageError for what makes all of it
-    useless or doubtful; what single rows lack, `Hours.sound` tells."""
+    useless or doubtful; what single rows lack, `FileSeries.sound` tells."""
     path, reading = Path(path), reading or Reading()
     sheet = read_sheet(path, lambda row: likeness(row, reading.column))
     found = columns(sheet, reading)
@@ -81,7 +67,7 @@ def _of_zone(sheet: Sheet, found: Columns, zone: str | None) -> tuple[Sheet, str
         raise UsageError(f"{path} holds several zones.", f"--zone {', '.join(some[:8])}")
     if zone is None:
         return sheet, None
-    same = zone if zone in zones else next((z for z in zones if plain(z) == plain(zone)), None)
+    same = zone if zone in zones else next((z for z in zones if folded(z) == folded(zone)), None)
     if same is None:
         near = closest(zone, some)
         raise UsageError(f"{path} has fewer than two rows for {short(zone)}.{near}")
@@ -91,7 +77,7 @@ def _of_zone(sheet: Sheet, found: Columns, zone: str | None) -> tuple[Sheet, str
 def _holding(zone: str, sheet: Sheet) -> int | None:
     """The column, whatever its name, in which that zone stands."""
     return next((at for _, row in sheet.rows for at, cell in enumerate(row)
-                 if plain(cell) == plain(zone)), None)  # fmt: skip
+                 if folded(cell) == folded(zone)), None)  # fmt: skip
 
 
 def _without_sums(sheet: Sheet, found: Columns) -> tuple[Sheet, list[str]]:
@@ -124,7 +110,7 @@ class _Amounts:
         """UsageError where the whole column is no intensity in g/kWh, or too coarse."""
         name = short(sheet.header[found.value])
         self._check_numbers(sheet, name)
-        coarse = f"its values are {step / timedelta(hours=1):g} h apart"
+        coarse = f"its values are {step / HOUR:g} h apart"
         problems = [coarse] if step > LONGEST_STEP else []
         hint = "values for every hour, or shorter"
         known = [abs(value) for value, _ in self.values if value]

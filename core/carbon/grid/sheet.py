@@ -8,7 +8,7 @@ import codecs
 import csv
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO, StringIO
 from itertools import islice
@@ -48,6 +48,11 @@ class Sheet:
     def place(self, number: int) -> str:
         """ "line 3 of grid.csv" """
         return f"{self.word} {number} of {self.path}"
+
+
+def cell_of(row: Sequence[str], at: int) -> str:
+    """Stripped; nothing where the row is too short."""
+    return row[at].strip() if at < len(row) else ""
 
 
 def read_sheet(path: Path, score: Callable[[list[str]], int]) -> Sheet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,10 +13,10 @@ import numpy as np
 from ...errors import UsageError, closest, short
 from ..places.annual import annual
 from ..places.embedded import typical
-from ..places.profiles import HOUR, Profile, floor, recent
-from ..values import Label, Series, iso
+from ..places.profiles import RECENT, Profile, recent
+from ..values import HOUR, Label, Series, floor, iso
 from .dialects import Reading
-from .hours import Hours
+from .hours import FileSeries
 from .series import read_csv
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FILES = ("csv", "recent28")  # which hold the intensities, so that no region is needed
 LIVE = ("gb", "electricity-maps", "watttime", "eia")
-DAYS = timedelta(days=28)  # of which Recent is the mean
 SPECS = ("annual", "typical", "csv:FILE", "recent28:FILE", *LIVE)
 
 
@@ -74,7 +73,7 @@ class Typical:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class FromFile:
     """What a file holds; foresight is False for a file of forecasts."""
 
     data: Series
@@ -100,17 +99,17 @@ class Recent:
     foresight: bool = False
 
     def series(self, start: datetime, end: datetime) -> Series:
-        _sound(self.data, start - DAYS, start)
+        _sound(self.data, start - RECENT, start)
         return recent(self.data, start, end)
 
 
 def _sound(data: Series, start: datetime, end: datetime) -> Series:
     """The intervals that touch [start, end). UsageError for a hole among them."""
-    return data.sound(start, end) if isinstance(data, Hours) else data.between(start, end)
+    return data.sound(start, end) if isinstance(data, FileSeries) else data.between(start, end)
 
 
 @dataclass(frozen=True)
-class Service:
+class LiveSource:
     """A live service: its history up to the moment of asking, its forecast from there on."""
 
     live: Live
@@ -131,7 +130,7 @@ def open_source(
     if kind in FILES:
         data = read_csv(path, reading)
         foresees = data.label.kind != "forecast"
-        return Recorded(data, foresight=foresees) if kind == "csv" else Recent(data)
+        return FromFile(data, foresight=foresees) if kind == "csv" else Recent(data)
     if region is None:
         raise UsageError(f"--source {kind} needs a --region", "dln carbon regions TEXT")
     if kind == "annual":
@@ -166,8 +165,8 @@ def _typical(region: Region) -> Typical:
     return Typical(profile)
 
 
-def _service(name: str, region: Region) -> Service:
+def _service(name: str, region: Region) -> LiveSource:
     """Only here is the network touched, once the series is asked for."""
     from .live import open_live
 
-    return Service(open_live(name, region), name)
+    return LiveSource(open_live(name, region), name)

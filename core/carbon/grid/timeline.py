@@ -11,7 +11,7 @@ from ...errors import UsageError, short
 from ..values import YEARS
 from .dialects import Columns
 from .moments import Stamp, clocks_changed, day_first, in_utc, stamp, zone_named
-from .sheet import Sheet
+from .sheet import Sheet, cell_of
 
 _LAST = timedelta(minutes=1)  # of an interval whose end names it
 _HINT = "ISO 8601 in UTC, as 2024-06-01T18:00Z"
@@ -46,10 +46,6 @@ def timeline(sheet: Sheet, found: Columns, zone: str | None) -> Timeline:
     starts = [time and (time - step if ends else time) for time in times]
     _check_years(sheet, starts)
     return Timeline(starts, step, all(naive) and clocks is None)
-
-
-def cell_of(row: Sequence[str], at: int) -> str:
-    return row[at].strip() if at < len(row) else ""
 
 
 def _stamps(sheet: Sheet, found: Columns) -> list[Stamp]:

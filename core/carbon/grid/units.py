@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from math import isfinite
 
 from ...errors import UsageError, closest, short
+from ..values import LB_PER_MWH
 
-POUND = 453.59237  # g, the international one
 UNITS = {
     "g/kWh": 1.0,
     "kg/MWh": 1.0,
@@ -14,8 +14,8 @@ UNITS = {
     "t/MWh": 1000.0,
     "mg/kWh": 1e-3,
     "g/MWh": 1e-3,
-    "lb/MWh": POUND / 1000,
-    "lb/kWh": POUND,
+    "lb/MWh": LB_PER_MWH,
+    "lb/kWh": 1000 * LB_PER_MWH,
 }
 _MASSES = {"gram": "g", "grams": "g", "tonne": "t", "tonnes": "t", "metric ton": "t",
            "metric tons": "t", "lbs": "lb", "pound": "lb", "pounds": "lb"}  # fmt: skip

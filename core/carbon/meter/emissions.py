@@ -18,14 +18,13 @@ from ...errors import UsageError
 from ...files import write_json
 from ..grid.sources import IntensitySource
 from ..places.regions import Region
-from ..values import Scope, Series
+from ..values import KG, Scope, Series
 
 if TYPE_CHECKING:
     from ..documents import IntervalForm, RecordForm
 
 SCHEMA = 1
 NAME = "emissions.json"
-KG = 1e-3  # kg in a gram
 
 
 @dataclass(frozen=True)
@@ -150,6 +149,11 @@ class Emissions:
     @property
     def paused_seconds(self) -> float:
         return _seconds(i for i in self.intervals if not i.running)
+
+    @property
+    def reserved_seconds(self) -> float:
+        """Pauses too: a paused run keeps its machines."""
+        return self.running_seconds + self.paused_seconds
 
     @property
     def kg(self) -> float | None:

@@ -8,7 +8,7 @@ from math import isfinite
 from threading import Event, Lock, Thread
 from typing import Any
 
-from ..values import Scope
+from ..values import NONE, Scope
 from .tracker import started
 
 PATIENCE_S = 20.0  # some sensors answer never: then there is no number
@@ -29,7 +29,6 @@ WHOSE: dict[Scope, dict[str, str]] = {
     "machine": {"all": "", "own": ""},
     "process": {"all": ", of the whole machine", "own": " of its processes"},
 }
-NONE = "none"
 SILENT = "codecarbon's meter gave no reading"
 LATE = "codecarbon's meter does not answer"
 
@@ -47,6 +46,10 @@ class Energy:
 
     def __mul__(self, by: float) -> "Energy":
         return Energy(self.cpu * by, self.gpu * by, self.ram * by)
+
+    @property
+    def total(self) -> float:
+        return sum(astuple(self))
 
     @property
     def told(self) -> bool:
@@ -183,5 +186,5 @@ def counted(gpus: Any, whose: str) -> str:
     if seen is None or len(seen) >= there:
         return f"measured (its own counter{whose})"
     if not seen:
-        return f"none (of {there} none is visible)"
+        return f"{NONE} (of {there} none is visible)"
     return f"measured (its own counter, GPU {', '.join(map(str, seen))} of {there}{whose})"

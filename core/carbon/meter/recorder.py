@@ -79,7 +79,7 @@ class Recorder:
         self.path, self.place, self._now = path, place, now
         account = account or Account(before.scope if before else "machine")
         self._refuse_moving(before, account)
-        self.meter = meter or Meter()
+        self.meter = meter or Meter(account.scope)
         self._read, self._last = self._look()
         self._told = self._read is not None
         self._why = self.meter.problem
@@ -159,7 +159,8 @@ class Recorder:
                 self.record = self.record.placed(self.place.region, self.place.source)
                 self.problem = None
             except DlnError as error:
-                self.record = replace(self.record, region=self.place.code, intensity=None)
+                self.record = replace(self.record, region=self.place.code, source=None,
+                                      intensity=None)  # fmt: skip
                 self.problem = error.message
         self.record.save(self.path)
         return self.record
@@ -181,7 +182,7 @@ class Recorder:
         """What a person should know of the record: energy that was not measured, or not all of it,
         and carbon that is not known."""
         found, record = [], self.record
-        lost, whole = record.not_measured_seconds, record.running_seconds + record.paused_seconds
+        lost, whole = record.not_measured_seconds, record.reserved_seconds
         missed = f"{lasting(lost)} of {lasting(whole)}"
         if record.kwh is None:
             why = f"no meter for {missed}" if lost < whole else self._why

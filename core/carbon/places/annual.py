@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from ..values import Factors, Intensity, Label, Spread
+from ..values import LB_PER_MWH, Factors, Intensity, Label, Spread
 from .embedded import LABEL, month_deviations, months
 from .regions import Region, find
 
-LB_PER_MWH = 0.45359237  # g/kWh
 _SOURCES = {
     "biomass": "biomass",
     "coal": "coal",

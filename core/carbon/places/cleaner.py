@@ -1,11 +1,31 @@
 """Where and when a grid is cleaner."""
 
-from ..values import Intensity
+from collections.abc import Iterable
+from typing import Any
+
+from ..values import KG, Intensity
 from .annual import annual
 from .embedded import months
 from .regions import Region, regions
 
 SHOWN = 3  # regions
+
+
+def comparison(kwh: float | None, places: Iterable[Region]) -> list[dict[str, Any]]:
+    """The energy in these places, the cleanest first; none where no energy is known."""
+    if kwh is None:
+        return []
+    found = [(annual(region), region) for region in places]
+    return [
+        {
+            "region": region.code,
+            "name": region.name,
+            **intensity.g_per_kwh.to_json("intensity_g_per_kwh"),
+            **(intensity.g_per_kwh * (kwh * KG)).to_json("emissions_kg"),
+            "label": intensity.label.to_json(),
+        }
+        for intensity, region in sorted(found, key=lambda pair: pair[0].g_per_kwh.expected)
+    ]
 
 
 def cleaner_regions(place: Region, intensity: Intensity) -> dict[str, float]:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from ..values import Label, Series, iso
+from ..values import HOUR, Label, Series, floor, iso
 
-HOUR = timedelta(hours=1)
 MONTHS, HOURS = 12, 24
-_RECENT = 28  # days
+RECENT = timedelta(days=28)  # of which there is a mean day
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,15 @@ def _cells(start: datetime, step: timedelta, count: int) -> NDArray[np.int64]:
     return months * HOURS + hours
 
 
-def floor(moment: datetime, step: timedelta) -> datetime:
-    """`moment` rounded down to a whole step since midnight, in UTC."""
-    moment = moment.astimezone(UTC)
-    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (moment - midnight) // step * step
-
-
-def recent(series: Series, start: datetime, end: datetime, days: int = _RECENT) -> Series:
-    """The mean day of the `days` before `start`, laid over [start, end).
+def recent(series: Series, start: datetime, end: datetime) -> Series:
+    """The mean day of RECENT before `start`, laid over [start, end).
 
     UsageError where the series does not hold those days, or its steps do not divide a day.
     """
-    if series.start > start - timedelta(days=days) or series.end < start:
+    days = RECENT.days
+    if series.start > start - RECENT or series.end < start:
         raise UsageError(
-            f"the mean of {days} days needs data from {iso(start - timedelta(days=days))} "
+            f"the mean of {days} days needs data from {iso(start - RECENT)} "
             f"to {iso(start)}; there is {iso(series.start)} to {iso(series.end)}"
         )
     if timedelta(days=1) % series.step:

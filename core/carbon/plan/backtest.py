@@ -4,20 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Literal
 
 import numpy as np
 
 from ...errors import UsageError, short
 from ..places.embedded import Skill
-from ..places.profiles import HOUR, Profile, recent
-from ..values import YEARS, Mode, Series, iso
-from .schedule import Array, Blocks, flexible_start, mean_of, pause_and_resume, savings
+from ..places.profiles import RECENT, Profile, recent
+from ..values import HOUR, YEARS, Mode, Planner, Series, iso
+from .steps import Array, Blocks, flexible_start, mean_of, pause_and_resume, savings
 
-Planner = Literal["typical", "recent28"]
 Guess = Callable[[datetime, datetime], Series]
 EVERY = 7  # steps between two starts: all hours of the day and days of the week come up
-_RECENT, _SEASON = timedelta(days=28), timedelta(days=91)
+_SEASON = timedelta(days=91)
 _MOST_WORK = 200_000_000  # steps of all windows: some seconds
 _FEW = 10  # runs; the mean of fewer says nothing
 MOVED = 5.0  # percentage points between expected and realised that deserve a warning
@@ -76,7 +74,7 @@ def backtest(
     best = _oracle(_year(series, score), length, room, mode)
 
     def scored(year: int, known: Sequence[int]) -> Array:
-        told = _year(series, year).between(series.start + _RECENT, series.end)
+        told = _year(series, year).between(series.start + RECENT, series.end)
         return _scored(told, _guess(series, known, planner), length, room, mode)[1]
 
     seen = [scored(year, [y for y in fit if y != year]) for year in fit]
@@ -86,7 +84,7 @@ def backtest(
         planner,
         mode,
         fitted,
-        _expected(unseen, fitted, _RECENT // series.step // EVERY, -(-(length + room) // EVERY)),
+        _expected(unseen, fitted, RECENT // series.step // EVERY, -(-(length + room) // EVERY)),
         float(unseen.mean()),
         float(best.mean()),
         len(unseen),
@@ -156,9 +154,9 @@ def skill_so_far(
 ) -> Skill | None:
     """Of the mean day of 28 days, over the runs of the data's last three months before a moment;
     None where there are not ten, or the data has holes in them."""
-    truth = data.between(max(data.start + _RECENT, before - _SEASON), before)
+    truth = data.between(max(data.start + RECENT, before - _SEASON), before)
     length, room = ceil(duration / data.step), slack // data.step
-    known = data.between(truth.start - _RECENT, before).g_per_kwh
+    known = data.between(truth.start - RECENT, before).g_per_kwh
     if not np.isfinite(known).all():  # a file with holes there
         return None
     if len(truth.g_per_kwh) < length + room or _work(truth, length, room) > _MOST_WORK:

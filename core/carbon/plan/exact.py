@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from .schedule import Array, Blocks
+from .steps import Array, Blocks, joined
 
 _MOST_MOMENTS = 600_000  # a year has 525,600 minutes
 _MOST_CELLS = 400_000_000  # of the table of (moment, work done): two bits each, some seconds
@@ -101,17 +101,7 @@ def _cleanest(task: Task) -> Blocks:
         late = last + 1 in taken and last - 1 not in taken
         first = edges[last + 1] - left if late else edges[last]
         pieces.append((first, first + left))
-    return _joined(sorted(pieces))
-
-
-def _joined(pieces: list[tuple[int, int]]) -> Blocks:
-    """Ascending pieces, those that touch as one."""
-    blocks: list[tuple[int, int]] = []
-    for first, end in pieces:
-        if blocks and blocks[-1][1] == first:
-            first = blocks.pop()[0]
-        blocks.append((first, end))
-    return tuple(blocks)
+    return joined(sorted(pieces))
 
 
 class _Table:

@@ -197,14 +197,7 @@ def posed(job: Job, known: Series, submitted: datetime) -> tuple[Task, timedelta
 
 
 def _covering(known: Series, start: datetime, end: datetime) -> Series:
-    """The steps that touch [start, end). UsageError where some are missing, or there are too many
-    for a plan."""
-    if known.start > start or known.end < end:
-        raise UsageError(
-            f"{iso(start)} to {iso(end)} is not within the data, which goes from "
-            f"{iso(known.start)} to {iso(known.end)}",
-            "a shorter --duration or --slack, or another --start",
-        )
+    """The steps that touch [start, end). UsageError where there are too many for a plan."""
     inside = known.between(start, end)
     if len(inside.g_per_kwh) > MOST_STEPS:
         raise UsageError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError
+from ..values import ceil
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -20,13 +21,11 @@ _YEAR = timedelta(days=365)  # a crontab's date comes round again
 def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
     """By what reads it: "cron" (two lines), "at" and "slurm", in UTC; "now" alone, the command
     itself, where the first block begins within a minute or has begun; nothing where the plan is
-    over. UsageError for no command, or one of several lines, which a crontab cannot hold."""
-    if not (command.strip() and command.replace("\t", " ").isprintable()):
-        raise UsageError("--command is one line of letters that can be seen.",
-                         "put it into a script, and start that")  # fmt: skip
+    over. UsageError as of check_line."""
+    check_line(command)
     if plan.blocks[-1][1] <= now:
         return {}
-    first = _whole_minute(plan.blocks[0][0])
+    first = ceil(plan.blocks[0][0], _SOON)
     if first - now <= _SOON:
         return {"now": command}
     quoted = shlex.quote(command)
@@ -37,6 +36,13 @@ def lines(plan: Plan, command: str, now: datetime) -> dict[str, str]:
         "at": f"echo {quoted} | TZ=UTC at -t {first:%Y%m%d%H%M}",
         "slurm": f"TZ=UTC sbatch --begin={first:%Y-%m-%dT%H:%M:%S} --wrap={quoted}",
     }
+
+
+def check_line(command: str) -> None:
+    """UsageError for no command, or one of several lines, which a crontab cannot hold."""
+    if not (command.strip() and command.replace("\t", " ").isprintable()):
+        raise UsageError("--command is one line of letters that can be seen.",
+                         "put it into a script, and start that")  # fmt: skip
 
 
 def following(command: str, plan: Path, source: Sequence[str] = ()) -> str:
@@ -69,9 +75,3 @@ def _words(command: str) -> list[str]:
     except ValueError as error:
         raise UsageError(f"--command cannot be read: {error}.") from error
     return words if shlex.join(words) == command and "=" not in words[0] else []
-
-
-def _whole_minute(moment: datetime) -> datetime:
-    """The first whole minute at or after it, in UTC."""
-    down = moment.astimezone(UTC).replace(second=0, microsecond=0)
-    return down if down == moment else down + _SOON

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ...errors import DlnError, UsageError
-from ..grid.sources import IntensitySource, Recorded, Service
+from ..grid.sources import FromFile, IntensitySource, LiveSource
 from ..values import MOST_G, Series, iso, within
 
 # A source that fails is left alone so long, twice as long each time, up to so long.
@@ -90,8 +90,8 @@ def check_reachable(limit: float, source: IntensitySource, moment: datetime) -> 
 def _ahead(source: IntensitySource, moment: datetime) -> Series | None:
     """What it knows from a moment on: a file to its end, a service nothing yet, any other a year,
     after which it repeats itself."""
-    if isinstance(source, Service):
+    if isinstance(source, LiveSource):
         return None
-    if isinstance(source, Recorded):
+    if isinstance(source, FromFile):
         return source.data.between(moment, source.data.end)
     return source.series(moment, moment + _YEAR)

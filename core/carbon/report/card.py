@@ -11,7 +11,8 @@ from typing import Any
 
 from ..costs.amounts import plain
 from ..costs.embodied import stated_kg
-from .told import NONE, NOT_MEASURED, PARTS, STATED
+from ..values import NONE, is_metered
+from .told import NOT_MEASURED, PARTS, STATED
 
 TYPES = ("pre-training", "fine-tuning")
 FIGURES = 4
@@ -65,5 +66,5 @@ def _where(run: dict[str, Any]) -> str | None:
 def _hardware(run: dict[str, Any]) -> str | None:
     if run["embodied"] and stated_kg(run["embodied"]["machines"]) is None:
         return run["embodied"]["machines"]
-    parts = [name for part, name in PARTS.items() if run["power"].get(part, NONE) != NONE]
+    parts = [name for part, name in PARTS.items() if is_metered(run["power"].get(part, NONE))]
     return ", ".join(parts) or NOT_MEASURED

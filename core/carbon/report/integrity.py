@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...door import json_value, typed
 from ...errors import UsageError, short
-from ..costs.embodied import Units, machines
+from ..costs.embodied import Work, machines
 from ..grid.sources import open_source
 from ..meter.emissions import Emissions
 from ..places.regions import find
@@ -78,7 +78,7 @@ def _again(form: RunForm) -> dict[str, Any]:
         form.name,
         Emissions.from_form(form),
         machines(form.embodied.machines) if form.embodied else None,
-        Units(form.sci.units, form.sci.unit) if form.sci else None,
+        Work(form.sci.units, form.sci.unit) if form.sci else None,
     )
     return subject.to_json([find(row.region) for row in form.comparison])
 
@@ -126,6 +126,7 @@ def differences(stated: Any, expected: Any, place: str) -> Iterator[str]:
 
 
 def same(a: Any, b: Any) -> bool:
+    """Whether two entries are equal, numbers as near as CLOSE."""
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) for x in (a, b))
     try:
         return math.isclose(a, b, rel_tol=CLOSE, abs_tol=1e-15) if numbers else a == b

@@ -58,6 +58,7 @@ def names(runs: int) -> list[str]:
 
 
 def name_of(number: int) -> str:
+    """The picture's, of a run by its number from 1 on."""
     return f"run-{number}.png"
 
 
@@ -67,14 +68,17 @@ def sums(table: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def about(table: dict[str, Any]) -> str:
+    """What the figures count, and what made them."""
     return f"Counted: {table['counted']}. Made with {table['made_with']}."
 
 
 def check(table: dict[str, Any]) -> str:
+    """The checksum that a reader can compare."""
     return f"SHA-256 of the figures in {NUMBERS}: {table[SEAL]}"
 
 
 def markdown(table: dict[str, Any]) -> str:
+    """report.md, whose pictures stand beside it."""
     parts = ["# Carbon report", ""]
     parts += [f"**{in_markdown(sentence)}**  " for sentence in headline(table)]
     parts += ["", in_markdown(about(table)), ""]
@@ -100,6 +104,7 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def html(table: dict[str, Any], pictures: Sequence[bytes], card: str | None) -> str:
+    """report.html, with the pictures in it. card: of the model card's metadata, None for none."""
     told = "".join(f"<p>{in_html(sentence)}</p>" for sentence in headline(table))
     parts = [f'<h1>Carbon report</h1><div class="headline">{told}</div>']
     parts.append(f"<p>{in_html(about(table))}</p>")

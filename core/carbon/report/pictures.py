@@ -8,7 +8,8 @@ from io import BytesIO
 from typing import Any
 
 from ..costs.amounts import MASS_FIGURES, MASSES, unit
-from ..meter.emissions import KG, Emissions
+from ..meter.emissions import Emissions
+from ..values import KG
 from .told import NOT_MEASURED, PARTS
 
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#999999"  # Okabe and Ito's, for any colour vision
@@ -49,6 +50,7 @@ def panels(count: int, height: float) -> tuple[Any, Iterator[Any]]:
 
 
 def saved(drawing: Any, kind: str) -> bytes:
+    """The drawing's bytes. kind: png, svg or pdf."""
     file = BytesIO()
     drawing.savefig(file, format=kind, dpi=120)
     return file.getvalue()
@@ -65,6 +67,7 @@ def clock(axes: Any, run: Emissions) -> None:
 
 
 def draw_power(axes: Any, run: Emissions) -> None:
+    """Mean watts of each interval by component; hatched where no meter read."""
     bottoms = [0.0] * len(run.intervals)
     starts = [i.start for i in run.intervals]
     widths = [(i.end - i.start) for i in run.intervals]
@@ -84,6 +87,7 @@ def draw_power(axes: Any, run: Emissions) -> None:
 
 
 def draw_intensity(axes: Any, run: Emissions) -> None:
+    """The grid's g/kWh, shaded while the run ran."""
     series = run.intensity
     assert series
     times = [series.time(i) for i in range(len(series.g_per_kwh) + 1)]

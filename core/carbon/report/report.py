@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from ..costs.embodied import Machines, Units
+from ..costs.embodied import Machines, Work
 from ..costs.equivalents import equivalents
-from ..meter.emissions import KG, Emissions
-from ..places.annual import annual
+from ..meter.emissions import Emissions
+from ..places.cleaner import comparison
 from ..places.regions import Region, find
 from ..values import Spread
 from .seal import sealed
@@ -28,12 +28,12 @@ COUNTED = (
 @dataclass(frozen=True)
 class Subject:
     """A run that a report is about. machines: those it had reserved, where what making them
-    emitted is asked for. units: what it did, for the Software Carbon Intensity."""
+    emitted is asked for. work: what it did, for the Software Carbon Intensity."""
 
     name: str
     run: Emissions
     machines: Machines | None = None
-    units: Units | None = None
+    work: Work | None = None
 
     @property
     def embodied(self) -> Spread | None:
@@ -42,13 +42,13 @@ class Subject:
 
     @property
     def hours(self) -> Spread:
-        """Pauses too: a paused run keeps its machines."""
-        return Spread.exact((self.run.running_seconds + self.run.paused_seconds) / 3600)
+        """That the machines were reserved."""
+        return Spread.exact(self.run.reserved_seconds / 3600)
 
     def _sci(self) -> dict[str, Any] | None:
-        if self.units is None or self.embodied is None or self.run.kg is None:
+        if self.work is None or self.embodied is None or self.run.kg is None:
             return None
-        return self.units.intensity(self.run.kg, self.embodied)
+        return self.work.intensity(self.run.kg, self.embodied)
 
     def to_json(self, elsewhere: Sequence[Region]) -> dict[str, Any]:
         run = self.run
@@ -80,23 +80,6 @@ def with_own(run: Emissions, elsewhere: Sequence[Region]) -> list[Region]:
     """The regions, the run's own among them."""
     own = [find(run.region)] if run.region else []
     return list({region.code: region for region in [*elsewhere, *own]}.values())
-
-
-def comparison(kwh: float | None, elsewhere: Sequence[Region]) -> list[dict[str, Any]]:
-    """The energy in other places, the cleanest first; none where no energy is known."""
-    if kwh is None:
-        return []
-    found = [(annual(region), region) for region in elsewhere]
-    return [
-        {
-            "region": region.code,
-            "name": region.name,
-            **intensity.g_per_kwh.to_json("intensity_g_per_kwh"),
-            **(intensity.g_per_kwh * (kwh * KG)).to_json("emissions_kg"),
-            "label": intensity.label.to_json(),
-        }
-        for intensity, region in sorted(found, key=lambda pair: pair[0].g_per_kwh.expected)
-    ]
 
 
 def totals(runs: Sequence[dict[str, Any]]) -> dict[str, float | None]:

@@ -9,10 +9,9 @@ from typing import Any
 from ..costs.amounts import energy, lasting, mass, masses, percent, plain
 from ..costs.embodied import stated_kg
 from ..costs.equivalents import equal_to
-from ..values import Spread
+from ..values import Label, Spread, is_metered
 
 PARTS = {"cpu": "CPU", "gpu": "GPU", "ram": "memory"}
-NONE = "none"  # of a part that no meter counts
 NOT_MEASURED = "not measured"
 STATED = "as stated by the user: a contract, certificates or own generation"
 SLIGHT = 0.05  # percent; a change that small is none
@@ -20,16 +19,13 @@ SLIGHT = 0.05  # percent; a change that small is none
 Row = tuple[str, str]
 
 
-def spread(table: dict[str, Any], name: str) -> Spread:
-    """The three of `to_json`."""
-    return Spread(table[f"{name}_low"], table[name], table[f"{name}_high"])
-
-
 def used(kwh: float | None) -> str:
+    """Energy in words; None: no meter read enough of it."""
     return NOT_MEASURED if kwh is None else energy(kwh)
 
 
 def emitted(kg: float | None) -> str:
+    """A mass of CO2e in words; None where it is not known."""
     return "not known" if kg is None else f"{mass(kg)} CO2e"
 
 
@@ -134,17 +130,17 @@ def rate(grams: float | None) -> str:
 def making(run: dict[str, Any]) -> Iterator[Row]:
     """What making the machines emitted, apart from the rest; and the SCI."""
     if row := run.get("embodied"):
-        life = plain(row["life_years"], 2)
+        life, kg = plain(row["life_years"], 2), masses(Spread.from_json(row, "embodied_kg"))
         yield (
             "making the machines",
-            f"{masses(spread(row, 'embodied_kg'))} CO2e (low / expected / high): the share of "
+            f"{kg} CO2e (low / expected / high): the share of "
             f"{machines_of(row)} for {lasting(row['reserved_hours'] * 3600)} of a life of {life} "
             f"years ({plain(row['life_years_high'], 2)} to {plain(row['life_years_low'], 2)})",
         )
         yield "figures of making", row["origin"]
     if row := run.get("sci"):
         name = "Software Carbon Intensity"
-        each = masses(spread(row, "sci_kg_per_unit"))
+        each = masses(Spread.from_json(row, "sci_kg_per_unit"))
         yield name, f"{each} CO2e a {row['unit']}: (E I + M) / {plain(row['units'], 3)}"
 
 
@@ -155,6 +151,7 @@ def machines_of(row: dict[str, Any]) -> str:
 
 
 def total_rows(table: dict[str, Any]) -> list[Row]:
+    """The sums over all runs, a row each."""
     sums = table["totals"]
     rows = [
         ("emitted (location-based)", emitted(sums["emissions_kg"])),
@@ -166,7 +163,9 @@ def total_rows(table: dict[str, Any]) -> list[Row]:
     if sums["market_kg"] is not None:
         rows.insert(1, ("emitted (market-based)", emitted(sums["market_kg"])))
     if sums["embodied_kg"] is not None:
-        rows.append(("making the machines", f"{masses(spread(sums, 'embodied_kg'))} CO2e"))
+        rows.append(
+            ("making the machines", f"{masses(Spread.from_json(sums, 'embodied_kg'))} CO2e")
+        )
     return rows
 
 
@@ -174,11 +173,12 @@ PLACES = ("the same energy in", "would emit", "low / expected / high", "data of"
 
 
 def places(run: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """A row for each place that the run is compared with, under PLACES."""
     for row in run["comparison"]:
         yield (
             f"{row['name']} ({row['region']})",
             f"{mass(row['emissions_kg'])} CO2e",
-            masses(spread(row, "emissions_kg")),
+            masses(Spread.from_json(row, "emissions_kg")),
             row["label"]["year"],
         )
 
@@ -186,16 +186,13 @@ def places(run: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 def power_words(run: dict[str, Any]) -> str:
     """ "CPU estimated (...), memory estimated (...)"; "not measured" for nothing."""
     parts = [f"{PARTS.get(part, part)} {how}" for part, how in run["power"].items()
-             if how != NONE]  # fmt: skip
+             if is_metered(how)]  # fmt: skip
     return ", ".join(parts) or NOT_MEASURED
 
 
 def label_words(run: dict[str, Any]) -> str:
-    label = run["intensity"]["label"]
-    return (
-        f"{label['signal']}, {label['factors']} factors, {label['year']}, {label['origin']} "
-        f"({label['kind']})"
-    )
+    """What the grid's intensity means."""
+    return str(Label(**run["intensity"]["label"]))
 
 
 def paragraph(run: dict[str, Any], made_with: str) -> str:
@@ -225,7 +222,7 @@ def paragraph(run: dict[str, Any], made_with: str) -> str:
     if row := run["embodied"]:
         said += (
             f". Making the machines ({machines_of(row)}) adds, apart from that, "
-            f"{masses(spread(row, 'embodied_kg'))} CO2e (low / expected / high)"
+            f"{masses(Spread.from_json(row, 'embodied_kg'))} CO2e (low / expected / high)"
         )
     return f"{said}. Recorded with {made_with}."
 

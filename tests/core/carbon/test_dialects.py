@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from dln.core.carbon.grid.dialects import Reading
-from dln.core.carbon.grid.hours import Hours
+from dln.core.carbon.grid.hours import FileSeries
 from dln.core.carbon.grid.series import read_csv
 from dln.core.carbon.grid.units import UNITS, decimal_comma, number, unit_in
 from dln.core.errors import UsageError
@@ -49,7 +49,7 @@ def written(
     return path
 
 
-def same(found: Hours, values: list[float], start: datetime = AUTUMN, step=HOUR) -> None:
+def same(found: FileSeries, values: list[float], start: datetime = AUTUMN, step=HOUR) -> None:
     assert (found.start, found.step) == (start, step)
     assert found.sound().g_per_kwh == pytest.approx(values, rel=1e-12)
 

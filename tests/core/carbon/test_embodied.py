@@ -2,7 +2,7 @@
 
 import pytest
 
-from dln.core.carbon.costs.embodied import HOURS, Units, machines, units
+from dln.core.carbon.costs.embodied import YEAR_HOURS, Work, machines, work
 from dln.core.carbon.values import Spread
 from dln.core.errors import UsageError
 
@@ -31,17 +31,17 @@ def test_cards_bring_their_part_of_a_server():
 def test_the_intensity_by_hand():
     """((E I) + M) / R: 140 kWh at 100 g and 36 h of 1,000 kg over five years, for 500 steps."""
     share = machines("1000").share(Spread.exact(36.0))
-    found = Units(500, "step").intensity(140 * 100 / 1000, share)
-    assert found["sci_kg_per_unit"] == pytest.approx((14 + 1000 * 36 / (5 * HOURS)) / 500)
-    assert found["sci_kg_per_unit_high"] == pytest.approx((14 + 1000 * 36 / (4 * HOURS)) / 500)
+    found = Work(500, "step").intensity(140 * 100 / 1000, share)
+    assert found["sci_kg_per_unit"] == pytest.approx((14 + 1000 * 36 / (5 * YEAR_HOURS)) / 500)
+    assert found["sci_kg_per_unit_high"] == pytest.approx((14 + 1000 * 36 / (4 * YEAR_HOURS)) / 500)
     assert (found["unit"], found["units"]) == ("step", 500)
 
 
 def test_units():
-    assert units("24:clip", None) == Units(24, "clip")
-    assert units("1.5e3: hour of video ", 7) == Units(1500, "hour of video")
-    assert units("step", 7) == Units(7, "step")
-    assert units("3:step", 7) == Units(3, "step")
+    assert work("24:clip", None) == Work(24, "clip")
+    assert work("1.5e3: hour of video ", 7) == Work(1500, "hour of video")
+    assert work("step", 7) == Work(7, "step")
+    assert work("3:step", 7) == Work(3, "step")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_units():
 )
 def test_what_is_no_unit(text: str, sentence: str):
     with pytest.raises(UsageError, match=sentence):
-        units(text, None)
+        work(text, None)
 
 
 @pytest.mark.parametrize(

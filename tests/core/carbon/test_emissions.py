@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.grid.sources import Annual, Recorded
+from dln.core.carbon.grid.sources import Annual, FromFile
 from dln.core.carbon.meter import recorder
 from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
 from dln.core.carbon.meter.meter import Energy
@@ -101,7 +101,7 @@ class FakeMeter:
     problem = None
     lag = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, scope: str) -> None:
         self.power = {"cpu": "measured (RAPL)"}
         self.reads = 0
 
@@ -167,12 +167,12 @@ def test_a_run_that_goes_on_keeps_what_was(tmp_path: Path, clock: Clock):
 
 
 def test_energy_stays_where_the_source_fails(tmp_path: Path, clock: Clock):
-    place = Place(find("germany"), Recorded(hours(100, 200)))
+    place = Place(find("germany"), FromFile(hours(100, 200)))
     kept = Recorder(tmp_path / NAME, "job", place, now=clock)
     clock.after(300)
     found = kept.close()
     assert found.kwh == pytest.approx(0.001)
-    assert (found.kg, found.region) == (None, "DE")
+    assert (found.kg, found.region, found.source) == (None, "DE", None)
     assert kept.problem
     later = found.placed(find("germany"), Annual(100.0, LABEL))
     assert later.kg == pytest.approx(0.0001)

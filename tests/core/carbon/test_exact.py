@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dln.core.carbon.grid.sources import Recorded
+from dln.core.carbon.grid.sources import FromFile
 from dln.core.carbon.places.regions import find
 from dln.core.carbon.plan.plan import Job, Plan, make_plan
 from dln.core.carbon.values import Label, Mode, Series
@@ -22,7 +22,7 @@ LABEL = Label("average", "life-cycle", "2024", "a test", "measured")
 def planned(values: list[float], step: int, late: int, job: Job) -> tuple[Plan, list[float]]:
     """The plan of a job submitted `late` minutes after the values begin, which hold for `step`
     minutes each, and the intensity of each of its own minutes."""
-    source = Recorded(Series(START, step * MINUTE, np.array(values), LABEL))
+    source = FromFile(Series(START, step * MINUTE, np.array(values), LABEL))
     submitted = START + late * MINUTE
     plan, _ = make_plan(job, find("DE"), source, submitted)
     return plan, [values[(late + i) // step] for i in range((job.duration + job.slack) // MINUTE)]
@@ -158,7 +158,7 @@ def test_a_promise_that_is_half_kept_pays_its_pauses_in_full():
 def test_seconds_beside_minutes():
     """Submitted at a second that no step begins at: what costs no pause is exact to the second,
     what does is planned in the job's minutes, each at its mean."""
-    source = Recorded(Series(START, HOUR, np.array([300.0, 100.0, 300.0, 100.0, 300.0]), LABEL))
+    source = FromFile(Series(START, HOUR, np.array([300.0, 100.0, 300.0, 100.0, 300.0]), LABEL))
     submitted = START + timedelta(seconds=17)
     free, _ = make_plan(Job(2 * HOUR, 2 * HOUR), find("DE"), source, submitted)
     assert free.blocks == (

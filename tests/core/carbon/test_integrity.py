@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dln.core.carbon.costs.embodied import Units, machines
+from dln.core.carbon.costs.embodied import Work, machines
 from dln.core.carbon.grid.sources import open_source
 from dln.core.carbon.meter.emissions import Emissions, Interval
 from dln.core.carbon.places.regions import find
@@ -40,7 +40,7 @@ def placed(source: str, region: str = "DE") -> Emissions:
 
 def written(*runs: Emissions) -> dict[str, Any]:
     """A report as its file has it."""
-    made, done = machines("8xH100"), Units(500, "step")
+    made, done = machines("8xH100"), Work(500, "step")
     subjects = [Subject(f"run {i}", run, made, done) for i, run in enumerate(runs)]
     return json.loads(json.dumps(report(subjects, [find("norway"), find("poland")])))
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dln.core.carbon.grid.live import ADAPTERS, Live
-from dln.core.carbon.grid.sources import Service
+from dln.core.carbon.grid.sources import LiveSource
 from dln.core.carbon.meter.emissions import Emissions, Interval
 from dln.core.carbon.places.regions import find
 from dln.core.errors import DlnError, UsageError
@@ -74,7 +74,7 @@ def live(grid: Grid, tmp_path: Path) -> Callable[[], Live]:
 
 def test_a_run_that_passed_while_the_source_was_open(grid: Grid, live, tmp_path: Path):
     """The source is made when the run begins; what it emitted is asked for when it has ended."""
-    source = Service(live(), "gb")
+    source = LiveSource(live(), "gb")
     grid.now = NOON + 4 * HALF
     series = source.series(NOON, NOON + 4 * HALF)
     assert series.g_per_kwh.tolist() == [200, 201, 202, 203]
@@ -84,7 +84,7 @@ def test_a_run_that_passed_while_the_source_was_open(grid: Grid, live, tmp_path:
 
 def test_history_and_forecast_are_joined(grid: Grid, live):
     grid.now = NOON + 2 * HALF + timedelta(minutes=10)
-    series = Service(live(), "gb").series(NOON, NOON + 4 * HALF)
+    series = LiveSource(live(), "gb").series(NOON, NOON + 4 * HALF)
     assert series.g_per_kwh.tolist() == [200, 201, 502, 503]
     assert series.label.kind == "forecast"
     assert "forecast from 2026-03-10T13:00Z on" in series.label.origin
@@ -92,25 +92,25 @@ def test_history_and_forecast_are_joined(grid: Grid, live):
 
 def test_what_is_not_published_yet_is_foreseen(grid: Grid, live):
     grid.now, grid.lag = NOON + 4 * HALF, 2 * HALF
-    series = Service(live(), "gb").series(NOON, NOON + 4 * HALF)
+    series = LiveSource(live(), "gb").series(NOON, NOON + 4 * HALF)
     assert series.g_per_kwh.tolist() == [200, 201, 502, 503]
     grid.now, grid.lag = NOON + 5 * HALF, timedelta()  # it is now, and is asked for again
-    assert Service(live(), "gb").series(NOON, NOON + 4 * HALF).g_per_kwh.tolist() == [
+    assert LiveSource(live(), "gb").series(NOON, NOON + 4 * HALF).g_per_kwh.tolist() == [
         200, 201, 202, 203,
     ]  # fmt: skip
 
 
 def test_hours_to_come_and_hours_long_past_need_one_question(grid: Grid, live):
-    assert Service(live(), "gb").series(NOON + HALF, NOON + 2 * HALF).g_per_kwh.tolist() == [501]
+    assert LiveSource(live(), "gb").series(NOON + HALF, NOON + 2 * HALF).g_per_kwh.tolist() == [501]
     assert len(grid.asked) == 1
     grid.now, grid.lag = NOON + timedelta(days=9), timedelta(days=8, hours=23)
     with pytest.raises(UsageError, match="has data for"):
-        Service(live(), "gb").series(NOON, NOON + 4 * HALF)  # no forecast stands in for history
+        LiveSource(live(), "gb").series(NOON, NOON + 4 * HALF)  # no forecast stands in for history
 
 
 def test_no_questions_while_a_partial_answer_is_fresh(grid: Grid, live):
     grid.now, grid.lag = NOON + 4 * HALF, 2 * HALF
-    source = Service(live(), "gb")
+    source = LiveSource(live(), "gb")
     for _ in range(3):
         source.series(NOON, NOON + 4 * HALF)
     assert len(grid.asked) == 2
@@ -118,7 +118,7 @@ def test_no_questions_while_a_partial_answer_is_fresh(grid: Grid, live):
 
 def test_what_a_run_emitted_counts_its_own_hours(grid: Grid, live):
     """A kWh in each half-hour: what was, not what was foreseen when it began."""
-    source = Service(live(), "gb")
+    source = LiveSource(live(), "gb")
     intervals = tuple(Interval(NOON + i * HALF, 1800, 1.0) for i in range(3))
     grid.now = NOON + 3 * HALF
     found = Emissions("job", NOON, intervals, {"cpu": "measured"}).placed(find("gb"), source)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.grid.sources import Recorded, Typical
+from dln.core.carbon.grid.sources import FromFile, Typical
 from dln.core.carbon.places.profiles import Profile
 from dln.core.carbon.places.regions import find
 from dln.core.carbon.plan.plan import Job, Plan, make_plan
@@ -19,9 +19,9 @@ HOUR = timedelta(hours=1)
 VALUES = [300.0, 100.0, 400.0, 200.0, 500.0, 100.0]
 
 
-def source(values: list[float]) -> Recorded:
+def source(values: list[float]) -> FromFile:
     label = Label("average", "life-cycle", "2024", "a test", "measured")
-    return Recorded(Series(START, HOUR, np.array(values), label))
+    return FromFile(Series(START, HOUR, np.array(values), label))
 
 
 def plan(job: Job) -> Plan:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dln.core.carbon.plan.schedule import (
+from dln.core.carbon.plan.steps import (
     flexible_start,
     mean_of,
     pause_and_resume,

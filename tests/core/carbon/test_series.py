@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dln.core.carbon.grid.dialects import Reading
-from dln.core.carbon.grid.series import parse_duration, read_csv
+from dln.core.carbon.grid.moments import parse_duration
+from dln.core.carbon.grid.series import read_csv
 from dln.core.errors import UsageError
 
 START = datetime(2022, 3, 26, 22, tzinfo=UTC)

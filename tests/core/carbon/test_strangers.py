@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from dln.core.carbon.grid.dialects import Reading
-from dln.core.carbon.grid.series import parse_duration, read_csv
-from dln.core.carbon.grid.sources import Annual, Recorded, open_source
+from dln.core.carbon.grid.moments import parse_duration
+from dln.core.carbon.grid.series import read_csv
+from dln.core.carbon.grid.sources import Annual, FromFile, open_source
 from dln.core.carbon.meter.emissions import NAME, Emissions, Interval
 from dln.core.carbon.places.profiles import recent
 from dln.core.carbon.places.regions import find
@@ -343,6 +344,6 @@ def test_a_header_of_60000_columns_is_quoted_short(tmp_path: Path):
 
 
 def test_a_source_of_a_moment_that_is_not_in_the_data():
-    source = Recorded(Series(START, HOUR, np.array([1.0, 2.0]), LABEL))
+    source = FromFile(Series(START, HOUR, np.array([1.0, 2.0]), LABEL))
     limit = Threshold(100.0, lambda moment: source.series(moment, moment + HOUR).at(moment))
     assert limit.running(START - timedelta(days=9))

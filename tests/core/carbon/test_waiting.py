@@ -12,7 +12,7 @@ import pytest
 
 from dln.core.carbon.grid.live import http
 from dln.core.carbon.grid.live.http import Query, Refused, ServerFailed, Service, get_json
-from dln.core.carbon.grid.sources import Annual, IntensitySource, Recorded, Typical
+from dln.core.carbon.grid.sources import Annual, FromFile, IntensitySource, Typical
 from dln.core.carbon.places.embedded import typical
 from dln.core.carbon.places.profiles import Profile
 from dln.core.carbon.places.regions import find
@@ -25,8 +25,8 @@ HOUR = timedelta(hours=1)
 LABEL = Label("average", "life-cycle", "2024", "a test", "measured")
 
 
-def recorded(*values: float) -> Recorded:
-    return Recorded(Series(START, HOUR, np.array(values), LABEL))
+def recorded(*values: float) -> FromFile:
+    return FromFile(Series(START, HOUR, np.array(values), LABEL))
 
 
 @pytest.mark.parametrize(

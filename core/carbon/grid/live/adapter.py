@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ....errors import DlnError, MissingCapability, UsageError
-from ...values import Factors, Kind, Label, Series, Signal, iso
+from ...values import Factors, Kind, Label, Series, Signal, ceil, floor, iso
 from . import cache
 from .cache import Answer
 from .http import TIMEOUT, Query, ServerFailed, Service, get_json
-from .points import Points, ceil, floor
+from .points import Points
 
 if TYPE_CHECKING:
     from ...places.regions import Region

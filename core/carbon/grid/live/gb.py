@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ....errors import UsageError
-from ...values import iso, parse_time
+from ...values import floor, iso, parse_time
 from .adapter import Live
 from .http import Service
-from .points import Points, collect, floor
+from .points import Points, collect
 
 
 class GreatBritain(Live):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from ....errors import DlnError, UsageError
 from ...values import MOST_G, iso
 from .http import ServerFailed
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -51,18 +49,6 @@ class Points:
                 f"the first at {iso(missing[0])}"
             )
         return np.array([self.values[time] for time in times])
-
-
-def floor(moment: datetime, step: timedelta) -> datetime:
-    """The last multiple of `step` at or before `moment`, in UTC."""
-    moment = moment.astimezone(UTC)
-    return moment - (moment - _EPOCH) % step
-
-
-def ceil(moment: datetime, step: timedelta) -> datetime:
-    """The first multiple of `step` at or after `moment`, in UTC."""
-    down = floor(moment, step)
-    return down if down == moment else down + step
 
 
 def collect(title: str, rows: Iterable[tuple[datetime, Any]]) -> dict[datetime, float]:

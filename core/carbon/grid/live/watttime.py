@@ -13,13 +13,12 @@ from math import ceil
 from typing import Any
 
 from ....errors import DlnError, UsageError
-from ...values import iso, parse_time
+from ...values import HOUR, LB_PER_MWH, iso, parse_time
 from .adapter import Live, secret
 from .http import Service
 from .points import Points, collect
 
 USERNAME, PASSWORD, REGION = "WATTTIME_USERNAME", "WATTTIME_PASSWORD", "WATTTIME_REGION"
-G_PER_KWH_OF_LB_PER_MWH = 0.45359237  # the international pound is 453.59237 g
 UNITS = "lbs_co2_per_mwh"
 REGIONS = {"US-CAL-CISO": "CAISO_NORTH"}
 LONGEST_FORECAST = 72  # hours
@@ -52,7 +51,7 @@ class WattTime(Live):
         return self._ask_signal("historical", {"start": iso(start), "end": iso(end)})
 
     def fetch_forecast(self, start: datetime, end: datetime) -> Points:
-        hours = min(LONGEST_FORECAST, max(24, ceil((end - self.now()) / timedelta(hours=1))))
+        hours = min(LONGEST_FORECAST, max(24, ceil((end - self.now()) / HOUR)))
         return self._ask_signal("forecast", {"horizon_hours": str(hours)})
 
     def _ask_signal(self, name: str, query: dict[str, str]) -> Points:
@@ -73,5 +72,5 @@ class WattTime(Live):
             self.service.title,
             ((parse_time(row["point_time"]), row["value"]) for row in answer["data"]),
         )
-        grams = {time: value * G_PER_KWH_OF_LB_PER_MWH for time, value in values.items()}
+        grams = {time: value * LB_PER_MWH for time, value in values.items()}
         return Points(self.step, grams)

@@ -4,7 +4,7 @@ All of them take intensities per step, (N,), the mean of each; durations and sla
 Ties go to the earliest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -40,17 +40,17 @@ def flexible_start(values: Array, duration: int, slack: int) -> Blocks:
 def pause_and_resume(values: Array, duration: int, slack: int) -> Blocks:
     """Pause and Resume: the `duration` cleanest steps of the next duration + slack."""
     window = _window(values, duration, slack)
-    return merged(np.sort(np.argsort(window, kind="stable")[:duration]).tolist())
+    chosen = np.sort(np.argsort(window, kind="stable")[:duration]).tolist()
+    return joined((step, step + 1) for step in chosen)
 
 
-def merged(steps: Sequence[int]) -> Blocks:
-    """Ascending steps as blocks."""
+def joined(pieces: Iterable[tuple[int, int]]) -> Blocks:
+    """Ascending pieces, those that touch as one."""
     blocks: list[tuple[int, int]] = []
-    for step in steps:
-        if blocks and blocks[-1][1] == step:
-            blocks[-1] = (blocks[-1][0], step + 1)
-        else:
-            blocks.append((step, step + 1))
+    for first, end in pieces:
+        if blocks and blocks[-1][1] == first:
+            first = blocks.pop()[0]
+        blocks.append((first, end))
     return tuple(blocks)
 
 

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from dln.core.carbon.meter.apart import beyond
+from dln.core.carbon.meter.outside import beyond
 
 BEFORE = ["", "A=b ", "env -u HOME ", "env -i A=b ", "nice -n 5 ", "timeout -s KILL 10 ",
           "nohup setsid ", "xargs -n 1 -P 4 ", "stdbuf -oL ", "time -p "]  # fmt: skip
