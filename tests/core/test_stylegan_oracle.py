@@ -14,20 +14,9 @@ from dln.core.models.stylegan_v.discriminator import Discriminator
 from dln.core.models.stylegan_v.generator import Generator, truncated
 
 ORACLES = Path(__file__).parents[3] / "shared" / "oracles"
-SMALL: dict[str, Any] = {
-    "side": 64,
-    "latent": 64,
-    "channel_base": 2048,
-    "channel_max": 64,
-    "waves": 32,
-}
-PAPER: dict[str, Any] = {
-    "side": 256,
-    "latent": 512,
-    "channel_base": 16384,
-    "channel_max": 512,
-    "waves": 256,
-}
+Sizes = dict[str, Any]
+SMALL: Sizes = {"side": 64, "latent": 64, "channel_base": 2048, "channel_max": 64, "waves": 32}
+PAPER: Sizes = {"side": 256, "latent": 512, "channel_base": 16384, "channel_max": 512, "waves": 256}
 SIZES = {"256": PAPER, "64_classes": {**SMALL, "classes": ("a", "b", "c", "d", "e")}}
 
 
