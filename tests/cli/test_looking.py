@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from dln.cli import watch
+from dln.cli.show import screen
 from dln.core.data import open_source
 from dln.core.errors import Interrupted
 from dln.core.media.clip import Clip
@@ -85,6 +86,8 @@ def test_a_training_passes_it_on_before_its_folder_is_touched(videos: Path, tmp_
 def test_lines_come_now_and_then_where_nobody_watches(monkeypatch, capsys):
     seen = watch.Watch()
     monkeypatch.setattr(seen, "due", iter([False, True, False]).__next__)
+    monkeypatch.setattr(screen, "quiet", False)
+    monkeypatch.setattr(screen, "json", False)
     for done in (1, 2, 3):
         seen(Looked(done, 3, "files"))
     assert capsys.readouterr().err == "looking at files 2/3\n"

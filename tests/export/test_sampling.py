@@ -30,6 +30,8 @@ from dln.export.sampling import (
 )
 from dln.export.wrapped import Recorder
 
+SEARCHING = ("stylegan-v",)  # for a picture's latent, by gradients, which no proof may take
+
 
 def test_prompts_are_what_the_model_can_read():
     toy = loaded()
@@ -82,6 +84,7 @@ def test_the_requests_of_every_generator_call_all_of_its_graphs(name):
     assert called.calls.keys() == graphs.keys()
     assert len({proof.name for proof in asked}) == len(asked) > 1
     taken = {INPUTS[kind] for kind in toy.about.takes if kind.endswith("picture")}
+    taken = set() if name in SEARCHING else taken
     assert {picture for proof in asked for picture in proof.pictures} == taken
     assert not any(Path(request.image or "-").exists() for _, request in requests)
 
