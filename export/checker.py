@@ -60,8 +60,6 @@ def _said(model: Any) -> str | None:
 
     try:
         checker.check_model(model)
-    except UnicodeDecodeError:  # of names, for which every later step would fail as well
-        raise
     except (checker.ValidationError, ValueError) as error:  # the latter of what it cannot parse
         return textwrap.shorten(str(error), 300, placeholder=" ...")
     return None

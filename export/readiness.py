@@ -94,10 +94,22 @@ def check_table(path: Path, dynamic: Mapping[str, Iterable[int]] | None = None) 
 
 
 def _check_model(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -> list[Finding]:
-    try:
-        return list(_findings(model, path, dynamic))
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} holds names that are no text", "dln export --onnx") from error
+    if not _is_text(model):
+        raise UsageError(f"{path} holds names that are no text", "dln export --onnx")
+    return list(_findings(model, path, dynamic))
+
+
+def _is_text(message: Any) -> bool:
+    """Whether every string in a protobuf message is UTF-8; protobuf gives the others as bytes."""
+    from google.protobuf.message import Message
+
+    for field, value in message.ListFields():
+        values = (value,) if isinstance(value, str | bytes | Message) else value
+        if field.type == field.TYPE_STRING and any(isinstance(each, bytes) for each in values):
+            return False
+        if field.type == field.TYPE_MESSAGE and not all(map(_is_text, values)):
+            return False
+    return True
 
 
 def _findings(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -> Iterator[Finding]:
