@@ -101,10 +101,9 @@ def _check_model(model: Any, path: Path, dynamic: Mapping[str, Iterable[int]]) -
 
 def _is_text(message: Any) -> bool:
     """Whether every string in a protobuf message is UTF-8; protobuf gives the others as bytes."""
-    from google.protobuf.message import Message
-
     for field, value in message.ListFields():
-        values = (value,) if isinstance(value, str | bytes | Message) else value
+        one = isinstance(value, str | bytes) or hasattr(value, "ListFields")
+        values = (value,) if one else value
         if field.type == field.TYPE_STRING and any(isinstance(each, bytes) for each in values):
             return False
         if field.type == field.TYPE_MESSAGE and not all(map(_is_text, values)):
