@@ -15,7 +15,7 @@ from dln.core.data.menagerie.source import Menagerie
 from dln.core.errors import Interrupted, UsageError
 from dln.core.models.layers.adversarial import DISTANCE, SPREAD
 from dln.core.models.stylegan_v.config import FRAMES, Config
-from dln.core.models.stylegan_v.moments import drawn_moments, fitted
+from dln.core.models.stylegan_v.moments import CHOICES, drawn_moments, fitted
 from dln.core.models.stylegan_v.training import centred
 from dln.core.training.events import Event, Note, silent
 from dln.core.training.fit import check, fit
@@ -29,9 +29,12 @@ from .toy_videos import Named, Videos
 NewRun = Callable[..., Run]
 
 
+def numbers(count: int) -> np.ndarray:
+    return np.random.default_rng(0).random((count, CHOICES))
+
+
 def test_moments_have_the_published_spans():
-    rng = np.random.default_rng(0)
-    drawn = np.array([drawn_moments(50, 32, rng) for _ in range(3000)])
+    drawn = drawn_moments(np.full(3000, 50), 32, numbers(3000))
     assert np.array_equal(drawn, drawn.round())
     assert drawn.min() == 0
     assert drawn.max() == 49
@@ -45,9 +48,7 @@ def test_moments_have_the_published_spans():
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 5])
 def test_clips_too_short_for_any_span(frames: int):
-    rng = np.random.default_rng(0)
-    for _ in range(30):
-        drawn = drawn_moments(frames, 32, rng)
+    for drawn in drawn_moments(np.full(30, frames), 32, numbers(30)):
         assert drawn.shape == (FRAMES,)
         assert drawn[0] >= 0
         assert drawn[-1] <= frames - 1
@@ -57,8 +58,7 @@ def test_clips_too_short_for_any_span(frames: int):
 
 
 def test_made_videos_have_fractional_moments_up_to_the_clip_s_end():
-    rng = np.random.default_rng(0)
-    drawn = np.array([drawn_moments(50, 32, rng, whole=False) for _ in range(2000)])
+    drawn = drawn_moments(np.full(2000, 50), 32, numbers(2000), whole=False)
     offsets = drawn[:, 0] % 1
     assert drawn.min() >= 0
     assert drawn.max() < 50
@@ -102,7 +102,7 @@ def test_real_frames_are_those_of_the_times_that_are_told():
     stage = Videos(source=Named(), fps=50.0, longest_span=32)
     batch = stage.batch_of(*range(12))
     for index, (times, frames) in enumerate(zip(batch["times"], batch["real"], strict=True)):
-        shown = stage.source.frames(index, times.numpy() / 50, (32, 32))[0]
+        shown = stage.lessons.source.frames(index, times.numpy() / 50, (32, 32))[0]
         assert torch.equal(frames, torch.from_numpy(shown)), "mirrored, its rows are the same"
     assert batch["label"].tolist() == [0, 1] * 6
     assert centred(batch["real"]).shape == (12, FRAMES, 3, 32, 32)

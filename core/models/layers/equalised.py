@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .resample import blur, every_second
+from .resample import blur, composed, composes, every_second
 
 SLOPE = 0.2
 GAIN = math.sqrt(2)
@@ -106,7 +106,9 @@ class EqualisedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, in, H, W) -> (B, out, H, W), or half the sides."""
         weight, pad = self.weight * self.scale, self.kernel // 2
-        if self.halve and self.kernel == 1:
+        if self.halve and composes(x):
+            x = F.conv2d(x, composed(weight), self.bias, stride=2, padding=pad + 1)
+        elif self.halve and self.kernel == 1:
             x = F.conv2d(every_second(x), weight, self.bias)
         elif self.halve:
             x = F.conv2d(blur(x, pad + 1), weight, self.bias, stride=2)

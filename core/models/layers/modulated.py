@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .equalised import GAIN, EqualisedLinear, leaky
-from .resample import blur
+from .resample import blur, composed, composes
 
 
 class ModulatedConv2d(nn.Module):
@@ -34,7 +34,10 @@ class ModulatedConv2d(nn.Module):
         """x: (B, in, H, W), w: (B, W) -> (B, out, H, W) or twice the sides."""
         styles = self.scaled(self.affine(w))
         x = x * styles.to(x.dtype)[:, :, None, None]
-        if self.doubles:
+        if self.doubles and composes(x):
+            weight = composed(self.weight, gain=4).transpose(0, 1).to(x.dtype)
+            x = F.conv_transpose2d(x, weight, stride=2, padding=2)
+        elif self.doubles:
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1).to(x.dtype), stride=2)
             x = blur(x, 1, gain=4)
         else:

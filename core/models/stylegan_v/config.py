@@ -10,7 +10,10 @@ FRAMES = 3  # that the discriminator sees of a video
 
 @dataclass(frozen=True)
 class Config(Checked):
-    """StyleGAN-V (2112.14683). Side in pixels, times in frames of the data's rate."""
+    """StyleGAN-V (2112.14683). Side in pixels, times in frames of the data's rate.
+
+    clips: at most so many are drawn of data that are drawn.
+    """
 
     side: int = limited(64, least=32, most=2048)
     latent: int = size(128)  # numbers of z, w and a motion code each
@@ -25,6 +28,7 @@ class Config(Checked):
     fps: float = limited(25.0, above=0, most=1000)  # of what it learnt from
     gamma: float | None = limited(None, least=0)  # of R1; None: 0.0002 side^2 / batch
     clamp: float = limited(256.0, above=0)
+    clips: int = size(12_000, most=10_000_000)
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -38,6 +42,11 @@ class Config(Checked):
             )
         if self.longest_span < FRAMES - 1:
             raise UsageError(f"longest_span is at least {FRAMES - 1}, not {self.longest_span}")
+
+    @property
+    def motion(self) -> int:
+        """Numbers of a motion code: a sine and a cosine of each wave."""
+        return 2 * self.waves
 
     @property
     def sides(self) -> list[int]:

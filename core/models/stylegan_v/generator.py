@@ -71,7 +71,7 @@ class SynthesisBlock(nn.Module):
     def __init__(self, config: Config, side: int) -> None:
         super().__init__()
         out, style = config.channels(side), config.latent
-        into = out + style if side == 4 else config.channels(side // 2)
+        into = out + config.motion if side == 4 else config.channels(side // 2)
         if side == 4:
             self.input = Constant(out)
         else:

@@ -90,7 +90,7 @@ def build_graphs(generator: Generator, config: Config) -> dict[str, Graph]:
         return {"noise": noise, "anchor": anchor, "moment": moment, **labels(frames)}
 
     def synthesis(frames: int) -> dict[str, Value]:
-        return {"motion": torch.randn(frames, latent), "w": torch.randn(frames, latent)}
+        return {"motion": torch.randn(frames, config.motion), "w": torch.randn(frames, latent)}
 
     encoder, made = generator.synthesis.motion_encoder, SynthesisGraph(generator.synthesis)
     found = [

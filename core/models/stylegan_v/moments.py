@@ -14,6 +14,8 @@ from .config import FRAMES, Config
 if TYPE_CHECKING:
     from ...data import Source
 
+CHOICES = 4  # numbers that one clip's moments hang on
+EXCERPT = 2  # longest spans that a clip lasts, where that is a choice
 LOOKED_AT = 256  # clips that tell the rate and the length of all
 FREE = ("fps", "longest_span")  # of what the data decide: no size of the networks
 
@@ -23,26 +25,31 @@ def length(source: Source, index: int, fps: float) -> int:
     return max(1, round(source.duration(index) * fps))
 
 
-def drawn_moments(
-    frames: int, longest: int, rng: np.random.Generator, whole: bool = True
-) -> np.ndarray:
-    """Moments of a clip of `frames` frames, float32 (FRAMES,), ascending.
+def watched(source: Source, fps: float, span: int) -> Source:
+    """The clips, at least EXCERPT times as long as the longest span of frames, where the source can
+    tell them so."""
+    seconds = max(EXCERPT * span / fps, max(map(source.duration, range(min(2, len(source))))))
+    return source.told_for(seconds)
 
-    From the first to the last it is 2, 4, 8 ... frames, at most `longest`, each span as likely;
-    those between lie on other frames. A clip too short for any of them is seen from its first frame
+
+def drawn_moments(
+    frames: np.ndarray, longest: int, numbers: np.ndarray, whole: bool = True
+) -> np.ndarray:
+    """Moments of clips of `frames` (N,) frames, from numbers (N, CHOICES) drawn evenly from [0, 1):
+    float32 (N, FRAMES), ascending.
+
+    From the first to the last it is 2, 4, 8 ... frames, at most `longest`, each span as likely; the
+    one between lies on another frame. A clip too short for any of them is seen from its first frame
     to its last, which may be the same. Not whole: up to a frame later.
     """
     last = frames - 1
-    spans = [1 << power for power in range(1, longest.bit_length())]
-    spans = [span for span in spans if FRAMES - 1 <= span <= min(last, longest)]
-    if spans:
-        span = int(rng.choice(spans))
-        between = np.sort(rng.choice(np.arange(1, span), FRAMES - 2, replace=False))
-    else:
-        span = min(last, longest)
-        between = np.linspace(0, span, FRAMES)[1:-1]
-    first = rng.integers(0, last - span + 1) + (0.0 if whole else rng.random())
-    return (first + np.concatenate([[0], between, [span]])).astype(np.float32)
+    room = np.minimum(last, longest)
+    spans = np.log2(np.maximum(room, 1)).astype(int)  # how many there are to choose from
+    power, between, first, later = numbers.T
+    span = np.where(spans > 0, 2 ** (1 + (power * spans).astype(int)), room)
+    middle = np.where(spans > 0, 1 + np.floor(between * (span - 1)), span / 2)
+    begin = np.floor(first * (last - span + 1)) + (0 if whole else later)
+    return np.stack([begin, begin + middle, begin + span], axis=1).astype(np.float32)
 
 
 def fitted(config: Config, source: Source) -> dict[str, Any]:
@@ -53,6 +60,7 @@ def fitted(config: Config, source: Source) -> dict[str, Any]:
     rates = [rate for row in rows if (rate := source.rate(row))]
     told = config.fps != Config.fps  # by the user
     fps = float(np.median(rates)) if rates and not told else config.fps
+    source = watched(source, fps, config.longest_span)
     longest = max(length(source, row, fps) for row in rows) - 1
     span = max(FRAMES - 1, min(config.longest_span, longest))
     classes = tuple(source.classes) if len(source.classes) > 1 else ()

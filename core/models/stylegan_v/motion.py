@@ -29,7 +29,7 @@ class TimeEncoder(nn.Module):
         latent, waves = config.latent, config.waves
         self.periods_predictor = EqualisedLinear(latent, waves, bias=None)
         self.phase_predictor = EqualisedLinear(latent, waves, bias=None)
-        self.aligners_predictor = EqualisedLinear(latent, 2 * waves, bias=None)
+        self.aligners_predictor = EqualisedLinear(latent, config.motion, bias=None)
         shortest, longest = math.log2(config.anchor_distance), math.log2(config.longest_period)
         periods = 2 ** torch.linspace(shortest, longest, waves, dtype=torch.float64).flip(0)
         self.register_buffer("freqs", (2 * math.pi / periods).float()[None])

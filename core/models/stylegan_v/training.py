@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -34,12 +34,11 @@ from ..layers.adversarial import (
     usual_gamma,
 )
 from ..layers.augmentation import DRAWS, augment
-from ..layers.lessons import lesson_rng
 from .config import FRAMES
 from .discriminator import GROUP
 from .judging import Exam
-from .moments import drawn_moments, length
-from .videos import anchors_within, drawn_noise, made
+from .lessons import Lessons
+from .videos import anchors_within, made
 
 if TYPE_CHECKING:
     from ...data import Source
@@ -157,7 +156,8 @@ class AdversarialStage(Stage):
     }
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
-        self.model, self.source, self.seed = model, source, options.seed or 0
+        self.model, self.seed, self.workers = model, options.seed or 0, options.workers or 0
+        self.lessons = Lessons(model.config, source, self.seed, self.name)
         self.batch = options.batch or self.batch
         self.modules = nn.ModuleDict(
             {"generator": model.generator, "discriminator": model.discriminator}
@@ -197,49 +197,19 @@ class AdversarialStage(Stage):
         return min(GROUP, batch)
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
-
-        self.exam = Exam(self.model, self.source, self.seed)
+        self.lessons.prepare(cache, self.workers, on_event)
         if self.exam.missing:
             on_event(Note(self.exam.missing))
 
     @cached_property
     def exam(self) -> Exam:
-        return Exam(self.model, self.source, self.seed)
+        return Exam(self.model, self.lessons.source, self.seed)
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.lessons)
 
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
-        rows = [self._lesson(int(index), epoch) for index in indices]
-        return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
-
-    def _lesson(self, index: int, epoch: int) -> dict[str, Any]:
-        """A clip's frames, and all numbers that the turns draw beside it: they hang on nothing but
-        the sample, so that any number of processes learn the same."""
-        rng = lesson_rng(self.seed, self.name, epoch, index)
-        config, source = self.model.config, self.source
-        times = drawn_moments(length(source, index, config.fps), config.longest_span, rng)
-        frames = source.frames(index, times / config.fps, (config.side, config.side))[0]
-        if source.flips and rng.random() < 0.5:
-            frames = frames[:, :, ::-1]
-        turns = [self._wish(rng) for _ in (FOOLING, TELLING)]
-        return {
-            "real": frames,
-            "times": times,
-            "label": self._label(index),
-            "uniform": rng.random((4, DRAWS), np.float32),
-        } | {name: np.stack([turn[name] for turn in turns]) for name in turns[0]}
-
-    def _wish(self, rng: np.random.Generator) -> dict[str, Any]:
-        """What a made video is drawn from: latents; the class and the moments of some clip."""
-        config, other = self.model.config, int(rng.integers(len(self.source)))
-        frames = length(self.source, other, config.fps)
-        times = drawn_moments(frames, config.longest_span, rng, whole=False)
-        anchors = anchors_within(config.longest_span, config)
-        return drawn_noise(config, times, rng, anchors) | {"wanted": self._label(other)}
-
-    def _label(self, index: int) -> np.int64:
-        return np.int64(self.source.label(index) if self.model.config.classes else 0)
+        return self.lessons.batch(indices, epoch)
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config
