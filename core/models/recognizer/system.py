@@ -10,8 +10,9 @@ import torch
 from ..layers.classification import pixels_of
 from ..system import System
 from .about import ABOUT
-from .config import HEADS, PRESETS, Config
+from .config import PRESETS, Config, names_of
 from .model import Model, moments
+from .worlds import world_of
 
 if TYPE_CHECKING:
     from ...data import Source
@@ -25,6 +26,10 @@ class Recognizer(System):
     """It judges clips and makes none."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+
+    def fitted(self, config: Config, source: Source) -> dict[str, Any]:
+        """The names that the world's labels have. UsageError for data without labels."""
+        return names_of(world_of(source))
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
         """The one training. UsageError for data without labels."""
@@ -40,7 +45,7 @@ class Recognizer(System):
     def constants(self, model: Model) -> dict[str, Any]:
         """The classes in the order of each head's logits, and how a clip goes in: its frames at
         even moments, the first and the last among them."""
-        names = {head: list(model.config.classes[head]) for head in HEADS}
+        names = {head: list(names) for head, names in model.config.classes.items()}
         return {"classes": names, "pixels": pixels_of("frames", "frame")}
 
 

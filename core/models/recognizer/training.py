@@ -19,13 +19,14 @@ from ...training.stage import Player, Stage
 from ..layers.lessons import in_parts
 from ..layers.pixels import noter
 from .augment import augment
-from .config import HEADS, STILL, Config
+from .config import PRESETS, STILL, Config
 
 if TYPE_CHECKING:
     from ...media.clip import Clip
     from ...training.options import TrainOptions
     from .model import Model
 
+HEADS = PRESETS["tiny"].heads
 CLIPS = 6000
 FRESH_CLIPS = 600  # of another seed: they measure and never teach
 SMOOTHING = 0.05
