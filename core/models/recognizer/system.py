@@ -31,11 +31,14 @@ class Recognizer(System):
         """The names that the world's labels have. UsageError for data without labels."""
         return names_of(world_of(source))
 
-    def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
-        """The one training. UsageError for data without labels."""
+    def stages(self, model: Model, source: Any, options: TrainOptions) -> list[Stage]:
+        """The one training of the data's world. UsageError for data without labels, or of a part of
+        a world."""
         from .training import RecognizerStage
+        from .vistas import VistasStage
 
-        return [RecognizerStage(model, source, options)]
+        stage = {"menagerie": RecognizerStage, "vistas": VistasStage}[world_of(source)]
+        return [stage(model, source, options)]
 
     def inspected(self, model: Model, clips: Sequence[Clip]) -> dict[str, dict[str, Value]]:
         """The moments of each clip."""
