@@ -79,7 +79,7 @@ class Network(nn.Module):
         seen = self.trunk(flat).unflatten(0, (-1, frames.shape[1]))
         mean = seen.mean(dim=1)
         if not self.moving:
-            apart = (seen - mean[:, None]).square().mean(dim=1).sqrt()
+            apart = (seen - mean[:, None]).abs().mean(dim=1)
             return torch.cat([mean, apart], dim=1)
         x = seen.transpose(1, 2)
         x = x + F.relu(self.before(x))
