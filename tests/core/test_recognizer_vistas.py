@@ -31,7 +31,7 @@ from dln.core.runs.train import train
 from dln.core.training.events import Saved, silent
 from dln.core.training.options import TrainOptions
 
-TOY = Config(image_size=32, width=24, trunk=(8, 8, 8), **names_of("vistas"))
+TOY = replace(Config(image_size=32, width=24, trunk=(8, 8, 8)), **names_of("vistas"))
 MICRO = {"image_size": 32, "frames": 3, "width": 16, "trunk": (8, 8, 16)}
 HEADS = ("place", "season", "weather", "time", "hour")
 
@@ -67,11 +67,11 @@ def test_the_data_decide_what_is_learnt():
 def test_data_that_teach_too_little_are_refused():
     with pytest.raises(UsageError, match="my-videos does not say what its clips show") as failure:
         SYSTEM.fitted(TOY, SimpleNamespace(name="my-videos"))  # pyright: ignore
-    assert "dln train recognizer --data menagerie" in str(failure.value.hint)
+    assert failure.value.hint == "dln train recognizer --data vistas"
     winters = open_source("vistas,camera=ride,season=winter")
     with pytest.raises(UsageError, match="has only season=winter") as failure:
         SYSTEM.stages(Model(TOY), winters, TrainOptions())
-    assert failure.value.hint == "--data vistas,camera=ride"
+    assert failure.value.hint == "dln train recognizer --data vistas,camera=ride"
 
 
 def test_every_camera_teaches_the_named_one_most(stage):
@@ -273,9 +273,10 @@ def test_a_judge_is_asked_for_by_its_world(monkeypatch):
 def judged(camera: str, count: int) -> tuple[dict[str, float], list[float]]:
     """Each head's share of right answers on countries that never taught, in the middle of clips,
     and how far the hours are off."""
-    source, model = Vistas(camera, count, 4321, held_out=True), load_judge("vistas").model
+    source = Vistas(camera, count, 4321, held_out=True)
+    model: Any = load_judge("vistas").model
     pictures = np.stack([source.image(row, (64, 64)) for row in range(count)])
-    found: Any = model.each_frame(pictures)
+    found = model.each_frame(pictures)
     names = model.config.classes
     right = {}
     for head in HEADS[:-1]:
@@ -288,7 +289,7 @@ def judged(camera: str, count: int) -> tuple[dict[str, float], list[float]]:
 
 
 def test_bundled_weights_know_fresh_landscapes():
-    right, off = judged("still", 70)
+    right, off = judged("still", 200)
     assert min(right.values()) >= 0.97, right
     assert np.median(off) < 0.3
 
@@ -300,12 +301,13 @@ def test_bundled_weights_know_them_from_other_cameras(camera):
 
 
 def test_the_hour_moves_on_in_clips_of_clear_skies():
-    source, model = Vistas("still", 60, 987, held_out=True), load_judge("vistas").model
+    source = Vistas("still", 60, 987, held_out=True)
+    model: Any = load_judge("vistas").model
     rows = [row for row in range(60) if source.vista(row).weather == "clear"][:12]
     moved, true = [], []
     for row in rows:
         seen, _ = source.frames(row, np.linspace(0, 4, 9), (64, 64))
-        hours = hours_of(model.each_frame(seen)["hour"]).numpy()  # pyright: ignore
+        hours = hours_of(model.each_frame(seen)["hour"]).numpy()
         moved.append(float(((np.diff(hours) + 12) % 24 - 12).sum()))
         true.append(4 * source.vista(row).pace)
     assert np.mean(np.array(moved) > 0) >= 0.9

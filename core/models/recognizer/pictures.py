@@ -74,7 +74,7 @@ def cameras(named: Vistas, most: int, seed: int, held_out: bool) -> list[Vistas]
     if named.pinned:
         pinned = ", ".join(f"{slot}={value}" for slot, value in named.pinned.items())
         raise UsageError(f"a recognizer learns all of vistas, and {named.name} has only {pinned}",
-                         f"--data vistas,camera={named.camera}")  # fmt: skip
+                         f"dln train recognizer --data vistas,camera={named.camera}")  # fmt: skip
     count = min(len(named), most)
     others = [camera for camera in CAMERAS if camera != named.camera]
     return [Vistas(named.camera, count, seed, held_out),

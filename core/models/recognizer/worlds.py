@@ -16,7 +16,8 @@ def world_of(source: Source) -> str:
     world = source.name.partition(",")[0]
     if world not in WORLDS:
         raise UsageError(
-            f"{source.name} does not say what its clips show: they have no labels",
-            hint=f"dln train recognizer --data {' or '.join(WORLDS)}",
+            f"{source.name} does not say what its clips show: the labels of {' and '.join(WORLDS)} "
+            "are what a recognizer learns",
+            hint="dln train recognizer --data vistas",
         )
     return world
