@@ -3,8 +3,10 @@
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 
 from .options import Json, Quiet, Verbose
 from .show import Result, table
@@ -136,16 +138,22 @@ def tensorrt() -> Check:
 
 
 def bundled() -> Iterator[Check]:
-    """The weights that ship with dln, one row a model."""
+    """The weights that ship with dln, a row each."""
+    from dln.core.models import locate
     from dln.core.models.registry import MODELS
 
-    from .models import weights_of
-
     for spec in MODELS.values():
-        path = weights_of(spec)
-        label = f"weights {spec.name}"
-        if path is None:
-            state = MISSING if spec.bundled else UNTRAINED  # which none are shipped of
-            yield Check(label, state, hint=f"dln train {spec.name}")
-        else:
-            yield Check(label, OK, f"{path.stat().st_size / 1e6:.1f} MB")
+        absent = MISSING if spec.bundled else UNTRAINED  # which none are shipped of
+        yield weights(spec.name, partial(locate.bundled, spec), absent)
+        for name in spec.further:
+            yield weights(name, partial(locate.locate, name), MISSING)
+
+
+def weights(label: str, path: Callable[[], Path], absent: str) -> Check:
+    """One row: how large a file of weights is, or that it is not there."""
+    from dln.core.errors import MissingCapability
+
+    try:
+        return Check(f"weights {label}", OK, f"{path().stat().st_size / 1e6:.1f} MB")
+    except MissingCapability as error:
+        return Check(f"weights {label}", absent, hint=error.hint)

@@ -65,7 +65,8 @@ def show_model(
     card = read_header(path).card if path else None
     data = {**entry(spec), "title": spec.title, "default_preset": spec.default_preset,
             "takes": list(spec.takes), "gives": spec.gives, "settings": settings_of(spec),
-            "weights_path": path and str(path), "card": card, **run}  # fmt: skip
+            "weights_path": path and str(path), "further_weights": list(spec.further),
+            "card": card, **run}  # fmt: skip
     if run:
         data["weights"] = "trained" if path else "not yet"
     if screen.verbose:

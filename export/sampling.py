@@ -169,28 +169,31 @@ def record_calls(loaded: "Loaded") -> dict[str, list[dict[str, Any]]]:
 
 
 def _inspected(loaded: "Loaded") -> dict[str, list[dict[str, Any]]]:
-    """What a model that judges takes in of the menagerie."""
+    """What a model that judges takes in of the world that taught it, else of the menagerie."""
+    from dln.core.metrics.world import trained_on
     from dln.core.models.graph import flatten
     from dln.core.models.registry import load
 
     found: dict[str, list[dict[str, Any]]] = {}
+    taught = trained_on(loaded.card) or ""
+    world = taught if taught.partition(",")[0] == "vistas" else "menagerie"
     for number in range(INSPECTED):
-        clips = [_rendered(2 * number), _rendered(2 * number + 1)]
+        clips = [_rendered(world, 2 * number), _rendered(world, 2 * number + 1)]
         for graph, inputs in load(loaded.about).inspected(loaded.model, clips).items():
             found.setdefault(graph, []).append(flatten(inputs))
     return found
 
 
-def _rendered(seed: int) -> "Clip":
-    """A few frames of one story."""
+def _rendered(world: str, seed: int) -> "Clip":
+    """A few frames of one story, or of one country."""
     import numpy as np
 
-    from dln.core.data.menagerie.source import Menagerie
+    from dln.core.data import open_source
     from dln.core.media.clip import Clip
 
-    story, fps = Menagerie(1, seed), 2.0
-    times = np.arange(0, story.duration(0), 1 / fps)
-    return Clip(story.frames(0, times, (SIDE, SIDE))[0], fps)
+    source, fps = open_source(world, count=1, seed=seed), 2.0
+    times = np.arange(0, source.duration(0), 1 / fps)
+    return Clip(source.frames(0, times, (SIDE, SIDE))[0], fps)
 
 
 def example_calls(graph: "Graph") -> list[dict[str, Any]]:

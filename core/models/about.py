@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UsageError
@@ -26,7 +26,8 @@ class About:
     """takes: of INPUTS; gives: "clip" or "picture", None for a model that only judges.
 
     settings: what its sampler can be told. bundled: its weights' file in core/weights, if any.
-    module: its folder, relative to this package.
+    further: names of more weights that lie there, and the command that makes each. module: its
+    folder, relative to this package.
     """
 
     name: str
@@ -39,6 +40,7 @@ class About:
     gives: str | None = None
     settings: type[Settings] = Settings
     bundled: str | None = None
+    further: Mapping[str, str] = field(default_factory=dict)
     module: str = ""
 
     @property

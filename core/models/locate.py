@@ -30,9 +30,12 @@ class Header:
 
 
 def locate(name: str) -> Path:
-    """Where the weights of a model's name, a run folder or a file lie."""
+    """Where the weights of a model's name or of `further` ones, a run folder or a file lie."""
     if name in MODELS:
         return bundled(MODELS[name])
+    more = {weights: made for about in MODELS.values() for weights, made in about.further.items()}
+    if name in more:
+        return shipped(name, f"{name}.safetensors", more[name])
     path = Path(name)
     if os.path.isdir(path):
         weights = path / "model.safetensors"
@@ -44,17 +47,20 @@ def locate(name: str) -> Path:
         return weights
     if os.path.isfile(path):
         return path
-    near = closest(name, MODELS)
+    near = closest(name, [*MODELS, *more])
     raise UsageError(f"there is no model, run or file named {name!r}.{near}", "dln models list")
 
 
 def bundled(about: About) -> Path:
     """The weights that come with the package. Raises MissingCapability where there are none."""
-    path = Path(str(files("dln.core") / "weights" / (about.bundled or "")))
-    if about.bundled is None or not os.path.isfile(path):
-        raise MissingCapability(
-            f"{about.name} comes without weights here", hint=f"dln train {about.name}"
-        )
+    return shipped(about.name, about.bundled or "", f"dln train {about.name}")
+
+
+def shipped(name: str, file: str, hint: str) -> Path:
+    """A file of weights that comes with the package. MissingCapability where there is none."""
+    path = Path(str(files("dln.core") / "weights" / file))
+    if not os.path.isfile(path):
+        raise MissingCapability(f"{name} comes without weights here", hint=hint)
     return path
 
 

@@ -15,7 +15,7 @@ from dln.core.models.engine import TorchEngine
 from dln.core.models.package import load_model, save_model
 from dln.core.models.recognizer import training
 from dln.core.models.recognizer.augment import augment, resampling
-from dln.core.models.recognizer.config import HEADS, PRESETS, Config
+from dln.core.models.recognizer.config import PRESETS, Config
 from dln.core.models.recognizer.model import Model, moments
 from dln.core.models.recognizer.system import SYSTEM
 from dln.core.models.recognizer.training import RecognizerObjective, RecognizerStage
@@ -25,6 +25,7 @@ from dln.core.progress import unheard
 from dln.core.training.events import silent
 from dln.core.training.options import TrainOptions
 
+HEADS = ("actor", "action", "scene", "speed")
 TOY = Config(image_size=32, width=24, trunk=(8, 8, 8))
 
 

@@ -4,8 +4,9 @@ from ..about import About
 
 ABOUT = About(
     name="recognizer",
-    title="Recognizer: who does what, where, in a clip",
+    title="Recognizer: who does what, where, in a clip; where and when a landscape is",
     task="recognition",
     presets=("tiny",),
     bundled="recognizer-tiny.safetensors",
+    further={"recognizer-vistas": "dln train recognizer --data vistas"},
 )

@@ -1,14 +1,15 @@
 """The recognizer's layers: a convolutional trunk for each frame, then convolutions over time.
 
-What never changes within a clip (actor, scene) is read from the mean over its frames, what
-happens in it (action, speed) from the mean and the maximum after the frames have met.
+What any frame shows (actor, scene; place, hour) is read from the mean over a clip's frames, what
+happens in it (action, speed) from the mean and the maximum after the frames have met. A recognizer
+of the first kind alone takes a picture as a clip of one frame.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import HEADS, Config
+from .config import MOVING, Config
 
 
 class Trunk(nn.Module):
@@ -47,36 +48,47 @@ class Network(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.trunk = Trunk(config).to(memory_format=torch.channels_last)  # pyright: ignore
-        width = config.width
-        self.before = nn.Conv1d(width, width, 3, padding=1)
-        self.after = nn.Conv1d(width, width, 3, padding=1)
-        inputs = {"actor": width, "scene": width}
+        self.width = width = config.width
+        self.moving = config.moving
+        if self.moving:
+            self.before = nn.Conv1d(width, width, 3, padding=1)
+            self.after = nn.Conv1d(width, width, 3, padding=1)
         self.heads = nn.ModuleDict(
             {
-                head: nn.Linear(inputs.get(head, 2 * width), len(names))
+                head: nn.Linear(2 * width if head in MOVING else width, len(names))
                 for head, names in config.classes.items()
             }
         )
+
+    @property
+    def numbers(self) -> int:
+        """How many stand for a clip."""
+        return 3 * self.width if self.moving else 2 * self.width
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """frames: (B, T, 3, H, W) in [0, 1] -> logits (B, classes) of each head."""
         return self.read(self.features(frames))
 
     def features(self, frames: Tensor) -> Tensor:
-        """frames: (B, T, 3, H, W) in [0, 1] -> (B, 3 width), all that the heads read.
+        """frames: (B, T, 3, H, W) in [0, 1] -> (B, numbers), of which the heads read.
 
-        The mean over the frames; then mean and maximum after the frames have met.
+        The mean over the frames; then mean and maximum after the frames have met, or, where no
+        head reads that, how far the frames are from their mean.
         """
         flat = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         seen = self.trunk(flat).unflatten(0, (-1, frames.shape[1]))
+        mean = seen.mean(dim=1)
+        if not self.moving:
+            apart = (seen - mean[:, None]).abs().mean(dim=1)
+            return torch.cat([mean, apart], dim=1)
         x = seen.transpose(1, 2)
         x = x + F.relu(self.before(x))
         x = x + F.relu(self.after(x))
-        return torch.cat([seen.mean(dim=1), x.mean(dim=2), x.amax(dim=2)], dim=1)
+        return torch.cat([mean, x.mean(dim=2), x.amax(dim=2)], dim=1)
 
     def read(self, features: Tensor) -> dict[str, Tensor]:
-        """features: (B, 3 width) -> logits (B, classes) of each head."""
-        width = self.before.in_channels
-        still, moving = features[:, :width], features[:, width:]
-        inputs = {"actor": still, "scene": still}
-        return {head: self.heads[head](inputs.get(head, moving)) for head in HEADS}
+        """features: (B, numbers) -> logits (B, classes) of each head."""
+        still, moving = features[:, : self.width], features[:, self.width :]
+        return {
+            head: layer(moving if head in MOVING else still) for head, layer in self.heads.items()
+        }

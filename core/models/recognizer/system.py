@@ -10,8 +10,9 @@ import torch
 from ..layers.classification import pixels_of
 from ..system import System
 from .about import ABOUT
-from .config import HEADS, PRESETS, Config
+from .config import PRESETS, Config, names_of
 from .model import Model, moments
+from .worlds import world_of
 
 if TYPE_CHECKING:
     from ...data import Source
@@ -26,11 +27,18 @@ class Recognizer(System):
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
 
-    def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
-        """The one training. UsageError for data without labels."""
-        from .training import RecognizerStage
+    def fitted(self, config: Config, source: Source) -> dict[str, Any]:
+        """The names that the world's labels have. UsageError for data without labels."""
+        return names_of(world_of(source))
 
-        return [RecognizerStage(model, source, options)]
+    def stages(self, model: Model, source: Any, options: TrainOptions) -> list[Stage]:
+        """The one training of the data's world. UsageError for data without labels, or of a part of
+        a world."""
+        from .training import RecognizerStage
+        from .vistas import VistasStage
+
+        stage = {"menagerie": RecognizerStage, "vistas": VistasStage}[world_of(source)]
+        return [stage(model, source, options)]
 
     def inspected(self, model: Model, clips: Sequence[Clip]) -> dict[str, dict[str, Value]]:
         """The moments of each clip."""
@@ -40,7 +48,7 @@ class Recognizer(System):
     def constants(self, model: Model) -> dict[str, Any]:
         """The classes in the order of each head's logits, and how a clip goes in: its frames at
         even moments, the first and the last among them."""
-        names = {head: list(model.config.classes[head]) for head in HEADS}
+        names = {head: list(names) for head, names in model.config.classes.items()}
         return {"classes": names, "pixels": pixels_of("frames", "frame")}
 
 

@@ -1,4 +1,4 @@
-"""The recognizer's one training: cross-entropy of four names on degraded clips."""
+"""What its trainings share, and that on the menagerie: names of degraded clips."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from ...training.stage import Player, Stage
 from ..layers.lessons import in_parts
 from ..layers.pixels import noter
 from .augment import augment
-from .config import HEADS, STILL, Config
+from .config import STILL, Config
+from .model import hours_of
 
 if TYPE_CHECKING:
     from ...media.clip import Clip
@@ -41,24 +42,46 @@ class RecognizerObjective(nn.Module):
         self.network = network
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
-        """batch: frames uint8 (B, T, 3, H, W), labels int64 (B, 4) in the order of HEADS.
+        """batch: frames uint8 (B, T, 3, H, W), labels int64 (B, heads) in the order of the heads
+        but that of the hour; hours (B,), 0 to 24, where there is one.
 
         A label may be UNKNOWN, though not those of a whole batch.
         """
         logits = self.network(batch["frames"].float() / 255)
+        named = [head for head in logits if head != "hour"]
         losses, right = [], {}
-        for place, head in enumerate(HEADS):
-            scores, target = logits[head].float(), batch["labels"][:, place]
+        for head, target in zip(named, batch["labels"].T, strict=True):
+            scores = logits[head].float()
             losses.append(
                 F.cross_entropy(scores, target, label_smoothing=SMOOTHING, ignore_index=UNKNOWN)
             )
             hits = (scores.detach().argmax(-1) == target).sum()
             right[head] = hits / (target != UNKNOWN).sum().clamp(min=1)
+        if "hour" in logits:
+            scores = logits["hour"].float()
+            losses.append(F.cross_entropy(scores, around(batch["hours"], scores.shape[-1])))
+            right["hours_off"] = hours_off(scores.detach(), batch["hours"]).mean()
         return {
             "loss": torch.stack(losses).mean(),
-            "logits": tuple(logits[head] for head in HEADS),
+            "logits": tuple(logits.values()),
             **right,
         }
+
+
+def around(hours: Tensor, parts: int) -> Tensor:
+    """(B,) hours of the day -> (B, parts): shared by the two parts whose middles they lie between,
+    so that the mean of many is no rounded one."""
+    place = hours.float() * (parts / 24)
+    after = place - place.floor()
+    first = place.floor().long() % parts
+    shares = torch.zeros(len(hours), parts, device=hours.device)
+    shares.scatter_(1, first[:, None], 1 - after[:, None])
+    return shares.scatter_add_(1, (first[:, None] + 1) % parts, after[:, None])
+
+
+def hours_off(scores: Tensor, hours: Tensor) -> Tensor:
+    """Logits (B, parts) and the true hours (B,) -> how far they are apart (B,), at most 12."""
+    return ((hours_of(scores.log_softmax(-1)) - hours + 12) % 24 - 12).abs()
 
 
 class RecognizerStage(Stage):
@@ -99,7 +122,8 @@ class RecognizerStage(Stage):
     def example(self, count: int) -> dict[str, Tensor]:
         size = self.model.config.image_size
         frames = torch.zeros(count, self.model.config.frames, 3, size, size, dtype=torch.uint8)
-        return {"frames": frames, "labels": torch.zeros(count, len(HEADS), dtype=torch.int64)}
+        labels = torch.zeros(count, len(self.model.config.heads), dtype=torch.int64)
+        return {"frames": frames, "labels": labels}
 
     def freeze(
         self, frames: np.ndarray, labels: np.ndarray, rng: np.random.Generator
@@ -116,20 +140,20 @@ class RecognizerStage(Stage):
         for kind in ("clean", "degraded", "frozen"):
             scores = self._measure(kind)
             if kind == "clean":
-                found["accuracy"] = sum(scores.values()) / len(HEADS)
+                found["accuracy"] = sum(scores.values()) / len(self.model.config.heads)
             prefix = "" if kind == "clean" else f"{kind}_"
-            found |= {f"{prefix}{head}_accuracy": scores[head] for head in HEADS}
+            found |= {f"{prefix}{head}_accuracy": scores[head] for head in self.model.config.heads}
         del found["frozen_speed_accuracy"]
         return found, None
 
     def _measure(self, kind: str) -> dict[str, float]:
         device = next(self.modules.parameters()).device
-        sums = dict.fromkeys(HEADS, 0.0)
+        sums = dict.fromkeys(self.model.config.heads, 0.0)
         for part in in_parts(np.arange(len(self.fresh)), 64):
             batch = to_batch([self._exam(int(row), kind) for row in part])
             scores = self.players[0].objective({name: t.to(device) for name, t in batch.items()})
-            sums = {head: sums[head] + float(scores[head]) * len(part) for head in HEADS}
-        return {head: sums[head] / len(self.fresh) for head in HEADS}
+            sums = {head: sums[head] + float(scores[head]) * len(part) for head in sums}
+        return {head: total / len(self.fresh) for head, total in sums.items()}
 
     def _exam(self, row: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self.seed, row])
@@ -149,15 +173,7 @@ def to_batch(lessons: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Tensor]:
 
 
 def sources(source: Source, seed: int) -> tuple[Source, Source]:
-    """What teaches and what measures: every pair of actor and action, from two seeds.
-
-    UsageError for data that do not say who does what.
-    """
-    if source.name != "menagerie":
-        raise UsageError(
-            f"{source.name} does not say who does what: its clips have no labels",
-            hint="dln train recognizer --data menagerie",
-        )
+    """What teaches and what measures: every pair of actor and action, from two seeds."""
     teaching = open_source("menagerie", count=min(len(source), CLIPS), seed=seed, held_out=None)
     fresh = min(len(source), FRESH_CLIPS)
     return teaching, open_source("menagerie", count=fresh, seed=seed + 1, held_out=None)
