@@ -12,7 +12,8 @@ FRAMES = 3  # that the discriminator sees of a video
 class Config(Checked):
     """StyleGAN-V (2112.14683). Side in pixels, times in frames of the data's rate.
 
-    clips: at most so many are drawn of data that are drawn.
+    clips: at most so many are drawn of data that are drawn. augment_target: of the mean sign of the
+    discriminator's logits of real clips, above which augmentation grows; 1: it never does.
     """
 
     side: int = limited(64, least=32, most=2048)
@@ -27,6 +28,7 @@ class Config(Checked):
     longest_span: int = size(32, most=1024)  # of the frames that the discriminator sees
     fps: float = limited(25.0, above=0, most=1000)  # of what it learnt from
     gamma: float | None = limited(None, least=0)  # of R1; None: 0.0002 side^2 / batch
+    augment_target: float = limited(0.6, least=-1, most=1)
     clamp: float = limited(256.0, above=0)
     clips: int = size(12_000, most=10_000_000)
     classes: tuple[str, ...] = ()

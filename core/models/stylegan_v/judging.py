@@ -21,6 +21,7 @@ from .videos import anchors_within, drawn_noise, made
 
 if TYPE_CHECKING:
     from ...data import Source
+    from ..package import Loaded
     from .model import Model
 
 FEWEST, MOST = 16, 128  # clips, as many as the data have between these
@@ -39,9 +40,16 @@ class Exam:
         self.judge: Any = None
         self.missing = ""
         try:
-            self.judge = load_judge().model
+            self.judge = self._judge().model
         except MissingCapability as error:
             self.missing = f"no distance to real clips is measured: {error.message}"
+
+    def _judge(self) -> Loaded:
+        """The recognizer of the world that is learnt; of other data any features tell how far."""
+        try:
+            return load_judge(self.source.name)
+        except MissingCapability:
+            return load_judge()
 
     def taken(self) -> tuple[dict[str, float], list[Clip] | None]:
         """The Fréchet distance on the recognizer's features, the made clips' variety as a share of

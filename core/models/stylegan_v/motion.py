@@ -1,6 +1,10 @@
 """Motion codes: noise at anchors, smoothed along time, and a position that never comes again.
 
-2112.14683, section 3.2. Tensor names are the published ones.
+2112.14683, section 3.2. Tensor names are the published ones. One thing is begun otherwise: there
+the kernels along time are white noise, so that neighbouring anchors know nothing of each other
+until millions of clips have taught it (these layers learn a hundredth as fast as others). Here they
+are waves that rise and fall with the kernel, in pairs a quarter apart, mixed as complex numbers:
+what moves is smooth from the first step, and turns one way, as hours, clouds and walkers do.
 """
 
 import math
@@ -15,6 +19,7 @@ KERNEL, LAYERS = 11, 2
 REACH = (KERNEL - 1) * LAYERS  # further noise codes that one motion code is made of
 WINDOW = REACH + 2  # noise codes that a frame is made of: those of the anchors on both sides
 RATE = 0.01
+SLOWEST, FASTEST = 0.1, 0.8  # waves at the beginning, in radians from anchor to anchor
 
 
 class TimeEncoder(nn.Module):
@@ -66,6 +71,15 @@ class MotionEncoder(nn.Module):
             EqualisedConv1d(i, latent, KERNEL, RATE) for i in (into, *[latent] * (LAYERS - 1))
         )
         self.time_encoder = TimeEncoder(config)
+        self._begin(latent)
+
+    @torch.no_grad()
+    def _begin(self, latent: int) -> None:
+        """Of the noise the first layer makes waves, the second smooths and mixes them; the numbers
+        of a class stay as they are drawn."""
+        for layer, kernels in zip(self.conv, (_waves(latent), _mixed(latent)), strict=True):
+            scale = layer.weight.square().mean().sqrt() / kernels.square().mean((1, 2)).sqrt()
+            layer.weight[:, :latent] = kernels * scale[:, None, None]
 
     def codes(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """noise: (B, N, C), one code an anchor; label: (B, classes) -> (B, N - REACH, C)."""
@@ -91,6 +105,33 @@ class MotionEncoder(nn.Module):
         left, right = (_at(codes, index - begin + step) for step in (0, 1))
         anchor = (index * self.distance).to(times.dtype)
         return self.time_encoder(left, right, anchor.flatten(), times.flatten(), self.distance)
+
+
+def _window() -> tuple[Tensor, Tensor]:
+    """Anchors from the kernel's middle, and how much they weigh: (KERNEL,) each."""
+    places = torch.arange(KERNEL) - (KERNEL - 1) / 2
+    return places, torch.cos(math.pi * places / (KERNEL + 1)).square()
+
+
+def _waves(channels: int) -> Tensor:
+    """(channels, channels, KERNEL): each pair is a cosine and a sine along time of one mix of the
+    channels, slow waves first."""
+    places, window = _window()
+    pairs = -(-channels // 2)
+    speeds = torch.logspace(math.log10(SLOWEST), math.log10(FASTEST), pairs)
+    angle = speeds[:, None] * places
+    waves = torch.stack([angle.cos(), angle.sin()], 1) * window
+    mix = torch.randn(pairs, 1, channels, 1)
+    return (mix * waves[:, :, None]).flatten(0, 1)[:channels]
+
+
+def _mixed(channels: int) -> Tensor:
+    """(channels, channels, KERNEL): pairs added up after turning each, which keeps their sense."""
+    pairs = -(-channels // 2)
+    real, imaginary = torch.randn(2, pairs, pairs)
+    rows = torch.stack([real, -imaginary, imaginary, real], -1).unflatten(-1, (2, 2))
+    turned = rows.transpose(1, 2).flatten(2).flatten(0, 1)
+    return turned[:channels, :channels, None] * _window()[1]
 
 
 def _at(codes: Tensor, index: Tensor) -> Tensor:

@@ -163,7 +163,9 @@ class AdversarialStage(Stage):
             {"generator": model.generator, "discriminator": model.discriminator}
         )
         self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.controller = Controller(controller_step(self.batch, AUGMENTED_IN))
+        self.controller = Controller(
+            controller_step(self.batch, AUGMENTED_IN), model.config.augment_target
+        )
         self.styles = Running(model.generator.mapping.w_avg)
         self.players = [self._generator(), self._discriminator()]
 
