@@ -55,13 +55,17 @@ class SystemModel(nn.Module):
 
 
 class System(ABC):
-    """One system: how it is configured, built, trained and sampled."""
+    """One system: how it is configured, built, trained and sampled.
+
+    free: fields of its configuration that no network's size hangs on: a training may differ in them
+    from the weights that it starts from.
+    """
 
     about: About
     Config: type
     PRESETS: Mapping[str, Any]
     Model: type[SystemModel]
-    free: tuple[str, ...] = ()  # of what `fitted` names: weights to start from keep their own
+    free: tuple[str, ...] = ()
 
     def fitted(self, config: Any, source: Source) -> dict[str, Any]:
         """The fields of the configuration that the data decide, such as the classes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +46,17 @@ def extended(
             )
     known = start.reader.words if start.reader else []
     model = made(system, config, [*known, *source.words()])
-    begin_from(model, start)
+    begin_from(model, start, system.free)
     return model
 
 
-def begin_from(model: SystemModel, start: SystemModel) -> None:
+def begin_from(model: SystemModel, start: SystemModel, free: Collection[str] = ()) -> None:
     """Copy `start` into `model`; rows of new words, which end a table, stay as they are.
 
-    UsageError where the two are of different sizes.
+    UsageError where their configurations differ in more than the fields named by `free`.
     """
     ours, theirs = (asdict(m.config) for m in (model, start))
-    differing = [name for name in ours if ours[name] != theirs.get(name)]
+    differing = [n for n in ours if n not in free and ours[n] != theirs.get(n)]
     if differing:
         raise UsageError(
             f"the weights to start from have another {', '.join(differing)}",

@@ -80,6 +80,16 @@ class Controller:
         self.probability, self.signs = torch.zeros(()), torch.zeros(2)
         self.shown: list[Tensor] = []
 
+    @property
+    def probability(self) -> Tensor:
+        """A scalar on the host."""
+        return self._probability
+
+    @probability.setter
+    def probability(self, value: Tensor) -> None:
+        # What is compiled asks whether anything happens, which takes a number that is known then.
+        self._probability, self.active = value, float(value) > 0
+
     def heed(self, logits: Tensor) -> None:
         """Take in the logits (B,) of real samples, in training."""
         self.shown.append(logits.detach().float())

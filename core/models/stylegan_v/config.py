@@ -1,11 +1,13 @@
 """Sizes of StyleGAN-V: one dataclass and its presets."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from ...errors import UsageError
 from ..fields import Checked, limited, size
 
 FRAMES = 3  # that the discriminator sees of a video
+SMOOTH = 20  # frames a second that no eye counts
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Config(Checked):
     def motion(self) -> int:
         """Numbers of a motion code: a sine and a cosine of each wave."""
         return 2 * self.waves
+
+    @property
+    def shown(self) -> float:
+        """Frames a second of a clip, unless told: the data's rate, or a multiple that is smooth."""
+        return self.fps * ceil(SMOOTH / self.fps)
 
     @property
     def sides(self) -> list[int]:

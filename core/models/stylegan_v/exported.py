@@ -37,5 +37,5 @@ def constants(model: Model) -> dict[str, Any]:
         "classes": list(config.classes),
         "pixels": {"graph": "synthesis", "output": "pixels", "range": [0, 1],
                    "axes": ["frame", "channel", "row", "column"]},
-        "clip": {"frames": FRAMES, "fps": config.fps, "size": [config.side] * 2},
+        "clip": {"frames": FRAMES, "fps": config.shown, "size": [config.side] * 2},
     }  # fmt: skip

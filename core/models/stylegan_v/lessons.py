@@ -60,7 +60,7 @@ class Lessons:
             workers=workers,
             on_progress=teller("clips", on_event),
             on_note=noter(on_event),
-            key=f"{self.source.fingerprint()} {frames} {fps} {side}",
+            key=f"{self.source.fingerprint()} {frames} {fps:g} {side}",
         )
         self.table = table if isinstance(table, np.memmap) else None
 

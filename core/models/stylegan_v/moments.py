@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 CHOICES = 4  # numbers that one clip's moments hang on
 EXCERPT = 2  # longest spans that a clip lasts, where that is a choice
 LOOKED_AT = 256  # clips that tell the rate and the length of all
-FREE = ("fps", "longest_span")  # of what the data decide: no size of the networks
+# No size of the networks: trainings that begin from weights may choose anew.
+FREE = ("fps", "longest_span", "gamma", "augment_target", "clips")
 
 
 def length(source: Source, index: int, fps: float) -> int:

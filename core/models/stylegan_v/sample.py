@@ -59,7 +59,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     """The frames at start + i / fps seconds, i from 0 on, block after block."""
     config, asked = model.config, Sampling(**request.settings)
     check(config, request, engine.name, isinstance(engine, Differentiable))
-    frames, fps = request.frames or FRAMES, request.fps or config.fps
+    frames, fps = request.frames or FRAMES, request.fps or config.shown
     seed = request.seed if asked.motion_seed is None else asked.motion_seed
     rng = np.random.default_rng(request.seed)
     z = torch.from_numpy(rng.standard_normal((1, config.latent), dtype=np.float32))

@@ -56,6 +56,10 @@ MENDED = 1e5  # what an infinite gradient becomes
 FOOLING, TELLING, TRUE, SLOPE = range(4)
 
 
+# How many samples it touches is another number at each step: nothing that one compiles.
+augmented = torch.compiler.disable(augment)
+
+
 class Making(nn.Module):
     """Made videos, and how they and real ones are shown to the discriminator."""
 
@@ -79,9 +83,9 @@ class Making(nn.Module):
         self, videos: Tensor, times: Tensor, label: Tensor, batch: dict[str, Tensor], turn: int
     ) -> Tensor:
         """Logits (B,) of what is shown after augmentation."""
-        uniform = batch["uniform"][:, turn]
-        shown = augment(videos, uniform, self.controller.probability)
-        return self.discriminator(shown, times, self.label(label))
+        if self.controller.active:
+            videos = augmented(videos, batch["uniform"][:, turn], self.controller.probability)
+        return self.discriminator(videos, times, self.label(label))
 
     def of_made(self, videos: Tensor, batch: dict[str, Tensor], turn: int) -> Tensor:
         """Logits (B,) of made videos."""
