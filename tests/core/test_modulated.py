@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dln.core.models.layers import equalised, modulated
+from dln.core.models.layers.equalised import EqualisedConv2d
 from dln.core.models.layers.modulated import ModulatedConv2d, ToRgb
 
 SAMPLES, INTO, OUT, STYLE, SIDE = 3, 6, 5, 4, 7
@@ -90,3 +92,32 @@ def test_half_precision_holds_what_the_clamp_lets_through():
     torch.testing.assert_close(found.float(), wanted, rtol=5e-3, atol=0)
     layer.clamp = 60_000.0
     assert layer(x.half(), w.half()).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        ModulatedConv2d(INTO, OUT, STYLE, double=True, clamp=1.5),
+        EqualisedConv2d(INTO, OUT, 3, halve=True),
+        EqualisedConv2d(INTO, OUT, 1, halve=True, bias=False, active=False),
+    ],
+)
+def test_a_blur_and_a_convolution_are_one_convolution(
+    layer: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+):
+    """In what comes out and in the slopes of all that went in."""
+
+    def answer(one: bool) -> list[Tensor]:
+        for module in (equalised, modulated):
+            monkeypatch.setattr(module, "composes", lambda x: one)
+        torch.manual_seed(0)
+        given = [torch.randn(SAMPLES, INTO, 8, 8), torch.randn(SAMPLES, STYLE)]
+        given = [
+            t.requires_grad_() for t in given[: 2 if isinstance(layer, ModulatedConv2d) else 1]
+        ]
+        found = layer(*given)
+        weights = [torch.randn_like(found)]
+        return [found, *torch.autograd.grad([found], [*given, *layer.parameters()], weights)]
+
+    for own, other in zip(answer(True), answer(False), strict=True):
+        torch.testing.assert_close(own, other, atol=1e-5, rtol=1e-4)
