@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from .excerpts import CLIPS, Excerpts
 from .i3d import I3D, PUBLISHED
 from .likeness import Likeness
 from .reconstruction import reconstruction
-from .world import world_of
+from .world import Real, world_of
 
 if TYPE_CHECKING:
     from ..models.package import Loaded
@@ -70,9 +71,9 @@ def evaluate(
     likeness: Excerpts | Likeness = (
         Excerpts(lengths, recognizer, detector) if lengths else Likeness(detector, judge=recognizer)
     )
-    prompts = world.prompts(real, count, seed, held_out)
-    options: dict[str, Any] = {"engine": engine, "device": device}
-    for number, (prompt, made) in enumerate(make(loaded, prompts, wish, best_of, **options)):
+    prompts, labels = world.prompts(real, count, seed, held_out), classes(loaded, real)
+    films = make(loaded, prompts, wish, best_of, labels, engine=engine, device=device)
+    for number, (prompt, made) in enumerate(films):
         seen = recognizer.model.names(likeness.add(made.clip))  # pyright: ignore
         outcomes.append((prompt, single(seen)))
         seconds += sum(made.seconds.values())
@@ -107,15 +108,28 @@ def make(
     prompts: Iterable[str],
     settings: Mapping[str, Any] | None,
     best_of: int = 1,
+    labels: Iterable[str | None] = repeat(None),
     **options: Any,
 ) -> Iterator[tuple[str, Generated]]:
-    """Each prompt and its clip: clip i from seed i. options: those of `generate`."""
-    for number, prompt in enumerate(prompts):
-        request = Request.of(prompt, number, settings or {})
+    """Each prompt and its clip: clip i from seed i. labels: its class, None for what the model
+    draws; options: those of `generate`."""
+    for number, (prompt, label) in enumerate(zip(prompts, labels, strict=False)):
+        request = Request.of(prompt, number, {**(settings or {}), "label": label})
         if best_of > 1:
             yield prompt, generate_best(loaded, request, best_of, **options)
         else:
             yield prompt, generate(loaded, request, **options)
+
+
+def classes(loaded: Loaded, real: Real) -> Iterator[str | None]:
+    """For ever: a class for each clip, as often as the data have it; None where the model takes
+    none, or others than the data have."""
+    source = real.source
+    taken = "class" in loaded.about.takes and getattr(loaded.model.config, "classes", ())
+    if not taken or not source.classes or not {*source.classes} <= {*taken}:
+        yield from repeat(None)
+    for row in cycle(real.rows):
+        yield source.classes[source.label(int(row))]
 
 
 def prefixed(found: dict[str, Any], held_out: bool) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from ..models.engine import Engine
 from ..models.frechet import FEWEST, Z, halves, spread
 from ..progress import OnProgress, unheard
 from .alignment import wilson
-from .clips import make, prefixed
+from .clips import classes, make, prefixed
 from .land import ENDS, land_stays
-from .world import Real, World, world_of
+from .world import Real, world_of
 
 if TYPE_CHECKING:
     from ..models.package import Loaded
@@ -82,10 +82,12 @@ def motion(
     """
     world, report = world_of(loaded, data), on_progress or unheard
     wish, count = asked(loaded, settings or {}), count or USUAL
-    prompts = list(world.prompts(world.real(count, seed, held_out), count, seed, held_out))
-    judge = judge_of(world, count, seed)
+    whole = world.real(count, seed, held_out)
+    prompts, labels = world.prompts(whole, count, seed, held_out), classes(loaded, whole)
+    judge = world.judge() if lapses(whole) else None
     found, fps, size, frames, seconds = Motion(judge and judge.model), 1.0, (0, 0), 0, 0.0
-    for number, (_, made) in enumerate(make(loaded, prompts, wish, engine=engine, device=device)):
+    clips = make(loaded, prompts, wish, labels=labels, engine=engine, device=device)
+    for number, (_, made) in enumerate(clips):
         frames, size, fps = len(made.clip.frames), made.clip.frames.shape[1:3], made.clip.fps
         check_length(loaded, frames)
         found.add(made.clip.frames)
@@ -121,12 +123,9 @@ def check_length(loaded: Loaded, frames: int) -> None:
         )
 
 
-def judge_of(world: World, count: int, seed: int) -> Loaded | None:
-    """Who reads the hours of the world; None where they do not pass over one land."""
-    if world.known != "vistas":
-        return None
-    source = world.real(count, seed, False).source
-    return world.judge() if isinstance(source, Vistas) and source.camera == "still" else None
+def lapses(real: Real) -> bool:
+    """Whether hours pass over one land."""
+    return isinstance(real.source, Vistas) and real.source.camera == "still"
 
 
 def of_real(
