@@ -85,7 +85,7 @@ def evaluate(
         "recognizer_sha256": recognizer.sha256,
     }
     if isinstance(likeness, Excerpts):
-        found |= likeness.against(world, seed, report) | likeness.protocol(count, wish, best_of)
+        found |= likeness.against(world, seed, report) | likeness.protocol(count, wish)
     else:
         found |= likeness.against(real, report, world.real(count, seed, held_out, others=True))
     found |= reconstruction(loaded, real, likeness.size, world.known, report)

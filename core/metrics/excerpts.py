@@ -44,10 +44,12 @@ class Excerpts:
         (1, D) of its longest excerpt."""
         if not self.parts:
             reached = [n for n in self.lengths if n <= len(clip.frames)] or [len(clip.frames)]
-            self.parts = {n: Likeness(self.detector, judge=self.judge) for n in sorted(reached)}
-        found = [part.add(Clip(clip.frames[:frames], clip.fps))
-                 for frames, part in self.parts.items()]  # fmt: skip
-        return found[-1]
+            self.parts = {n: self._part() for n in sorted(reached)}
+        parts = self.parts.items()
+        return [part.add(Clip(clip.frames[:frames], clip.fps)) for frames, part in parts][-1]
+
+    def _part(self) -> Likeness:
+        return Likeness(self.detector, judge=self.judge, whole=True)
 
     @property
     def longest(self) -> Likeness:
@@ -83,7 +85,7 @@ class Excerpts:
                 warnings.append(f"no clip of the data has {frames} frames at {part.fps:g} a second")
         return found | ({"warning": "; ".join(dict.fromkeys(warnings))} if warnings else {})
 
-    def protocol(self, count: int, settings: Mapping[str, Any], best_of: int = 1) -> dict[str, str]:
+    def protocol(self, count: int, settings: Mapping[str, Any]) -> dict[str, str]:
         """protocol: whether the Fréchet video distance is that of StyleGAN-V's, and what differs;
         nothing where there is no detector."""
         if self.detector is None:
@@ -93,7 +95,6 @@ class Excerpts:
             differs.append(f"of {' and '.join(map(str, self.parts))} frames")
         differs += [] if self.detector.published else ["another detector"]
         differs += [f"{name}={value}" for name, value in settings.items() if name != "frames"]
-        differs += [f"the best of {best_of}"] if best_of > 1 else []
         told = f"not that of {PROTOCOL}: {'; '.join(differs)}" if differs else PROTOCOL
         return {"protocol": told}
 

@@ -26,8 +26,8 @@ class Likeness:
 
     i3d: a TorchScript file as `I3D` takes, or the detector itself, for distances on its features
     too; device: where it runs; trust: whether it may be any program. judge: whose features tell how
-    like they are; the recognizer of the menagerie where left out. UsageError for a file that is
-    none.
+    like they are; the recognizer of the menagerie where left out. whole: whether the detector looks
+    at all of a clip. UsageError for a file that is none.
     """
 
     def __init__(
@@ -36,7 +36,9 @@ class Likeness:
         device: str = "cpu",
         trust: bool = False,
         judge: Loaded | None = None,
+        whole: bool = False,
     ) -> None:
+        self.whole = whole
         self.judge: Any = (judge or load_judge()).model
         self.detector = I3D(i3d, device, trust) if isinstance(i3d, Path) else i3d
         self.seen: list[np.ndarray] = []
@@ -55,7 +57,10 @@ class Likeness:
 
     @property
     def i3d_frames(self) -> int:
-        """The longer of StyleGAN-V's two clip lengths that the clips reach, else the shorter."""
+        """How many frames the detector looks at: the longer of StyleGAN-V's two clip lengths that
+        the clips reach, else the shorter; all where clips are looked at whole."""
+        if self.whole:
+            return self.frames
         return max((n for n in PUBLISHED if n <= self.frames), default=PUBLISHED[0])
 
     def against(

@@ -23,6 +23,7 @@ from dln.core.models.package import Loaded
 from dln.core.models.recognizer.judge import load_judge
 from dln.core.models.registry import MODELS
 from dln.core.models.system import SystemModel
+from dln.core.progress import unheard
 
 from .test_frechet import Detector, scripted
 from .toy_stylegan import frames_of, toy
@@ -75,6 +76,21 @@ def test_the_protocol_on_a_small_model(tmp_path):
     assert found["recognizer_sha256"] == load_judge("vistas").sha256
 
 
+def test_all_of_the_frames_that_are_asked_for_are_looked_at(tmp_path):
+    """Clips are like real ones to the 16th frame and like nothing from there on."""
+    model = generator()
+    real = world_of(model).excerpts(COUNT, 0, 32, FPS)
+    judged = Excerpts(
+        (16, 32), load_judge("vistas"), I3D(scripted(tmp_path, Detector()), "cpu", True)
+    )
+    for number in range(COUNT):
+        frames = real.frames(number, np.arange(32) / FPS, 8.0, (32, 32))[0].copy()
+        frames[16:] = 0
+        judged.add(Clip(frames, FPS))
+    found = judged.against(world_of(model), 0, unheard)
+    assert found["fvd_32"] > 3 * found["fvd_16"]
+
+
 def test_only_the_whole_protocol_has_its_name(tmp_path):
     detector = I3D(scripted(tmp_path, Detector()), trust=True)
     assert not detector.published
@@ -84,8 +100,8 @@ def test_only_the_whole_protocol_has_its_name(tmp_path):
     assert judged.protocol(2048, {"frames": 128}) == {"protocol": PROTOCOL}
     for words in ("2,048 clips", "16 and of 128 frames", "StyleGAN-V"):
         assert words in PROTOCOL
-    other = judged.protocol(100, {"frames": 128, "truncation": 0.7}, 2)["protocol"]
-    assert other.endswith(": 100 clips and not 2,048; truncation=0.7; the best of 2")
+    other = judged.protocol(100, {"frames": 128, "truncation": 0.7})["protocol"]
+    assert other.endswith(": 100 clips and not 2,048; truncation=0.7")
     fewer = Excerpts((32,), load_judge("vistas"), detector)
     fewer.add(Clip(np.zeros((32, 8, 8, 3), np.uint8), FPS))
     assert fewer.protocol(2048, {})["protocol"].endswith(": of 32 frames")
