@@ -20,6 +20,7 @@ from .progress import progress
 from .show import Result, number, screen, table
 
 LONG = 64  # frames of a clip whose coherence is measured
+USUAL = 200  # clips of it, or samples of a loss
 
 
 class Metrics(StrEnum):
@@ -27,6 +28,7 @@ class Metrics(StrEnum):
 
     clips = "clips"
     coherence = "coherence"
+    motion = "motion"
     sharpness = "sharpness"
 
 
@@ -35,13 +37,20 @@ def evaluate(
     metrics: Annotated[
         Metrics,
         typer.Option(
-            help="Of its clips, of how long ones hold together, or how sharp the minimum of its "
-            "loss is."
+            help="Of its clips, of how long ones hold together, of how they move, or how sharp the "
+            "minimum of its loss is."
         ),
     ] = Metrics.clips,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Clips to judge, or samples of the loss.")
-    ] = 200,
+        int | None,
+        typer.Option(
+            "--count",
+            "-n",
+            min=1,
+            help="Clips to judge, or samples of the loss. Unless told 200; of motion 100; with "
+            "--i3d, of a model without prompts, the 2048 of StyleGAN-V's protocol.",
+        ),
+    ] = None,
     held_out: Annotated[
         bool | None,
         typer.Option(
@@ -110,14 +119,20 @@ def evaluate(
     """Generate clips and measure them with the help of the bundled recognizer.
 
     Says how far the clips are from those that the model learned from: Fréchet and kernel distance
-    on the recognizer's features, which compare only at the same --count. For a model with prompts
-    that learned the menagerie, also how often it sees what was asked for.
+    on the features of the recognizer of their world, which compare only at the same --count. For a
+    model with prompts that learned a built-in world, also how often it sees what was asked for. A
+    model without prompts is measured on the first 16 and 128 frames of its clips; with --i3d that
+    is StyleGAN-V's protocol: 2048 clips, FVD 16 and FVD 128. --metrics motion says of landscapes
+    whether land stays and the hour goes forward, and of all clips how they flicker, beside real
+    ones.
 
     \b
     Examples:
       dln evaluate cogvideo --count 100
       dln evaluate runs/mine --held-out --best-of 4 --json
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
+      dln evaluate stylegan-v --i3d i3d_torchscript.pt
+      dln evaluate stylegan-v --metrics motion
       dln evaluate runs/mine --data my-videos/
       dln evaluate runs/diffusion --steps 2 --steps 4 --steps 8 --out steps.png
       dln evaluate runs/diffusion --metrics coherence --frames 64 -n 50
@@ -137,17 +152,21 @@ def evaluate(
             engine=None if engine is Engine.torch else engine,
             precision=None if precision is Precision.fp32 else precision,
         )  # fmt: skip
-        return minimum(model, count, seed, device, plot, force)
+        return minimum(model, count or USUAL, seed, device, plot, force)
     tried = sorted(set(steps or []))
     check_plot(plot, force, metrics, tried)
     wish = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
     wish |= sampler_settings(settings)
     runner = Runner(engine, precision, None, device)
     identify(model).check(wish | given(frames=frames, steps=max(tried, default=None)))
+    if metrics is not Metrics.clips and (best_of > 1 or i3d):
+        raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
     if metrics is Metrics.coherence:
-        if best_of > 1 or i3d:
-            raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
+        count = count or USUAL
         measure = coherence(frames or LONG)
+    elif metrics is Metrics.motion:
+        wish |= given(frames=frames)
+        measure = motion()
     else:
         wish |= given(frames=frames)
         measure = clips(i3d, best_of, trust)
@@ -173,7 +192,7 @@ def check_plot(out: Path | None, force: bool, metrics: Metrics, tried: list[int]
     """UsageError where there is nothing to draw, or something is there already."""
     if out is None:
         return
-    if len(tried) < 2 or metrics is Metrics.coherence:
+    if len(tried) < 2 or metrics is not Metrics.clips:
         raise UsageError("--out draws a slice of the loss, or quality against several --steps.",
                          "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
     check_places([out], force)
@@ -194,6 +213,13 @@ def coherence(frames: int) -> Measure:
     from dln.core.metrics.coherence import coherence as measure
 
     return partial(measure, frames=frames)
+
+
+def motion() -> Measure:
+    """What is measured of how clips move."""
+    from dln.core.metrics.motion import motion as measure
+
+    return measure
 
 
 @dataclass(frozen=True)

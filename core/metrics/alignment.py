@@ -1,13 +1,13 @@
 """Do clips show what their prompts ask for? A recognizer that ships with dln judges."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..data.menagerie import caption, describe
-from ..data.menagerie.source import Menagerie
+from ..data import menagerie, open_source, vistas
 from ..media.clip import Clip
 from ..models.recognizer.judge import JUDGED, load_judge
 
@@ -17,34 +17,57 @@ MOST_CONFUSIONS = 20
 Outcome = tuple[str, dict[str, str]]  # the prompt, and what the recognizer sees, head by head
 
 
-def draw_prompts(count: int, seed: int, held_out: bool | None) -> Iterator[str]:
-    """`count` captions of the menagerie in English and in Russian, the same for the same seed."""
-    source = Menagerie(count, PROMPT_SEED + seed, held_out)
+@dataclass(frozen=True)
+class Known:
+    """A world whose recognizer comes along.
+
+    heads: what prompts name, and it sees; describe: reads a prompt; shown: what is looked for in
+    a real clip that went through a tokenizer; lasting: what a long clip keeps.
+    """
+
+    heads: tuple[str, ...]
+    describe: Callable[[str], dict[str, str | None]]
+    shown: tuple[str, ...]
+    lasting: tuple[str, ...]
+
+
+LAND = ("place", "season", "weather", "time")
+KNOWN = {
+    "menagerie": Known(JUDGED, menagerie.describe, ("actor", "action"), ("actor", "scene")),
+    "vistas": Known(LAND, vistas.describe, LAND, LAND[:-1]),
+}
+
+
+def draw_prompts(
+    count: int, seed: int, held_out: bool | None, data: str = "menagerie"
+) -> Iterator[str]:
+    """`count` captions of a world in English and in Russian, the same for the same seed."""
+    source = open_source(data, count=count, seed=PROMPT_SEED + seed, held_out=held_out)
     for index in range(count):
-        yield caption(source.story(index), np.random.default_rng([PROMPT_SEED + seed, index]))
+        yield source.caption(index, np.random.default_rng([PROMPT_SEED + seed, index]))
 
 
-def score(outcomes: list[Outcome]) -> dict[str, Any]:
+def score(outcomes: list[Outcome], known: Known = KNOWN["menagerie"]) -> dict[str, Any]:
     """How often what is seen is what the prompt names, over the prompts that name it.
 
-    {actor, action, scene}_accuracy with _low and _high, their 95 % Wilson intervals, None where no
-    prompt names the thing; confusions: the first failures.
+    Of each head ..._accuracy with _low and _high, its 95 % Wilson interval, None where no prompt
+    names the thing; confusions: the first failures.
     """
     found: dict[str, Any] = {}
-    pairs = [(prompt, describe(prompt), seen) for prompt, seen in outcomes]
-    for head in JUDGED:
+    pairs = [(prompt, known.describe(prompt), seen) for prompt, seen in outcomes]
+    for head in known.heads:
         right = [seen[head] == asked[head] for _, asked, seen in pairs if asked[head]]
         low, high = wilson(sum(right), len(right)) if right else (None, None)
         accuracy = sum(right) / len(right) if right else None
         found |= {f"{head}_accuracy": accuracy, f"{head}_low": low, f"{head}_high": high}
-    wrong = (_confusion(*pair) for pair in pairs)
+    wrong = (_confusion(known.heads, *pair) for pair in pairs)
     return found | {"confusions": [confusion for confusion in wrong if confusion][:MOST_CONFUSIONS]}
 
 
 def _confusion(
-    prompt: str, asked: dict[str, str | None], seen: dict[str, str]
+    heads: Sequence[str], prompt: str, asked: dict[str, str | None], seen: dict[str, str]
 ) -> dict[str, str] | None:
-    missed = [head for head in JUDGED if asked[head] and asked[head] != seen[head]]
+    missed = [head for head in heads if asked[head] and asked[head] != seen[head]]
     if not missed:
         return None
     expected = " ".join(str(asked[head]) for head in missed)
@@ -61,14 +84,13 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def judge(clips: list[Clip]) -> dict[str, list[str]]:
-    """The actor, action, scene and speed that the bundled recognizer sees in each clip.
-
-    The action is "still" where nothing moves.
+def judge(clips: list[Clip], data: str = "menagerie") -> dict[str, list[str]]:
+    """What the recognizer of the data's world sees in each clip, head by head: of the menagerie
+    actor, action, scene and speed, the action being "still" where nothing moves.
 
     Raises MissingCapability where its weights are not installed.
     """
-    model: Any = load_judge().model
+    model: Any = load_judge(data).model
     parts = [model.recognize(clips[start : start + 64]) for start in range(0, len(clips), 64)]
     heads = model.config.classes
     return {head: [name for part in parts for name in part[head]] for head in heads}

@@ -11,7 +11,7 @@ from ..media.clip import Clip
 from ..models.engine import Engine
 from ..models.registry import load
 from ..progress import OnProgress, unheard
-from .alignment import judge, wilson
+from .alignment import KNOWN, judge, wilson
 from .clips import make, prefixed
 from .world import world_of
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..models.package import Loaded
 
 ENDS = 16  # frames at the beginning and at the end that are held against each other
-HEADS = ("actor", "scene")
 
 
 def coherence(
@@ -37,10 +36,10 @@ def coherence(
     """Generate `count` clips of `frames` frames and look where their blocks meet.
 
     seam_ratio: the mean difference between the frames on both sides of a seam over that between all
-    other neighbours. In a world that the recognizer knows, agreement: the share of clips in whose
-    first and last ENDS frames it sees the same actor and scene, with a 95 % Wilson interval. Clips,
-    prompts, data, settings and held_out as in `clips.evaluate`. UsageError for a model whose clips
-    have no seams at that length.
+    other neighbours. In a world that a recognizer knows, agreement: the share of clips in whose
+    first and last ENDS frames it sees the same (`Known.lasting`), with a 95 % Wilson interval.
+    Clips, prompts, data, settings and held_out as in `clips.evaluate`. UsageError for a model whose
+    clips have no seams at that length.
     """
     world, report = world_of(loaded, data), on_progress or unheard
     places = load(loaded.about).seams(loaded.model, frames)
@@ -49,15 +48,16 @@ def coherence(
             f"{loaded.about.name} makes {frames} frames in one piece: nothing meets there",
             "--frames 64, with a model that goes on from its own clips",
         )
-    same: dict[str, list[bool]] = {head: [] for head in HEADS}
+    same: dict[str, list[bool]] = {}
     at_seams, inside = [], []
     prompts = world.prompts(world.real(count, seed, held_out), count, seed, held_out)
     clips = make(loaded, prompts, {**(settings or {}), "frames": frames},
                  engine=engine, device=device)  # fmt: skip
     for number, (_, made) in enumerate(clips):
         if world.known:
-            seen = ends(made.clip)
-            same = {head: [*same[head], seen[head][0] == seen[head][1]] for head in HEADS}
+            seen = ends(made.clip, world.known)
+            for head in KNOWN[world.known].lasting:
+                same.setdefault(head, []).append(seen[head][0] == seen[head][1])
         seams, others = differences(made.clip.frames, places)
         at_seams.append(seams)
         inside.append(others)
@@ -70,9 +70,10 @@ def coherence(
     return prefixed(found, held_out)
 
 
-def ends(clip: Clip) -> dict[str, list[str]]:
-    """What the recognizer sees in the first and in the last ENDS frames, head by head."""
-    return judge([Clip(part, clip.fps) for part in (clip.frames[:ENDS], clip.frames[-ENDS:])])
+def ends(clip: Clip, world: str) -> dict[str, list[str]]:
+    """What the world's recognizer sees in the first and in the last ENDS frames, head by head."""
+    parts = (clip.frames[:ENDS], clip.frames[-ENDS:])
+    return judge([Clip(part, clip.fps) for part in parts], world)
 
 
 def agreement(same: dict[str, list[bool]]) -> dict[str, Any]:

@@ -30,13 +30,21 @@ class I3D:
     """A video classifier in a TorchScript file, called as StyleGAN-V (2112.14683) calls it.
 
     Such a file is a program, and runs when it is loaded: the published i3d_torchscript.pt is
-    known by its hash, another is loaded with `trust` alone. UsageError for a file that is not
-    trusted, or is no such detector.
+    known by its hash (published), another is loaded with `trust` alone. UsageError for a file that
+    is not trusted, or is no such detector.
     """
 
     def __init__(self, path: Path, device: str = "cpu", trust: bool = False) -> None:
         self.path, self.device = path, device
-        self.detector = load_detector(path, device, trust)
+        program = read_bytes(path, MOST_BYTES)
+        self.published = hashlib.sha256(program).hexdigest() == SHA256
+        if not self.published and not trust:
+            raise UsageError(
+                f"{path} is not the published detector, and a TorchScript file is a program: "
+                "loading it may read, write and run anything that you may",
+                hint=f"{HINT}, or add --trust where you know who made the file",
+            )
+        self.detector = loaded_detector(program, path, device)
 
     @torch.inference_mode()
     def __call__(self, clips: Sequence[Clip], frames: int = 16) -> np.ndarray:
@@ -64,17 +72,10 @@ def beginning(clip: Clip, frames: int) -> np.ndarray:
     return clip.frames[:frames]
 
 
-def load_detector(path: Path, device: str, trust: bool) -> Any:
-    """The detector in a TorchScript file. UsageError where there is none, or nobody trusts it."""
-    program = read_bytes(path, MOST_BYTES)
-    if not trust and hashlib.sha256(program).hexdigest() != SHA256:
-        raise UsageError(
-            f"{path} is not the published detector, and a TorchScript file is a program: loading "
-            "it may read, write and run anything that you may",
-            hint=f"{HINT}, or add --trust where you know who made the file",
-        )
+def loaded_detector(program: bytes, path: Path, device: str) -> Any:
+    """The detector in those very bytes, and not in what the file at `path` holds by now. UsageError
+    where there is none."""
     try:
-        # Those very bytes, not what the file holds by now.
         detector = torch.jit.load(BytesIO(program), map_location=device).eval()
         takes = {argument.name for argument in detector.forward.schema.arguments}
     except (RuntimeError, ValueError, AttributeError) as error:

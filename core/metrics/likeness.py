@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..media.clip import Clip
 from ..models.frechet import FEWEST, Estimate, frechet_distance, kernel_distance
+from ..models.package import Loaded
 from ..models.recognizer.judge import load_judge
 from ..models.recognizer.model import moment_places
 from ..progress import OnProgress
@@ -23,13 +24,23 @@ SUBSETS = 100
 class Likeness:
     """Generated clips, as features, to be held against real ones; the clips are not kept.
 
-    i3d: a TorchScript file as `I3D` takes, for distances on its features too; device: where it
-    runs; trust: whether it may be any program. UsageError for a file that is none.
+    i3d: a TorchScript file as `I3D` takes, or the detector itself, for distances on its features
+    too; device: where it runs; trust: whether it may be any program. judge: whose features tell how
+    like they are; the recognizer of the menagerie where left out. whole: whether the detector looks
+    at all of a clip. UsageError for a file that is none.
     """
 
-    def __init__(self, i3d: Path | None = None, device: str = "cpu", trust: bool = False) -> None:
-        self.judge: Any = load_judge().model
-        self.detector = I3D(i3d, device, trust) if i3d else None
+    def __init__(
+        self,
+        i3d: Path | I3D | None = None,
+        device: str = "cpu",
+        trust: bool = False,
+        judge: Loaded | None = None,
+        whole: bool = False,
+    ) -> None:
+        self.whole = whole
+        self.judge: Any = (judge or load_judge()).model
+        self.detector = I3D(i3d, device, trust) if isinstance(i3d, Path) else i3d
         self.seen: list[np.ndarray] = []
         self.deep: list[np.ndarray] = []
         self.frames, self.size, self.fps = 0, (0, 0), 1.0  # size: height and width
@@ -46,7 +57,10 @@ class Likeness:
 
     @property
     def i3d_frames(self) -> int:
-        """The longer of StyleGAN-V's two clip lengths that the clips reach, else the shorter."""
+        """How many frames the detector looks at: the longer of StyleGAN-V's two clip lengths that
+        the clips reach, else the shorter; all where clips are looked at whole."""
+        if self.whole:
+            return self.frames
         return max((n for n in PUBLISHED if n <= self.frames), default=PUBLISHED[0])
 
     def against(
@@ -60,29 +74,40 @@ class Likeness:
         there are so many; clips like real ones would come as near. warning: where there are fewer
         clips than the features have dimensions, or fewer real ones than generated.
         """
-        seen, deep = self._real(real, self.detector, on_progress)
-        made = np.concatenate(self.seen)
-        estimates = {"frechet_distance": measured(frechet_distance, made, seen),
-                     "kernel_distance": measured(kernel_distance, made, seen)}  # fmt: skip
-        found: dict[str, Any] = {}
-        if self.detector:
-            measure = measured(frechet_distance, np.concatenate(self.deep), deep)
-            estimates["i3d_frechet_distance"] = measure
-            found["i3d_frames"] = self.i3d_frames
+        estimates = self.distances(real, on_progress, others)
+        apart = estimates.pop("frechet_distance_real", None)
+        found: dict[str, Any] = {"i3d_frames": self.i3d_frames} if self.detector else {}
         for name, estimate in estimates.items():
             found |= with_interval(name, estimate)
         if others and len(others) == len(real):
-            again, _ = self._real(others, None, on_progress)
-            apart = measured(frechet_distance, seen, again)
             found["frechet_distance_real"] = apart.distance if apart else None
-        warnings = [e.warning for e in estimates.values() if e and e.warning]
-        if len(seen) < len(made):
-            warnings.append(f"the data have only {len(seen)} clips to hold {len(made)} against")
-        return found | ({"warning": "; ".join(dict.fromkeys(warnings))} if warnings else {})
+        warnings = warnings_of(estimates)
+        if len(real) < len(self.seen):
+            warnings.append(
+                f"the data have only {len(real)} clips to hold {len(self.seen)} against"
+            )
+        return found | ({"warning": "; ".join(warnings)} if warnings else {})
+
+    def distances(
+        self, real: Real, on_progress: OnProgress, others: Real | None = None
+    ) -> dict[str, Estimate | None]:
+        """What `against` tells, by name, each with its error; frechet_distance_real where there are
+        as many others."""
+        seen, deep = self._real(real, self.detector, on_progress)
+        made = np.concatenate(self.seen)
+        found = {"frechet_distance": measured(frechet_distance, made, seen),
+                 "kernel_distance": measured(kernel_distance, made, seen)}  # fmt: skip
+        if self.detector:
+            pair = as_published(np.concatenate(self.deep)), as_published(deep)
+            found["i3d_frechet_distance"] = measured(frechet_distance, *pair)
+        if others and len(others) == len(real):
+            again, _ = self._real(others, None, on_progress)
+            found["frechet_distance_real"] = measured(frechet_distance, seen, again)
+        return found
 
     def _real(
         self, real: Real, detector: I3D | None, on_progress: OnProgress
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, ...]:
         """The recognizer's and, where one is given, the detector's features of every clip."""
         looked = moment_places(self.frames, self.judge.config).numpy()
         first = np.arange(self.i3d_frames if detector else 0)
@@ -96,7 +121,21 @@ class Likeness:
             if detector:
                 deep.append(detector([Clip(frames[len(looked) :], self.fps)], len(first)))
             on_progress(number + 1, len(real), "real clips")
-        return np.concatenate(seen), np.concatenate(deep) if deep else np.empty((0, 0))
+        return tuple(np.concatenate(rows) if rows else np.empty((0, 0)) for rows in (seen, deep))
+
+
+def as_published(features: np.ndarray) -> np.ndarray:
+    """(N, D), drawn towards their mean, so that what np.cov gives of them is divided by N, and not
+    by N - 1: as the Fréchet video distance of 2112.14683 has it."""
+    if not len(features):
+        return features
+    mean = features.mean(axis=0)
+    return mean + (features - mean) * np.sqrt((len(features) - 1) / len(features))
+
+
+def warnings_of(estimates: Mapping[str, Estimate | None]) -> list[str]:
+    """Each sentence once."""
+    return list(dict.fromkeys(e.warning for e in estimates.values() if e and e.warning))
 
 
 def with_interval(name: str, estimate: Estimate | None) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ import torch
 from ..media.clip import Clip
 from ..models.registry import load
 from ..progress import OnProgress
-from .alignment import judge, single
+from .alignment import KNOWN, judge, single
 from .world import Real
 
 if TYPE_CHECKING:
@@ -23,17 +23,18 @@ SECONDS = 4.0  # of each of them, at most
 
 @torch.inference_mode()
 def reconstruction(
-    loaded: Loaded, real: Real, size: tuple[int, int], known: bool, on_progress: OnProgress
+    loaded: Loaded, real: Real, size: tuple[int, int], world: str | None, on_progress: OnProgress
 ) -> dict[str, float]:
     """What the model leaves of real clips, two frames a second of at most four, of (height, width)
     pixels; {} for a model that does not encode and decode.
 
     psnr_db: mean over frames of the peak signal-to-noise ratio. Where the source has masks,
-    psnr_foreground_db: the same over the pixels of actor and props. In a world that the recognizer
-    knows, reconstruction_..._accuracy: how often it still sees the true actor and action.
+    psnr_foreground_db: the same over the pixels of actor and props. In a `world` that a recognizer
+    knows, reconstruction_..._accuracy: how often it still sees what is there (`Known.shown`).
     """
     system = load(loaded.about)
-    whole, front, right = [], [], {"actor": 0, "action": 0} if known else {}
+    whole, front = [], []
+    right = dict.fromkeys(KNOWN[world].shown if world else (), 0)
     for number in range(len(real)):
         seconds = min(real.duration(number), SECONDS)
         times = np.arange(0, seconds + 0.5 / FPS, 1 / FPS)
@@ -44,7 +45,7 @@ def reconstruction(
         error = np.square((made.astype(np.float32) - frames) / 255)
         whole += [decibels(each.mean()) for each in error]
         front += [] if mask is None else _in_front(error, mask)
-        seen = single(judge([Clip(made, FPS)])) if known else {}
+        seen = single(judge([Clip(made, FPS)], world)) if world else {}
         right = {head: right[head] + (seen[head] == real.labels(number)[head]) for head in right}
         on_progress(number + 1, len(real), "reconstructions")
     found = {"psnr_db": float(np.mean(whole))}

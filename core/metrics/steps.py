@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import atomic_write
-from ..models.recognizer.judge import JUDGED
+from .alignment import KNOWN
 from .curvature import COLOURS
 
 
@@ -18,8 +18,11 @@ def plot_steps(path: Path | str, found: Mapping[int, Mapping[str, Any]]) -> None
     drawing = Figure(figsize=(6, 4), layout="constrained")
     FigureCanvasAgg(drawing)
     axes: Any = drawing.add_subplot()
+    told = {name for metrics in found.values() for name in metrics}
+    heads = [head for known in KNOWN.values() for head in known.heads
+             if any(name.endswith(f"{head}_accuracy") for name in told)]  # fmt: skip
     for prefix, style, words in (("", "-", ""), ("held_out_", "--", ", held-out pairs")):
-        for head, colour in zip(JUDGED, COLOURS, strict=False):
+        for head, colour in zip(heads, COLOURS, strict=False):
             stem = f"{prefix}{head}"
             rows = [(n, m) for n, m in found.items() if m.get(f"{stem}_accuracy") is not None]
             if not rows:

@@ -75,6 +75,10 @@ class System(ABC):
         """How prompts are read; words: of the training data's captions, or of a file."""
         return Vocabulary(words) if self.about.text else None
 
+    def learnt(self, model: Any, source: Source) -> Source:
+        """The clips as its training sees them, such as longer ones where they can be told so."""
+        return source
+
     @abstractmethod
     def stages(self, model: Any, source: Source, options: TrainOptions) -> list[Stage]:
         """The trainings in order; each is prepared when its turn comes."""

@@ -54,7 +54,8 @@ def fake(
         assert request.frames == 64
         return Generated(Clip(frames, 8.0), {})
 
-    def judged(clips):
+    def judged(clips, world):
+        assert world == data
         assert [len(clip.frames) for clip in clips] == [16, 16]
         first, last = next(seen)
         return {head: [first[head], last[head]] for head in first}

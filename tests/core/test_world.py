@@ -110,10 +110,12 @@ def test_the_menagerie_gives_new_stories():
 def copied(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list:
     """A generator that has learned by heart: clip i is the i-th of the sampled real ones."""
     asked = []
-    real, times = World(str(folder), False).real(COUNT, 0, False), np.arange(FRAMES) / FPS
+    world, times = World(str(folder), False), np.arange(FRAMES) / FPS
+    whole, excerpts = world.real(COUNT, 0, False), world.excerpts(COUNT, 0, FRAMES, FPS)
 
     def generate(loaded, request, **options):
         asked.append(request)
+        real = whole if loaded.about.text else excerpts
         frames, _ = real.frames(request.seed, times, FRAMES / FPS, (SIZE, SIZE))
         return Generated(Clip(frames, FPS), {}, [], {"sample": 2.0, "decode": 1.0})
 
@@ -124,7 +126,8 @@ def copied(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list:
 def test_a_model_without_prompts_is_held_against_its_data(copied, folder):
     told = []
     found = clips.evaluate(loaded(str(folder)), COUNT, on_progress=lambda *e: told.append(e))
-    assert found["frechet_distance"] == pytest.approx(0, abs=1e-6)
+    assert found["frechet_distance_8"] == pytest.approx(0, abs=1e-6)
+    assert found["real_clips_8"] == COUNT
     assert (found["count"], found["seconds_per_clip"]) == (COUNT, 3.0)
     assert not [key for key in found if "accuracy" in key or key in ("confusions", "psnr_db")]
     assert [(request.prompt, request.seed) for request in copied] == [("", n) for n in range(COUNT)]
@@ -136,11 +139,11 @@ def test_a_model_without_prompts_is_held_against_its_data(copied, folder):
 def test_other_data_are_further_away(copied, folder):
     own = clips.evaluate(loaded("gone"), COUNT, data=str(folder))
     other = clips.evaluate(loaded(str(folder)), COUNT, data="menagerie")
-    assert other["frechet_distance_low"] > own["frechet_distance"]
-    assert other["kernel_distance_low"] > own["kernel_distance"]
+    assert other["frechet_distance_8_low"] > own["frechet_distance_8"]
+    assert other["kernel_distance_8_low"] > own["kernel_distance_8"]
     assert "actor_accuracy" not in other
-    assert other["frechet_distance_low"] > other["frechet_distance_real"] > 0
-    assert "frechet_distance_real" not in own
+    assert other["frechet_distance_8_low"] > other["frechet_distance_8_real"] > 0
+    assert "frechet_distance_8_real" not in own
 
 
 def test_a_model_with_prompts_is_asked_for_the_captions(copied, folder):
@@ -231,7 +234,7 @@ def test_reconstructions_of_any_data(folder, monkeypatch: pytest.MonkeyPatch):
     tokenizer = SimpleNamespace(reconstruct=reconstruct)
     monkeypatch.setattr(reconstruction, "load", lambda about: tokenizer)
     found = reconstruction.reconstruction(
-        loaded(str(folder)), real, (SIZE, SIZE), False, lambda *event: told.append(event)
+        loaded(str(folder)), real, (SIZE, SIZE), None, lambda *event: told.append(event)
     )
     assert found == {"psnr_db": pytest.approx(20 * np.log10(255 / 10))}
     assert told[-1] == (3, 3, "reconstructions")
@@ -241,8 +244,10 @@ def test_reconstructions_of_any_data(folder, monkeypatch: pytest.MonkeyPatch):
 def test_any_generator_is_measured(name, folder, toy_weights):
     """Also one that makes pictures, wide clips, or what a class says; the same clips each time."""
     model = load_model(toy_weights(name))
-    first, again = (clips.evaluate(model, 4, data=str(folder)) for _ in range(2))
-    assert first["frechet_distance_low"] < first["frechet_distance"] < np.inf
-    assert first["frechet_distance"] > 0
+    few = {"frames": FRAMES} if model.about.gives == "clip" else {}
+    first, again = (clips.evaluate(model, 4, data=str(folder), settings=few) for _ in range(2))
+    distance = next(name for name in first if name.startswith("frechet_distance"))
+    assert first[f"{distance}_low"] < first[distance] < np.inf
+    assert first[distance] > 0
     assert {**again, "seconds_per_clip": 0} == {**first, "seconds_per_clip": 0}
     assert "psnr_db" not in first

@@ -9,7 +9,7 @@ from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
-from .moments import FREE, fitted
+from .moments import FREE, fitted, watched
 from .sample import check, sample
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class StyleGanV(System):
 
     def fitted(self, config: Config, source: Source) -> dict[str, Any]:
         return fitted(config, source)
+
+    def learnt(self, model: Model, source: Source) -> Source:
+        return watched(source, model.config.fps, model.config.longest_span)
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
         from .training import AdversarialStage

@@ -1,0 +1,187 @@
+"""How do clips move: does the land stay, does the hour go forward, does brightness flicker?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.vistas.source import Vistas
+from ..errors import UsageError
+from ..models.engine import Engine
+from ..models.frechet import FEWEST, Z, halves, spread
+from ..progress import OnProgress, unheard
+from .alignment import wilson
+from .clips import classes, make, prefixed
+from .land import ENDS, land_stays
+from .world import Real, world_of
+
+if TYPE_CHECKING:
+    from ..models.package import Loaded
+
+USUAL = 100  # clips
+FRAMES = 128  # of each, of a model that makes them as long as one likes
+MOMENTS, TOGETHER = 32, 2  # of a clip at which the hour is read; so many neighbours tell one
+SUBSETS = 200
+LEFT_OUT = "whether land stays and the hour goes forward is told of vistas,camera=still alone"
+
+
+class Motion:
+    """Clips as numbers; the clips are not kept. judge: reads the hour of a frame; None where clips
+    show no land whose hours pass."""
+
+    def __init__(self, judge: Any = None) -> None:
+        self.judge = judge
+        self.stays: list[bool] = []
+        self.forward: list[bool] = []
+        self.brightness: list[float] = []
+        self.pixels: list[float] = []
+
+    def add(self, frames: np.ndarray) -> None:
+        """Take a clip in: RGB uint8 (T, H, W, 3)."""
+        brightness, pixels = flicker(frames)
+        self.brightness.append(brightness)
+        self.pixels.append(pixels)
+        if self.judge is not None:
+            self.stays.append(land_stays(frames))
+            self.forward.append(hours_passed(self.judge, frames) > 0)
+
+    def against(self, real: Motion) -> dict[str, Any]:
+        """What `motion` tells of these clips beside real ones."""
+        found: dict[str, Any] = {}
+        if self.judge is not None:
+            found |= share("land_stays", self.stays, real.stays)
+            found |= share("hour_forward", self.forward, real.forward)
+        found |= ratio("brightness_flicker", self.brightness, real.brightness)
+        return found | ratio("pixel_flicker", self.pixels, real.pixels)
+
+
+def motion(
+    loaded: Loaded,
+    count: int | None = None,
+    seed: int = 0,
+    held_out: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    engine: Engine | None = None,
+    on_progress: OnProgress | None = None,
+    data: str | None = None,
+) -> dict[str, Any]:
+    """Generate `count` clips, 100 where left out, of 128 frames where the model reads no prompts
+    and of its own length where it does, and look how they move, beside as many real ones.
+
+    brightness_flicker and pixel_flicker: the mean absolute second difference in time of the frames'
+    brightness and of their pixels, over that of real clips at the same rate; _low and _high: the
+    95 % interval. Where the data are vistas from a tripod: land_stays, the share of clips whose
+    first and last frames show outlines of the same land in the same place (`land.land_stays`), and
+    hour_forward, the share in which more hours pass forward than back (`hours_passed`), each with
+    its 95 % Wilson interval, and ..._real of the real ones; elsewhere left_out says so. Clips,
+    prompts, data, settings and held_out as in `clips.evaluate`. UsageError for too short clips,
+    MissingCapability where the recognizer's weights are not installed.
+    """
+    world, report = world_of(loaded, data), on_progress or unheard
+    wish, count = asked(loaded, settings or {}), count or USUAL
+    whole = world.real(count, seed, held_out)
+    prompts, labels = world.prompts(whole, count, seed, held_out), classes(loaded, whole)
+    judge = world.judge() if lapses(whole) else None
+    found, fps, size, frames, seconds = Motion(judge and judge.model), 1.0, (0, 0), 0, 0.0
+    clips = make(loaded, prompts, wish, labels=labels, engine=engine, device=device)
+    for number, (_, made) in enumerate(clips):
+        frames, size, fps = len(made.clip.frames), made.clip.frames.shape[1:3], made.clip.fps
+        check_length(loaded, frames)
+        found.add(made.clip.frames)
+        seconds += sum(made.seconds.values())
+        report(number + 1, count, "clips")
+    real = world.excerpts(count, seed, frames, fps, held_out)
+    beside = of_real(real, frames, fps, size, found.judge, report)
+    told = found.against(beside) | {"frames": frames, "fps": fps, "count": count}
+    told |= {"seconds_per_clip": seconds / count}
+    told |= {"recognizer_sha256": judge.sha256} if judge else {"left_out": LEFT_OUT}
+    if not len(real):
+        told["warning"] = f"no clip of the data has {frames} frames at {fps:g} a second"
+    return prefixed(told, held_out)
+
+
+def asked(loaded: Loaded, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings with a number of frames. UsageError for a model whose clips do not move, and for
+    too few frames."""
+    if loaded.about.gives != "clip":
+        raise UsageError(f"{loaded.about.name} makes pictures, and nothing moves in them")
+    if "frames" in settings:
+        check_length(loaded, settings["frames"])
+    return settings if loaded.about.text else {"frames": FRAMES, **settings}
+
+
+def check_length(loaded: Loaded, frames: int) -> None:
+    """UsageError for a clip whose ends are one."""
+    if frames < 2 * ENDS:
+        raise UsageError(
+            f"the first and the last {ENDS} frames are held together: {loaded.about.name}'s "
+            f"{frames} are too few",
+            f"--frames {FRAMES}",
+        )
+
+
+def lapses(real: Real) -> bool:
+    """Whether hours pass over one land."""
+    return isinstance(real.source, Vistas) and real.source.camera == "still"
+
+
+def of_real(
+    real: Real, frames: int, fps: float, size: tuple[int, int], judge: Any, report: OnProgress
+) -> Motion:
+    """Real clips at the made ones' rate, length and size."""
+    found, times = Motion(judge), np.arange(frames) / fps
+    for number in range(len(real)):
+        found.add(real.frames(number, times, frames / fps, size)[0])
+        report(number + 1, len(real), "real clips")
+    return found
+
+
+def flicker(frames: np.ndarray) -> tuple[float, float]:
+    """RGB uint8 (T, H, W, 3) -> mean absolute second difference in time of the frames' mean
+    brightness and of their pixels, of 255."""
+    brightness = np.diff(frames.mean(axis=(1, 2, 3)), 2)
+    pixels = [np.abs(np.diff(frames[:, row].astype(np.int16), 2, axis=0)).mean()
+              for row in range(frames.shape[1])]  # fmt: skip
+    return float(np.abs(brightness).mean()), float(np.mean(pixels))
+
+
+def hours_passed(judge: Any, frames: np.ndarray) -> float:
+    """How many hours pass in a clip, forward less back, in the mean of its steps; a step counts for
+    as much as the judge is sure of the hours at both ends.
+
+    frames: RGB uint8 (T, H, W, 3), of which MOMENTS are looked at.
+    """
+    places = np.round(np.linspace(0, len(frames) - 1, MOMENTS)).astype(int)
+    odds = judge.each_frame(frames[places])["hour"].exp().cpu().double().numpy()
+    bins = odds.shape[-1]
+    # an hour is a direction, the longer the surer
+    hands = odds @ np.exp(2j * np.pi * np.arange(bins) / bins)
+    hands = hands.reshape(-1, TOGETHER).mean(axis=1)
+    steps = hands[1:] * hands[:-1].conj()
+    sure = np.abs(steps)
+    return float((np.angle(steps) * sure).sum() / (sure.sum() + 1e-9) * 24 / (2 * np.pi))
+
+
+def share(name: str, found: Sequence[bool], real: Sequence[bool]) -> dict[str, float | None]:
+    """How many of all, with the ends of its interval, and how many of the real ones."""
+    low, high = wilson(sum(found), len(found))
+    beside = sum(real) / len(real) if real else None
+    return {name: sum(found) / len(found), f"{name}_low": low, f"{name}_high": high,
+            f"{name}_real": beside}  # fmt: skip
+
+
+def ratio(name: str, found: Sequence[float], real: Sequence[float]) -> dict[str, float | None]:
+    """The means' ratio with the ends of its interval; None where real clips stand still, and of too
+    few clips to tell how sure it is."""
+    a, b = np.array(found), np.array(real)
+    if not len(b) or not b.mean():
+        return {name: None}
+    value, error = float(a.mean() / b.mean()), None
+    if min(len(a), len(b)) >= FEWEST:
+        pairs = zip(*halves([len(a), len(b)], SUBSETS, 0), strict=True)
+        error = spread([a[first].mean() / b[second].mean() for first, second in pairs])
+    low, high = (None, None) if error is None else (value - Z * error, value + Z * error)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
