@@ -1,6 +1,7 @@
 """Where StyleGAN-V's lessons come from: clips drawn once, and motion that begins smooth."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from .toy_videos import SMALL, Named, Videos
 ROWS = np.array([2, 0, 1])
 
 
-def lessons_of(source: Vistas, **sizes: int) -> Lessons:
-    config = Config(**SMALL | {"fps": 4.0} | sizes)
+def lessons_of(source: Vistas, **sizes: Any) -> Lessons:
+    named: dict[str, Any] = SMALL | {"fps": 4.0} | sizes
+    config = Config(**named)
     return Lessons(config, source, seed=3, name="adversarial")
 
 
@@ -76,8 +78,8 @@ def test_motion_begins_smooth_and_turns_one_way(latent: int):
     with torch.no_grad():
         codes = encoder.codes(torch.randn(1, 2000, latent))[0].double().T
         white = torch.randn(1, 2000, latent)
-        encoder.conv[1].weight.normal_(std=100)
-        encoder.conv[0].weight.normal_(std=100)
+        for layer in encoder.conv:
+            layer.get_parameter("weight").normal_(std=100)
         published = encoder.codes(white)[0].double().T
 
     def alike(codes: torch.Tensor) -> float:

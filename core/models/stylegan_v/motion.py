@@ -78,8 +78,9 @@ class MotionEncoder(nn.Module):
         """Of the noise the first layer makes waves, the second smooths and mixes them; the numbers
         of a class stay as they are drawn."""
         for layer, kernels in zip(self.conv, (_waves(latent), _mixed(latent)), strict=True):
-            scale = layer.weight.square().mean().sqrt() / kernels.square().mean((1, 2)).sqrt()
-            layer.weight[:, :latent] = kernels * scale[:, None, None]
+            weight = layer.get_parameter("weight")
+            scale = weight.square().mean().sqrt() / kernels.square().mean((1, 2)).sqrt()
+            weight[:, :latent] = kernels * scale[:, None, None]
 
     def codes(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """noise: (B, N, C), one code an anchor; label: (B, classes) -> (B, N - REACH, C)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ FOOLING, TELLING, TRUE, SLOPE = range(4)
 
 
 # How many samples it touches is another number at each step: nothing that one compiles.
-augmented = torch.compiler.disable(augment)
+augmented: Any = torch.compiler.disable(augment)
 
 
 class Making(nn.Module):
