@@ -95,12 +95,20 @@ def evaluate(
 def excerpted(
     loaded: Loaded, settings: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], tuple[int, ...]]:
-    """The settings, and how many first frames of its clips are looked at where a model makes clips
-    without prompts; () where clips are looked at whole."""
+    """The settings, with the rate of the data that a model without prompts learnt, and how many
+    first frames of its clips are looked at; () where clips are looked at whole."""
     if loaded.about.text or loaded.about.gives != "clip":
         return settings, ()
     asked = settings.get("frames")
-    return {"frames": max(PUBLISHED), **settings}, PUBLISHED if asked is None else (asked,)
+    own = {"frames": max(PUBLISHED), **own_rate(loaded)}
+    return {**own, **settings}, PUBLISHED if asked is None else (asked,)
+
+
+def own_rate(loaded: Loaded) -> dict[str, float]:
+    """fps: that of the data which a model learnt, where its configuration says it; its clips may be
+    shown at another one."""
+    rate = getattr(getattr(loaded.model, "config", None), "fps", None)
+    return {"fps": rate} if rate else {}
 
 
 def make(

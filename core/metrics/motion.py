@@ -13,7 +13,7 @@ from ..models.engine import Engine
 from ..models.frechet import FEWEST, Z, halves, spread
 from ..progress import OnProgress, unheard
 from .alignment import wilson
-from .clips import classes, make, prefixed
+from .clips import classes, make, own_rate, prefixed
 from .land import ENDS, land_stays
 from .world import Real, world_of
 
@@ -110,7 +110,9 @@ def asked(loaded: Loaded, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         raise UsageError(f"{loaded.about.name} makes pictures, and nothing moves in them")
     if "frames" in settings:
         check_length(loaded, settings["frames"])
-    return settings if loaded.about.text else {"frames": FRAMES, **settings}
+    if loaded.about.text:
+        return settings
+    return {"frames": FRAMES, **own_rate(loaded), **settings}
 
 
 def check_length(loaded: Loaded, frames: int) -> None:

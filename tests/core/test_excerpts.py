@@ -60,7 +60,9 @@ def test_the_protocol_on_a_small_model(tmp_path):
     world = world_of(model)
     places = clips.classes(model, world.real(COUNT, 0, False))
     network: Any = model.model
-    film = [frames_of(network, seed=n, frames=128, label=next(places)) for n in range(COUNT)]
+    film = [
+        frames_of(network, seed=n, frames=128, fps=FPS, label=next(places)) for n in range(COUNT)
+    ]
     for frames in (16, 128):
         real = world.excerpts(COUNT, 0, frames, FPS)
         times = np.arange(frames) / FPS
