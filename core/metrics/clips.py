@@ -85,7 +85,8 @@ def evaluate(
         "recognizer_sha256": recognizer.sha256,
     }
     if isinstance(likeness, Excerpts):
-        found |= likeness.against(world, seed, report) | likeness.protocol(count, wish)
+        found |= likeness.against(world, seed, report)
+        found |= likeness.protocol(count, settings or {})
     else:
         found |= likeness.against(real, report, world.real(count, seed, held_out, others=True))
     found |= reconstruction(loaded, real, likeness.size, world.known, report)
