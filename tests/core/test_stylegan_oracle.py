@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dln.core.models.layers.mapping import truncated
 from dln.core.models.stylegan_v.config import Config
 from dln.core.models.stylegan_v.discriminator import Discriminator
-from dln.core.models.stylegan_v.generator import Generator, truncated
+from dln.core.models.stylegan_v.generator import Generator
 
 ORACLES = Path(__file__).parents[3] / "shared" / "oracles"
 Sizes = dict[str, Any]
