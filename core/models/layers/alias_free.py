@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .equalised import GAIN, EqualisedLinear, leaky
-from .kaiser import constant, low_pass, resampling
+from .kaiser import Banded, low_pass, resampling
 from .magnitude import Magnitude
 from .modulated import demodulated
 
@@ -65,11 +65,6 @@ def signals(
 class Filtered(nn.Module):
     """Leaky ReLU at a finer resolution: upwards, `leaky`, and downwards to the next signal."""
 
-    up_rows: Tensor
-    up_columns: Tensor
-    down_rows: Tensor
-    down_columns: Tensor
-
     def __init__(self, before: Signal, after: Signal, pad: int, clamp: float) -> None:
         """pad: rows, and columns, that the convolution has added to `before`."""
         super().__init__()
@@ -77,22 +72,21 @@ class Filtered(nn.Module):
         up, down = fine // before.rate, fine // after.rate
         rising = up * low_pass(FILTER * up, before.cutoff, 2 * before.half_width, fine)
         falling = low_pass(FILTER * down, after.cutoff, 2 * after.half_width, fine)
-        for name, size, out in zip(("rows", "columns"), before.size, after.size, strict=True):
+        ways: list[list[Banded]] = [[], []]
+        for side, size, out in zip((-2, -1), before.size, after.size, strict=True):
             # What the filters use up and the sides lack, shared out around the middle.
             lacking = (out - 1) * down + 1 - (size + pad) * up + len(rising) + len(falling) - 2
             first = (lacking + up) // 2
             rise = resampling(size + pad, rising, up=up, before=first, after=lacking - first)
-            fall = resampling(len(rise), falling, down=down)
-            for way, matrix in (("up", rise), ("down", fall)):
-                turned = matrix if name == "rows" else matrix.T
-                self.register_buffer(f"{way}_{name}", constant(turned), persistent=False)
+            ways[0].append(Banded(rise, side))
+            ways[1].append(Banded(resampling(len(rise), falling, down=down), side))
+        # First the way that makes less of it.
+        self.up, self.down = nn.Sequential(*ways[0][::-1]), nn.Sequential(*ways[1])
         self.clamp = clamp
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H + pad, W + pad) -> (B, C, H', W')."""
-        x = self.up_rows.to(x.dtype) @ (x @ self.up_columns.to(x.dtype))
-        x = leaky(x, 1.0, self.clamp)
-        return self.down_rows.to(x.dtype) @ (x @ self.down_columns.to(x.dtype))
+        return self.down(leaky(self.up(x), 1.0, self.clamp))
 
 
 class AliasFreeLayer(Magnitude):

@@ -8,7 +8,9 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+ROWS = 160  # of a matrix that are multiplied at once
 
 
 def low_pass(taps: int, cutoff: float, width: float, rate: float) -> np.ndarray:
@@ -40,3 +42,29 @@ def resampling(
 def constant(matrix: np.ndarray) -> Tensor:
     """float64 of any shape -> float32."""
     return torch.from_numpy(np.ascontiguousarray(matrix, np.float32))
+
+
+class Banded(nn.Module):
+    """A product with a constant matrix along one side of pictures. Numbers that lie far apart do
+    not mix: of a large matrix most is zero, and it is taken in parts without their zeros."""
+
+    def __init__(self, matrix: np.ndarray, side: int) -> None:
+        """matrix: (out, size); side: -2 for rows of pictures, -1 for columns."""
+        super().__init__()
+        self.side, self.spans = side, []
+        for number, rows in enumerate(np.array_split(matrix, -(-len(matrix) // ROWS))):
+            used = np.flatnonzero(rows.any(0))
+            first, last = int(used[0]), int(used[-1]) + 1
+            part = rows[:, first:last]
+            self.spans.append((first, last - first))
+            turned = part if side == -2 else part.T
+            self.register_buffer(f"part{number}", constant(turned), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (..., H, W) -> with as many rows, or columns, as the matrix has."""
+        found = []
+        for number, (first, count) in enumerate(self.spans):
+            part = self.get_buffer(f"part{number}").to(x.dtype)
+            piece = x.narrow(self.side, first, count)
+            found.append(part @ piece if self.side == -2 else piece @ part)
+        return torch.cat(found, self.side) if len(found) > 1 else found[0]

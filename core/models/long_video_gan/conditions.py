@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers.alias_free import FILTER, Signal
-from ..layers.kaiser import constant, low_pass, resampling
+from ..layers.kaiser import Banded, low_pass, resampling
 from .config import CONTEXT, Config
 
 WINDOW = 2 * CONTEXT + 1  # small frames that a large one hangs on
@@ -17,23 +17,19 @@ CONDITIONS = 3 * WINDOW
 class Conditions(nn.Module):
     """Small frames, with those around each, on the grid of one signal."""
 
-    rows: Tensor
-    columns: Tensor
-
     def __init__(self, config: Config, signal: Signal) -> None:
         super().__init__()
         sides = config.low_height, config.low_width
-        rows, columns = (
-            matrix(side, max(sides), config.margin, signal.rate, out)
-            for side, out in zip(sides, signal.size, strict=True)
+        along = (
+            Banded(matrix(side, max(sides), config.margin, signal.rate, out), number)
+            for number, side, out in zip((-2, -1), sides, signal.size, strict=True)
         )
-        self.register_buffer("rows", constant(rows), persistent=False)
-        self.register_buffer("columns", constant(columns.T), persistent=False)
+        self.resampled = nn.Sequential(*along)
 
     def forward(self, low: Tensor) -> Tensor:
         """low: (B, T + 2 CONTEXT, 3, h, w) -> (B T, CONDITIONS, H, W): one colour after the other,
         of each the frames in their order."""
-        low = self.rows.to(low.dtype) @ (low @ self.columns.to(low.dtype))
+        low = self.resampled(low)
         frames = low.shape[1] - 2 * CONTEXT
         shifted = [low[:, first : first + frames] for first in range(WINDOW)]
         return torch.stack(shifted, 3).flatten(2, 3).flatten(0, 1)

@@ -57,13 +57,13 @@ class Config(Checked):
     filters: int = size(32, most=1024)
     shortest_rate: float = limited(250.0, least=26, most=20_000)  # a filter is half as long
     longest_rate: float = limited(10_000.0, least=26, most=20_000)
-    low_channels: int = size(80, most=2048, least=8)
+    low_channels: int = size(64, most=2048)
     low_judge_channels: int = size(8, most=256)
     frames: int = size(128, most=1024, least=16)  # that the small ones' discriminator sees
     latent: int = size(128)  # numbers of z and w of the large frames' generator
-    layers: int = size(14, most=64, least=4)  # of it, besides the last
-    margin: int = size(10, most=64, least=0)  # pixels around its features
-    channel_base: int = size(4096, most=1 << 20)
+    layers: int = size(8, most=64, least=4)  # of it, besides the last
+    margin: int = size(6, most=64, least=0)  # pixels around its features
+    channel_base: int = size(2048, most=1 << 20)
     channel_max: int = size(64, most=4096)
     judge_base: int = size(4096, most=1 << 20)
     judge_max: int = size(96, most=4096)
@@ -117,8 +117,8 @@ class Config(Checked):
         found, before = [], self.low_sides(4)
         for into, out, halvings, temporal, faster in _LOW:
             after = self.low_sides(halvings)
-            widths = self.low_channels // into, self.low_channels // out
-            found.append(LowBlock(*widths, before, after, temporal, faster))
+            wide, narrow = (max(1, self.low_channels // each) for each in (into, out))
+            found.append(LowBlock(wide, narrow, before, after, temporal, faster))
             before = after
         return found
 
@@ -127,10 +127,11 @@ PRESETS = {
     "tiny": Config(),
     "paper": Config(
         height=144, width=256, filters=128, low_channels=512, low_judge_channels=32, latent=512,
-        channel_base=32768, channel_max=512, judge_base=16384, judge_max=512,
+        layers=14, margin=10, channel_base=32768, channel_max=512, judge_base=16384, judge_max=512,
     ),
     "square": Config(
         low_height=64, height=256, width=256, filters=128, low_channels=512, low_judge_channels=32,
-        latent=512, channel_base=32768, channel_max=512, judge_base=16384, judge_max=512,
+        latent=512, layers=14, margin=10, channel_base=32768, channel_max=512, judge_base=16384,
+        judge_max=512,
     ),
 }  # fmt: skip

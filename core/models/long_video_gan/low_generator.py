@@ -13,13 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers.equalised import GAIN, EqualisedLinear, leaky, unit
-from ..layers.kaiser import constant
 from ..layers.magnitude import Magnitude
 from ..layers.modulated import demodulated
 from ..layers.resample import doubled
 from .config import Config, LowBlock
 from .filters import FilterBank
-from .windows import KERNEL, Span, levels, pyramid, uncoded
+from .windows import KERNEL, Pyramid, Span, levels, uncoded
 
 RATE = 0.01  # of the mapping's layers
 BRIGHTNESS = 0.25  # of what the colours come out as
@@ -158,6 +157,7 @@ class Generator(nn.Module):
         codes, shapes, clamp = config.codes, config.low_blocks, config.clamp
         self.bank = FilterBank(config)
         self.latent_mapping = LatentMapping(codes)
+        self.temporal_downsample_latent = Pyramid()
         self.w_to_temp_input = EqualisedLinear(codes, shapes[0].into)
         self.spatial_input = nn.Parameter(torch.empty(1, shapes[0].into, 1, *shapes[0].before))
         nn.init.normal_(self.spatial_input)
@@ -176,7 +176,7 @@ class Generator(nn.Module):
         """w: (B, W, coded(frames)); frames: where left out, as many as there can be of that
         length -> videos (B, frames, 3, H, W)."""
         frames = uncoded(w.shape[2]) if frames is None else frames
-        styles = [(w @ constant(matrix.T).to(w)).transpose(1, 2) for matrix in pyramid(frames)]
+        styles = self.temporal_downsample_latent(w, frames)
         x = self.w_to_temp_input(styles[0]).transpose(1, 2)[..., None, None]
         x = ((x + self.spatial_input) * HALF).contiguous(memory_format=torch.channels_last_3d)
         for block, style, level in zip(self.temporal_layers, styles, levels(frames), strict=True):

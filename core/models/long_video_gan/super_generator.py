@@ -58,11 +58,23 @@ class Synthesis(nn.Module):
         return x.unflatten(0, (-1, frames)) * BRIGHTNESS
 
 
+class Styled(nn.Module):
+    """The mapping and the synthesis."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.mapping = Mapping(config.latent, LAYERS)
+        self.synthesis = Synthesis(config)
+
+
 class Generator(nn.Module):
     """Large videos from small ones and noise."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.SG3 = nn.Module()
-        self.SG3.mapping = Mapping(config.latent, LAYERS)
-        self.SG3.synthesis = Synthesis(config)
+        self.SG3 = Styled(config)
+
+    def forward(self, low: Tensor, z: Tensor) -> Tensor:
+        """low: (B, T + 2 CONTEXT, 3, h, w), about -1 to 1, z: (B, latent), one a video -> (B, T,
+        3, H, W), about -1 to 1."""
+        return self.SG3.synthesis(low, self.SG3.mapping(z))

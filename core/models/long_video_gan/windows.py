@@ -12,9 +12,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from ..layers.kaiser import low_pass, resampling
+from ..layers.kaiser import constant, low_pass
 
 PADDING = 8  # frames on either side, at every rate
 DOUBLINGS = 5  # of the frame rate
@@ -83,17 +84,29 @@ def levels(frames: int) -> tuple[Level, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=16)
-def pyramid(frames: int) -> tuple[np.ndarray, ...]:
-    """Matrices (given frames, codes) that filter styles down to the rates of `levels`: halved again
-    and again, and of that the middle."""
-    half = low_pass(TAPS, CUTOFF, TRANSITION, SAMPLING)
-    around = TAPS // 2 - 1
-    size = coded(frames)
-    matrix, found = np.eye(size), []
-    for rate, level in zip(RATES[::-1], levels(frames)[::-1], strict=True):
-        if rate > 1:
-            matrix = resampling(len(matrix), half, down=2, before=around, after=around) @ matrix
-        cut = (len(matrix) - length(frames, rate)) // 2
-        found.insert(0, matrix[cut + level.given.first : cut + level.given.last])
-    return tuple(found)
+class Pyramid(nn.Module):
+    """Styles at each rate of a window: halved again and again, and of that the middle. (Each is the
+    sum of a few, so that windows agree to the last digits.)"""
+
+    filter: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        taps = constant(low_pass(TAPS, CUTOFF, TRANSITION, SAMPLING))
+        self.register_buffer("filter", taps[None, None], persistent=False)
+
+    def forward(self, w: Tensor, frames: int) -> list[Tensor]:
+        """w: (B, W, coded(frames)) -> for each of `levels` (B, frames given, W)."""
+        found = []
+        for rate, level in zip(RATES[::-1], levels(frames)[::-1], strict=True):
+            w = w if rate == 1 else self.halved(w)
+            cut = (w.shape[2] - length(frames, rate)) // 2
+            given = w[..., cut + level.given.first : cut + level.given.last]
+            found.append(given.transpose(1, 2))
+        return found[::-1]
+
+    def halved(self, w: Tensor) -> Tensor:
+        """w: (B, W, T) -> (B, W, T / 2), with zeros around."""
+        flat = w.flatten(0, 1)[:, None]
+        half = F.conv1d(flat, self.filter.to(w.dtype), stride=2, padding=TAPS // 2 - 1)
+        return half[:, 0].unflatten(0, w.shape[:2])
