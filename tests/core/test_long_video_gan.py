@@ -103,6 +103,12 @@ def test_codes_of_a_stretch_hang_on_its_place_alone():
     assert float(long.var()) == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.parametrize(("first", "frames"), [(-32, 32), (16, 32), (32, 40)])
+def test_windows_that_are_no_pieces_of_a_video(first: int, frames: int):
+    with pytest.raises(ValueError, match="no multiples of 32"):
+        Codes(SMALL, seed=1)(first, frames)
+
+
 # The small frames' generator.
 
 

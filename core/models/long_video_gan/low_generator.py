@@ -168,8 +168,8 @@ class Generator(nn.Module):
         self.to_rgb = ToRgb(codes, shapes[-1].out, clamp)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """noise: (B, N, T), white, with what the filters reach and the padding around the frames
-        (`noise_frames`) -> videos (B, frames, 3, H, W), about -1 to 1."""
+        """noise: (B, N, coded(frames) + bank.reach), white -> videos (B, frames, 3, H, W), about -1
+        to 1; frames: a multiple of SCALE."""
         return self.synthesis(self.latent_mapping(self.bank(noise)))
 
     def synthesis(self, w: Tensor, frames: int | None = None) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .filters import FilterBank
-from .windows import PADDING, SCALE
+from .windows import PADDING, SCALE, coded
 
 if TYPE_CHECKING:
     from .config import Config
@@ -50,9 +50,12 @@ class Codes:
         self._block = block
 
     def __call__(self, first: int, frames: int) -> Tensor:
-        """(1, C, frames + 2 BEFORE): those of the frames from `first` on, at least 0, and of the
-        padding around them."""
-        count = frames + 2 * BEFORE  # the first noise is the padding's before frame 0
+        """(1, C, coded(frames)): those of the frames from `first` on and of the padding around.
+        ValueError where either is no multiple of SCALE, or `first` below 0: windows would not be
+        pieces of one video."""
+        if first < 0 or first % SCALE or frames % SCALE:
+            raise ValueError(f"{frames} frames from {first} on are no multiples of {SCALE}")
+        count = coded(frames)  # the first noise is the padding's before frame 0
         blocks = range(first // BLOCK, -(-(first + count) // BLOCK))
         found = torch.cat([self._block(number) for number in blocks], dim=2)
         start = first - blocks.start * BLOCK
