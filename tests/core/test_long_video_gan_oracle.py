@@ -57,7 +57,7 @@ def test_latents_are_halved(blocks: dict[str, Tensor]):
 def test_a_block_in_time(blocks: dict[str, Tensor], name: str):
     x, w, expected = (blocks[f"{name}.{what}"] for what in ("input", "latent", "output"))
     grows = name == "block_up"
-    shape = LowBlock(INTO, OUT, (3, 4), (5, 8) if grows else (3, 4), temporal=True, faster=grows)
+    shape = LowBlock(INTO, OUT, (3, 4), (5, 8) if grows else (3, 4), temporal=True)
     block = low_generator.Block(CODES, shape, PAPER.clamp)
     block.load_state_dict(state(blocks, name))
     # Theirs pads with zeros in time; ours gives the frames that no such zero has reached. Of the
@@ -69,7 +69,7 @@ def test_a_block_in_time(blocks: dict[str, Tensor], name: str):
 
 def test_a_block_in_space(blocks: dict[str, Tensor]):
     x, w, expected = (blocks[f"block_spatial.{what}"] for what in ("input", "latent", "output"))
-    shape = LowBlock(INTO, OUT, (3, 4), (6, 8), temporal=False, faster=False)
+    shape = LowBlock(INTO, OUT, (3, 4), (6, 8), temporal=False)
     block = low_generator.Block(CODES, shape, PAPER.clamp)
     block.load_state_dict(state(blocks, "block_spatial"))
     with torch.no_grad():
