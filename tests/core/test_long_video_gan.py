@@ -71,6 +71,29 @@ def test_sizes_that_cannot_be(given: dict[str, Any], word: str):
         replace(TINY, **given)
 
 
+@pytest.mark.parametrize(
+    "sides",
+    [
+        {"low_height": 64, "height": 128},  # squares
+        {"height": 144, "width": 256},  # four times as large
+        {"low_height": 32, "low_width": 16, "height": 64, "width": 32},  # upright
+    ],
+)
+def test_frames_of_other_shapes(sides: dict[str, int]):
+    config = replace(SMALL, frames=16, **sides)
+    small, large = (config.low_height, config.low_width), (config.height, config.width)
+    low, higher = low_generator.Generator(config), super_generator.Generator(config)
+    low_judge = low_discriminator.Discriminator(config)
+    higher_judge = super_discriminator.Discriminator(config)
+    with torch.no_grad():
+        made = low.synthesis(torch.randn(1, config.codes, coded(32)))
+        enlarged = higher(made[:, : 2 + 2 * CONTEXT], torch.randn(1, config.latent))
+        logits = low_judge(made[:, :16]), higher_judge(made[:, :4], enlarged.repeat(1, 2, 1, 1, 1))
+    assert made.shape == (1, 32, 3, *small)
+    assert enlarged.shape == (1, 2, 3, *large)
+    assert all(bool(logit.isfinite()) for logit in logits)
+
+
 # Noise.
 
 
