@@ -1,61 +1,27 @@
 """StyleGAN-V against the authors' code: weights by formula at full size, and small ones."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
+from dln.core.models.layers.mapping import truncated
 from dln.core.models.stylegan_v.config import Config
 from dln.core.models.stylegan_v.discriminator import Discriminator
-from dln.core.models.stylegan_v.generator import Generator, truncated
+from dln.core.models.stylegan_v.generator import Generator
 
-ORACLES = Path(__file__).parents[3] / "shared" / "oracles"
+from .oracles import filled, found, near, oracle
+
 Sizes = dict[str, Any]
 SMALL: Sizes = {"side": 64, "latent": 64, "channel_base": 2048, "channel_max": 64, "waves": 32}
 PAPER: Sizes = {"side": 256, "latent": 512, "channel_base": 16384, "channel_max": 512, "waves": 256}
 SIZES = {"256": PAPER, "64_classes": {**SMALL, "classes": ("a", "b", "c", "d", "e")}}
 
 
-def oracle(name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
-    """What is told of it, its weights and its tensors."""
-    path = ORACLES / f"stylegan_v_{name}.safetensors"
-    if not path.exists():
-        pytest.skip(f"no reference file {path.name}")
-    spec = importlib.util.spec_from_file_location("formula", ORACLES / "formula.py")
-    assert spec is not None
-    assert spec.loader is not None
-    formula = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(formula)
-    told, tensors = formula.read(path)
-    drawn = formula.fill(told["weights"], told["seed"])
-    given = formula.fill(told["inputs"], told["seed"])
-    return told, as_tensors(drawn), as_tensors({**given, **tensors})
-
-
-def as_tensors(group: dict[str, Any]) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(value.copy()) for name, value in group.items()}
-
-
-def filled(module: torch.nn.Module, weights: dict[str, Tensor], told: dict[str, Any]) -> None:
-    """Only what the model computes itself may be missing."""
-    missing, unexpected = module.load_state_dict(weights, strict=False)
-    assert not unexpected
-    assert set(missing) <= set(told["computed_by_the_model"])
-    assert sum(p.numel() for p in module.parameters()) == told["parameters"]
-
-
-def near(ours: Tensor, theirs: Tensor, most: float = 1e-4) -> None:
-    assert ours.shape == theirs.shape
-    assert (ours - theirs).abs().max() <= most * theirs.abs().max()
-
-
 @pytest.mark.parametrize("name", SIZES)
 def test_the_generator(name: str):
-    told, weights, given = oracle(f"{name}_generator")
+    told, weights, given = oracle(f"stylegan_v_{name}_generator")
     generator = Generator(Config(**SIZES[name]))
     filled(generator, weights, told)
     label, times = given.get("input.labels"), given["input.times"]
@@ -85,7 +51,7 @@ def test_the_generator(name: str):
 
 @pytest.mark.parametrize("name", SIZES)
 def test_the_discriminator(name: str):
-    told, weights, given = oracle(f"{name}_discriminator")
+    told, weights, given = oracle(f"stylegan_v_{name}_discriminator")
     discriminator = Discriminator(Config(**SIZES[name]))
     filled(discriminator, weights, told)
     label, times = given.get("input.labels"), given["input.times"]
@@ -98,10 +64,7 @@ def test_the_discriminator(name: str):
 
 
 def test_the_small_ones():
-    path = ORACLES / "stylegan_v_small.safetensors"
-    if not path.exists():
-        pytest.skip(f"no reference file {path.name}")
-    given, config = load_file(path), Config(**SMALL, judge_layers=8)
+    given, config = load_file(found("stylegan_v_small")), Config(**SMALL, judge_layers=8)
     generator, discriminator = Generator(config), Discriminator(config)
     for module, prefix in ((generator, "generator."), (discriminator, "discriminator.")):
         state = {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}

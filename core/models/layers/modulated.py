@@ -15,6 +15,26 @@ from .equalised import GAIN, EqualisedLinear, leaky
 from .resample import blur, composed, composes
 
 
+def demodulated(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """weight: (out, in, ...), styles: (B, ..., in), what modulates them -> the styles, or in half
+    precision such a multiple of a sample's that no sum leaves the range; and (B, ..., out), one
+    over the norm of each filter as a style has it, which takes that factor out again.
+
+    The norm is a little more, in proportion: it is never zero. (In the published networks so much
+    as if the largest weight of a filter and the largest number of a style were one.)
+    """
+    inner = tuple(range(1, weight.ndim))
+    if styles.dtype == torch.float16:
+        most = styles.detach().abs().flatten(1).amax(1) * math.sqrt(weight[0].numel())
+        styles = styles / most.clamp(min=1e-4).view(-1, *[1] * (styles.ndim - 1))
+    weight, single = weight.float(), styles.float()
+    filters = weight.detach().abs().amax(inner).square() * weight[0].numel()
+    own = single.detach().abs().amax(-1, keepdim=True).square()
+    squares = weight.square().sum(inner[1:])
+    norm = (single.square() @ squares.T + 1e-8 * own * filters).rsqrt()
+    return styles, norm.to(styles.dtype)
+
+
 class ModulatedConv2d(nn.Module):
     """A 3 x 3 convolution modulated by a style, demodulated, with bias and `leaky`; it may double
     the sides."""

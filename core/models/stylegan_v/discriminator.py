@@ -8,14 +8,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..layers.equalised import EqualisedConv2d, EqualisedLinear, unit
+from ..layers.equalised import EqualisedLinear, unit
+from ..layers.judge import Epilogue, JudgeBlock
+from ..layers.mapping import RATE
 from .config import FRAMES, Config
-from .generator import RATE
 
 JOINED = 16  # the side at which the features of the frames are laid on top of each other
 DIFFERENCES, EMBEDDED, WAVES = 1024, 256, 10
 TIMES = (FRAMES - 1) * (EMBEDDED + 2 * WAVES)  # numbers that tell the times between the frames
-GROUP = 4  # of the minibatch's standard deviation
 
 
 class Differences(nn.Module):
@@ -41,30 +41,6 @@ class Differences(nn.Module):
         )
 
 
-class JudgeBlock(nn.Module):
-    """A residual block that halves the sides."""
-
-    def __init__(self, config: Config, side: int) -> None:
-        super().__init__()
-        channels, clamp = config.channels(side), config.clamp
-        out = config.channels(side // 2)
-        if side // 2 == JOINED:
-            out //= 2
-        into = FRAMES * (channels // 2) if side == JOINED else channels
-        half = math.sqrt(0.5)
-        if side == config.side:
-            self.fromrgb = EqualisedConv2d(3, channels, 1, clamp=clamp)
-        self.conv0 = EqualisedConv2d(into, channels, 3, clamp=clamp)
-        self.conv1 = EqualisedConv2d(channels, out, 3, halve=True, gain=half, clamp=clamp)
-        self.skip = EqualisedConv2d(into, out, 1, bias=False, active=False, halve=True, gain=half)
-        self.first = side == config.side
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W), or pictures (B, 3, H, W) in the first -> (B, C', H / 2, W / 2)."""
-        x = self.fromrgb(x) if self.first else x
-        return self.skip(x) + self.conv1(self.conv0(x))
-
-
 class Conditions(nn.Module):
     """Times, and a class, to what the features are projected on."""
 
@@ -82,34 +58,14 @@ class Conditions(nn.Module):
         return x
 
 
-class Epilogue(nn.Module):
-    """4 x 4 features to the numbers that are projected on the condition."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        channels = config.channels(4)
-        self.conv = EqualisedConv2d(channels + 1, channels, 3, clamp=config.clamp)
-        self.fc = EqualisedLinear(16 * channels, channels, active=True)
-        self.out = EqualisedLinear(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, C, 4, 4) -> (B, C)."""
-        x = torch.cat([x, deviation(x)], dim=1)
-        return self.out(self.fc(self.conv(x).flatten(1)))
-
-
-def deviation(x: Tensor) -> Tensor:
-    """x: (B, C, H, W) -> (B, 1, H, W): the mean standard deviation within groups of `GROUP`, each
-    of every (B / GROUP)-th sample: the batch's variety (1710.10196, section 3).
-
-    ValueError where the batch is no multiple of its group.
-    """
-    group = min(GROUP, len(x))
-    if len(x) % group:
-        raise ValueError(f"a batch of {len(x)} cannot be cut into groups of {group}")
-    grouped = x.unflatten(0, (group, -1)).float()
-    spread = (grouped.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
-    return spread.repeat(group).to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])
+def block(config: Config, side: int) -> JudgeBlock:
+    """For features that are so many pixels wide."""
+    channels, out = config.channels(side), config.channels(side // 2)
+    if side // 2 == JOINED:
+        out //= 2
+    into = FRAMES * (channels // 2) if side == JOINED else channels
+    colours = 3 if side == config.side else 0
+    return JudgeBlock(into, channels, out, config.clamp, colours=colours)
 
 
 class Discriminator(nn.Module):
@@ -120,8 +76,8 @@ class Discriminator(nn.Module):
         self.sides = config.sides[:0:-1]
         self.time_encoder = Differences()
         for side in self.sides:
-            self.add_module(f"b{side}", JudgeBlock(config, side))
-        self.b4 = Epilogue(config)
+            self.add_module(f"b{side}", block(config, side))
+        self.b4 = Epilogue(config.channels(4), config.channels(4), config.clamp, varied=True)
         into = TIMES + len(config.classes)
         self.mapping = Conditions(into, config.channels(4), config.judge_layers)
 

@@ -12,8 +12,9 @@ from ..graph import Graph, Range, Value
 from .motion import WINDOW
 
 if TYPE_CHECKING:
+    from ..layers.mapping import Mapping
     from .config import Config
-    from .generator import Generator, Mapping, Synthesis
+    from .generator import Generator, Synthesis
     from .motion import MotionEncoder
 
 BLOCK_PIXELS, MOST_FRAMES = 1 << 17, 32  # of the frames that one call makes

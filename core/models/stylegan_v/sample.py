@@ -20,10 +20,10 @@ from ...media.picture import picture
 from ...media.stream import Stream
 from ...progress import OnProgress
 from ..engine import Differentiable, Engine
+from ..layers.mapping import truncated
 from ..layers.pixels import to_frames, to_pixels
 from ..request import Request
 from .about import Sampling
-from .generator import truncated
 from .graphs import block_frames
 from .motion import WINDOW
 from .projection import project

@@ -34,8 +34,8 @@ from ..layers.adversarial import (
     usual_gamma,
 )
 from ..layers.augmentation import DRAWS, augment
+from ..layers.judge import GROUP
 from .config import FRAMES
-from .discriminator import GROUP
 from .judging import Exam
 from .lessons import Lessons
 from .videos import anchors_within, made
