@@ -17,7 +17,7 @@ from ..layers.lessons import lesson_rng
 from ..layers.pixels import to_frames
 from ..recognizer.judge import load_judge
 from .moments import length
-from .videos import anchors_within, drawn_noise, made
+from .videos import anchors_within, made
 
 if TYPE_CHECKING:
     from ...data import Source
@@ -90,8 +90,7 @@ class Exam:
             label = None
             if config.classes:
                 label = torch.nn.functional.one_hot(told["label"], len(config.classes)).float()
-            videos, _ = made(self.model.generator, told["z"], told["noise"], told["moments"],
-                             told["first"], label)  # fmt: skip
+            videos, _ = made(self.model.generator, told["z"], told["noise"], told["moments"], label)
             clips += [Clip(frames, self.fps) for frames in to_frames((videos.float() + 1) / 2)]
         return clips
 
@@ -100,7 +99,12 @@ class Exam:
         config = self.model.config
         anchors = anchors_within(config.longest_span, config)
         label = int(rng.integers(max(1, len(config.classes))))
-        return drawn_noise(config, self.moments, rng, anchors) | {"label": np.int64(label)}
+        return {
+            "z": rng.standard_normal(config.latent, np.float32),
+            "noise": rng.standard_normal((anchors, config.latent), np.float32),
+            "moments": self.moments.astype(np.float32),
+            "label": np.int64(label),
+        }
 
     @cached_property
     def _real(self) -> tuple[np.ndarray, float]:

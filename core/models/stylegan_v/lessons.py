@@ -3,7 +3,6 @@ its turns draw beside them."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...data.table import build_table
 from ...training.events import OnEvent
 from ..layers.augmentation import DRAWS
 from ..layers.lessons import lesson_rng
-from ..layers.pixels import noter, teller
+from ..layers.strips import strips_table
 from .config import FRAMES
 from .moments import CHOICES, drawn_moments, length, watched
 from .videos import anchors_within
@@ -26,7 +24,8 @@ if TYPE_CHECKING:
 
 TURNS = 2  # that make videos of their own
 AUGMENTED = 4  # that show videos
-UNIFORM = CHOICES + 1 + AUGMENTED * DRAWS + TURNS * (1 + CHOICES)  # numbers of one lesson
+# Even numbers of one lesson: its moments, whether it is mirrored, augmentations, made videos.
+EVEN = (CHOICES, 1, AUGMENTED * DRAWS, TURNS * (1 + CHOICES))
 
 
 class Lessons:
@@ -51,28 +50,17 @@ class Lessons:
             return
         side, fps = self.config.side, self.config.fps
         frames = length(self.source, 0, fps)
-        table = build_table(
-            cache / f"frames-{side}.bin",
-            len(self),
-            (frames, side, side, 3),
-            np.uint8,
-            partial(_film, self.source, frames, fps, side),
-            workers=workers,
-            on_progress=teller("clips", on_event),
-            on_note=noter(on_event),
-            key=f"{self.source.fingerprint()} {frames} {fps:g} {side}",
-        )
+        table = strips_table(self.source, len(self), frames, fps, side, cache, workers, on_event)
         self.table = table if isinstance(table, np.memmap) else None
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         """As `Stage.collate`."""
         config, count = self.config, len(indices)
         rngs = [lesson_rng(self.seed, self.name, epoch, int(index)) for index in indices]
-        numbers = np.stack([rng.random(UNIFORM) for rng in rngs])
+        numbers = np.stack([rng.random(sum(EVEN)) for rng in rngs])
         shape = (TURNS, 1 + self.anchors, config.latent)
         normal = np.stack([rng.standard_normal(shape, np.float32) for rng in rngs])
-        parts = [CHOICES, 1, AUGMENTED * DRAWS, TURNS * (1 + CHOICES)]
-        choices, mirror, uniform, wishes = np.split(numbers, np.cumsum(parts[:-1]), axis=1)
+        choices, mirror, uniform, wishes = np.split(numbers, np.cumsum(EVEN[:-1]), axis=1)
         times = drawn_moments(self._lengths(indices), config.longest_span, choices)
         others, moments = self._wishes(wishes.reshape(count * TURNS, -1))
         moments = moments.reshape(count, TURNS, FRAMES)
@@ -84,7 +72,6 @@ class Lessons:
             "z": normal[:, :, 0],
             "noise": normal[:, :, 1:],
             "moments": moments,
-            "first": (moments[:, :, 0] // config.anchor_distance).astype(np.int64),
             "wanted": self._labels(others).reshape(count, TURNS),
         }
         return {name: torch.from_numpy(np.ascontiguousarray(row)) for name, row in batch.items()}
@@ -120,7 +107,3 @@ class Lessons:
         if not self.config.classes:
             return np.zeros(len(indices), np.int64)
         return np.array([self.source.label(int(index)) for index in indices], np.int64)
-
-
-def _film(source: Source, frames: int, fps: float, side: int, clip: int) -> np.ndarray:
-    return source.frames(clip, np.arange(frames) / fps, (side, side))[0]

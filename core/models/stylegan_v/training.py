@@ -38,7 +38,7 @@ from ..layers.judge import GROUP
 from .config import FRAMES
 from .judging import Exam
 from .lessons import Lessons
-from .videos import anchors_within, made
+from .videos import made
 
 if TYPE_CHECKING:
     from ...data import Source
@@ -74,10 +74,10 @@ class Making(nn.Module):
 
     def made(self, batch: dict[str, Tensor], turn: int) -> tuple[Tensor, Tensor]:
         """Videos (B, FRAMES, 3, S, S) and their styles (B, W), as drawn for this turn."""
-        z, noise, times, first, label = (
-            batch[name][:, turn] for name in ("z", "noise", "moments", "first", "wanted")
+        z, noise, times, label = (
+            batch[name][:, turn] for name in ("z", "noise", "moments", "wanted")
         )
-        return made(self.generator, z, noise, times, first, self.label(label))
+        return made(self.generator, z, noise, times, self.label(label))
 
     def judged(
         self, videos: Tensor, times: Tensor, label: Tensor, batch: dict[str, Tensor], turn: int
@@ -219,9 +219,8 @@ class AdversarialStage(Stage):
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config
-        numbers, pairs = torch.zeros(count, dtype=torch.long), torch.zeros(count, 2)
+        numbers, pairs = (torch.zeros(size, dtype=torch.long) for size in (count, (count, 2)))
         times = torch.arange(FRAMES).float().expand(count, -1)
-        anchors = anchors_within(config.longest_span, config)
         side = config.side
         return {
             "real": torch.zeros(count, FRAMES, side, side, 3, dtype=torch.uint8),
@@ -229,10 +228,9 @@ class AdversarialStage(Stage):
             "label": numbers,
             "uniform": torch.zeros(count, 4, DRAWS),
             "z": torch.zeros(count, 2, config.latent),
-            "noise": torch.zeros(count, 2, anchors, config.latent),
+            "noise": torch.zeros(count, 2, self.lessons.anchors, config.latent),
             "moments": times[:, None].expand(-1, 2, -1),
-            "first": pairs.long(),
-            "wanted": pairs.long(),
+            "wanted": pairs,
         }
 
     def after_step(self, step: int, reduce: Callable[[Tensor], Tensor]) -> None:

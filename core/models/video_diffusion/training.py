@@ -17,10 +17,11 @@ from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
 from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
 from ..layers.pixels import to_pixels
+from ..layers.strips import strips_table
 from .network import UNet
 from .schedule import cosine_log_snr, noised, spread, target_from
 from .text import encode_captions
-from .windows import shrunk, strips_table
+from .windows import shrunk
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
