@@ -29,6 +29,7 @@ class Metrics(StrEnum):
     clips = "clips"
     coherence = "coherence"
     motion = "motion"
+    pace = "pace"
     sharpness = "sharpness"
 
 
@@ -37,8 +38,8 @@ def evaluate(
     metrics: Annotated[
         Metrics,
         typer.Option(
-            help="Of its clips, of how long ones hold together, of how they move, or how sharp the "
-            "minimum of its loss is."
+            help="Of its clips, of how long ones hold together, of how they move or how fast their "
+            "content changes, or how sharp the minimum of its loss is."
         ),
     ] = Metrics.clips,
     count: Annotated[
@@ -47,8 +48,8 @@ def evaluate(
             "--count",
             "-n",
             min=1,
-            help="Clips to judge, or samples of the loss. Unless told 200; of motion 100; with "
-            "--i3d, of a model without prompts, the 2048 of StyleGAN-V's protocol.",
+            help="Clips to judge, or samples of the loss. Unless told 200; of motion and pace "
+            "100; with --i3d, of a model without prompts, the 2048 of StyleGAN-V's protocol.",
         ),
     ] = None,
     held_out: Annotated[
@@ -104,8 +105,8 @@ def evaluate(
             "--out",
             "-o",
             metavar="FILE.png",
-            help="Draw a slice of the loss (--metrics sharpness), or the quality against several "
-            "--steps.",
+            help="Draw a slice of the loss (--metrics sharpness), the pace, or the quality against "
+            "several --steps.",
         ),
     ] = None,
     seed: FixedSeed = 0,
@@ -124,7 +125,8 @@ def evaluate(
     model without prompts is measured on the first 16 and 128 frames of its clips; with --i3d that
     is StyleGAN-V's protocol: 2048 clips, FVD 16 and FVD 128. --metrics motion says of landscapes
     whether land stays and the hour goes forward, and of all clips how they flicker, beside real
-    ones.
+    ones. --metrics pace says how fast colours become unlike the first frame's, beside real clips at
+    their speed, at half and at twice of it.
 
     \b
     Examples:
@@ -133,6 +135,7 @@ def evaluate(
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
       dln evaluate stylegan-v --i3d i3d_torchscript.pt
       dln evaluate stylegan-v --metrics motion
+      dln evaluate stylegan-v --metrics pace --frames 256 --out pace.png
       dln evaluate runs/mine --data my-videos/
       dln evaluate runs/diffusion --steps 2 --steps 4 --steps 8 --out steps.png
       dln evaluate runs/diffusion --metrics coherence --frames 64 -n 50
@@ -164,9 +167,9 @@ def evaluate(
     if metrics is Metrics.coherence:
         count = count or USUAL
         measure = coherence(frames or LONG)
-    elif metrics is Metrics.motion:
+    elif metrics in (Metrics.motion, Metrics.pace):
         wish |= given(frames=frames)
-        measure = motion()
+        measure = motion() if metrics is Metrics.motion else pace()
     else:
         wish |= given(frames=frames)
         measure = clips(i3d, best_of, trust)
@@ -176,7 +179,7 @@ def evaluate(
     if len(tried) > 1:
         return against_steps(model, asked, found, plot)
     (only,) = found.values()
-    return summary(model, asked, only)
+    return summary(model, asked | drawn_pace(only, plot), only)
 
 
 def refuse_of_clips(**asked: Any) -> None:
@@ -192,9 +195,12 @@ def check_plot(out: Path | None, force: bool, metrics: Metrics, tried: list[int]
     """UsageError where there is nothing to draw, or something is there already."""
     if out is None:
         return
-    if len(tried) < 2 or metrics is not Metrics.clips:
-        raise UsageError("--out draws a slice of the loss, or quality against several --steps.",
-                         "--metrics sharpness, or --steps 2 --steps 4")  # fmt: skip
+    drawn = len(tried) < 2 if metrics is Metrics.pace else metrics is Metrics.clips and tried[1:]
+    if not drawn:
+        raise UsageError(
+            "--out draws a slice of the loss, the pace, or quality against several --steps.",
+            "--metrics sharpness, --metrics pace, or --steps 2 --steps 4",
+        )
     check_places([out], force)
 
 
@@ -218,6 +224,13 @@ def coherence(frames: int) -> Measure:
 def motion() -> Measure:
     """What is measured of how clips move."""
     from dln.core.metrics.motion import motion as measure
+
+    return measure
+
+
+def pace() -> Measure:
+    """What is measured of how fast clips change."""
+    from dln.core.metrics.pace import pace as measure
 
     return measure
 
@@ -273,6 +286,16 @@ def against_steps(
     return Result(data, table(title, rows, title=model), [" ".join(row) for row in rows])
 
 
+def drawn_pace(found: Mapping[str, Any], out: Path | None) -> dict[str, str]:
+    """Where the pace is drawn, if anywhere."""
+    if out is None:
+        return {}
+    from dln.core.metrics.pace import plot_pace
+
+    plot_pace(out, [value for name, value in found.items() if name.endswith("curve")])
+    return {"plot": str(out)}
+
+
 def minimum(
     model: str, count: int, seed: int, device: str, out: Path | None, force: bool
 ) -> Result:
@@ -304,7 +327,7 @@ def lines(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """A row a metric, with its 95 % interval if any, and one a clip that shows something else."""
     for name, value in metrics.items():
         label = name.replace("_", " ")
-        if name.endswith(("_low", "_high")):
+        if name.endswith(("_low", "_high", "curve")):
             continue
         if name.endswith("confusions"):
             for miss in value:

@@ -101,8 +101,18 @@ def excerpted(
     if loaded.about.text or loaded.about.gives != "clip":
         return settings, ()
     asked = settings.get("frames")
-    own = {"frames": max(PUBLISHED), **own_rate(loaded)}
-    return {**own, **settings}, PUBLISHED if asked is None else (asked,)
+    wish = filmed(loaded, settings, max(PUBLISHED))
+    return wish, PUBLISHED if asked is None else (asked,)
+
+
+def filmed(loaded: Loaded, settings: Mapping[str, Any], frames: int) -> Mapping[str, Any]:
+    """The settings; of a model without prompts with so many frames, at the rate of its data, where
+    they tell no others. UsageError for a model whose clips do not move."""
+    if loaded.about.gives != "clip":
+        raise UsageError(f"{loaded.about.name} makes pictures, and nothing moves in them")
+    if loaded.about.text:
+        return settings
+    return {"frames": frames, **own_rate(loaded), **settings}
 
 
 def own_rate(loaded: Loaded) -> dict[str, float]:

@@ -13,7 +13,7 @@ from ..models.engine import Engine
 from ..models.frechet import FEWEST, Z, halves, spread
 from ..progress import OnProgress, unheard
 from .alignment import wilson
-from .clips import classes, make, own_rate, prefixed
+from .clips import classes, filmed, make, prefixed
 from .land import ENDS, land_stays
 from .world import Real, world_of
 
@@ -104,15 +104,11 @@ def motion(
 
 
 def asked(loaded: Loaded, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings with a number of frames. UsageError for a model whose clips do not move, and for
-    too few frames."""
-    if loaded.about.gives != "clip":
-        raise UsageError(f"{loaded.about.name} makes pictures, and nothing moves in them")
+    """As `filmed`. UsageError for too few frames, too."""
+    wish = filmed(loaded, settings, FRAMES)
     if "frames" in settings:
         check_length(loaded, settings["frames"])
-    if loaded.about.text:
-        return settings
-    return {"frames": FRAMES, **own_rate(loaded), **settings}
+    return wish
 
 
 def check_length(loaded: Loaded, frames: int) -> None:

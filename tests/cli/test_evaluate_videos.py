@@ -58,6 +58,10 @@ def test_a_small_model_is_measured_from_end_to_end(dln, toy_weights):
     assert {moved["land_stays"], moved["hour_forward"]} <= {0, 0.5, 1}
     assert (moved["frames"], moved["count"]) == (32, 2)
     assert dln(*flags).json["metrics"]["real_clips_32"] == 2
+    paced = dln(*flags, "--metrics", "pace", "--out", "pace.png").json
+    assert paced["plot"] == "pace.png"
+    assert paced["metrics"]["similarity_1s_real"] <= 1
+    assert dln(*flags, "--metrics", "pace", "--out", "pace.png").code == 2
     missing = dln(*flags, "--i3d", "nowhere.pt")
     assert missing.code == 2
     assert "no file nowhere.pt" in missing.json["error"]["message"]
