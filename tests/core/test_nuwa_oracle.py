@@ -57,9 +57,7 @@ def built(told: dict[str, Any], weights: dict[str, Tensor], text: int) -> Transf
     return model
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [("horizon_layers_3x3", 5), ("horizon_layers_2x2x2", 0)]
-)
+@pytest.mark.parametrize(("name", "text"), [("horizon_layers_3x3", 5), ("horizon_layers_2x2x2", 0)])
 def test_patches_in_turn(name: str, text: int):
     told, weights, given = oracle(name)
     model, order = built(told, weights, text), straight("down-right", *told["grid"])

@@ -100,8 +100,9 @@ def test_the_pool_against_brute_force(seed):
         assert pool.select(number) == expected
         pool.add(number, number)
         pool.remove(number)
-        needed = [n for n in range(number + 1)
-                  if any(within(places[n], later, extents) for later in places[number + 1 :])]  # fmt: skip
+        later = places[number + 1 :]
+        finished = range(number + 1)
+        needed = [n for n in finished if any(within(places[n], p, extents) for p in later)]
         assert list(pool.held) == needed
         assert all(pool.held[n] == n for n in needed)
 

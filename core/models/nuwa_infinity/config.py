@@ -7,7 +7,7 @@ from ..fields import Checked, limited, size
 
 MOST_LEVELS = 6
 MOST_OFFSETS = 1 << 14  # of patches to a patch in the middle, as far as the extents reach
-# What the first row after the words says: what is to be drawn, or that anything may be.
+# Rows after those of the words: what is to be drawn, the first thing that a text says.
 SYMBOLS = ("<picture>", "<clip>")
 
 

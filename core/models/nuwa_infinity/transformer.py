@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..layers.attention import attend
 from .config import SYMBOLS, Config
 from .directions import centre
 
@@ -240,17 +241,6 @@ def _visible(offsets: Tensor, tokens: int, x: Tensor) -> Tensor:
 def in_heads(x: Tensor, heads: int) -> Tensor:
     """(B, T, C) -> (B, H, T, D)."""
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """q: (B, H, Q, D), k, v: (B, H, K, D), bias: like (B, H, Q, K) -> (B, Q, C)."""
-    if torch.is_grad_enabled() and q.device.type == "cpu":
-        # The fused kernel's backward is up to four times slower on a CPU than the plain products.
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias.to(q.dtype)
-        out = scores.softmax(-1).to(v.dtype) @ v
-    else:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-    return out.transpose(1, 2).flatten(2)
 
 
 def _first_scale(layers: int) -> float:
