@@ -10,7 +10,6 @@ with room for the patch itself, L layers, H heads, D channels of a head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +20,6 @@ from .config import SYMBOLS, Config
 from .directions import centre
 from .transformer import HIDDEN, Layer, Transformer
 from .vqgan import Vqgan
-
-if TYPE_CHECKING:
-    from .model import Model
 
 
 class TextGraph(nn.Module):
@@ -224,10 +220,10 @@ class _Examples:
         return batch, 3, rows * self.config.side, columns * self.config.side
 
 
-def build_graphs(model: Model) -> dict[str, Graph]:
-    """The graphs of a NUWA-Infinity `Model`; "text" where it reads."""
-    config, vqgan = model.config, model.vqgan
-    examples = _Examples(config, len(getattr(model.reader, "words", ())))
+def build_graphs(vqgan: Vqgan, transformer: Transformer, words: int) -> dict[str, Graph]:
+    """The graphs of a NUWA-Infinity model; "text" where it reads. words: of its vocabulary."""
+    config = transformer.config
+    examples = _Examples(config, words)
     several = {"batch": Range(1, 2, 16)}
     around = (2 * config.extent_rows + 1) * (2 * config.extent_columns + 1) // 2
     new, patches = Range(1, 1, config.tokens + 1), Range(0, around, max(1, config.offsets - 1))
@@ -235,7 +231,7 @@ def build_graphs(model: Model) -> dict[str, Graph]:
     graphs = [
         Graph(
             "step",
-            StepGraph(model.transformer, vqgan.codebook.codes),
+            StepGraph(transformer, vqgan.codebook.codes),
             ("logits", "k", "v"),
             examples.step,
             {**several, "new": new, "patches": patches},
@@ -245,7 +241,7 @@ def build_graphs(model: Model) -> dict[str, Graph]:
         Graph("decode_guided", DecodeGraph(vqgan), ("pixels",), examples.guided, sides),
     ]
     if config.text_length:
-        text = TextGraph(model.transformer)
+        text = TextGraph(transformer)
         outputs = ("padding", "text_k", "text_v")
         graphs.insert(0, Graph("text", text, outputs, examples.text, several))
     return {graph.name: graph for graph in graphs}

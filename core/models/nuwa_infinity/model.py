@@ -20,9 +20,10 @@ class Model(SystemModel):
     def __init__(self, config: Config, reader: Vocabulary | Pretrained | None) -> None:
         super().__init__()
         self.config, self.reader = config, reader
+        self.words = len(reader.words) if reader else 0
         self.vqgan = Vqgan(config.vqgan)
-        self.transformer = Transformer(config, len(reader.words) if reader else 0)
+        self.transformer = Transformer(config, self.words)
 
     def graphs(self) -> dict[str, Graph]:
         """The named functions that generation runs and export writes."""
-        return build_graphs(self)
+        return build_graphs(self.vqgan, self.transformer, self.words)
