@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dln.core.data.vistas import vocabulary
 from dln.core.errors import UsageError
 from dln.core.models.layers.attention import Pair
-from dln.core.models.nuwa_infinity.config import PRESETS, SYMBOLS, Config, VqganConfig
+from dln.core.models.nuwa_infinity.config import PRESETS, SYMBOLS, WAYS, Config, VqganConfig
 from dln.core.models.nuwa_infinity.directions import (
     PATHS,
     Box,
@@ -28,7 +28,6 @@ from dln.core.models.nuwa_infinity.model import Model
 from dln.core.models.nuwa_infinity.neighbourhood import Neighbourhood
 from dln.core.models.nuwa_infinity.pool import Pool
 from dln.core.models.nuwa_infinity.rendering import (
-    NAMES,
     PatchObjective,
     PictureObjective,
     pieces,
@@ -103,10 +102,13 @@ def test_levels_that_do_not_match():
         VqganConfig((1), 1, (), (), (), (), ())  # fmt: skip
 
 
-def dense(model: Model, patches: Tensor, order: Order, text: Tensor | None, padding: Tensor):
+def dense(model: Model, patches: Tensor, order: Order, caption: str | None, clip: bool = False):
     """All patches of one sample at once, (N, M) codes -> logits (N, M, codes): nothing is ever
     forgotten, a mask says what sees what."""
     net, config = model.transformer, model.config
+    ways = [order.way(n) for n in range(len(order))]
+    rows, told = encode_captions(config, READER, [caption] * len(ways), ways, clip)
+    text, padding = net.read(rows) if config.text_length else None, (1 - told) * HIDDEN
     count, length, heads = len(patches), config.tokens + 1, config.heads
     places = [order.place(n) for n in range(count)]
     table, middle = torch.full((count, count), NONE), offset((0, 0, 0), (0, 0, 0), config.extents)
@@ -134,31 +136,33 @@ def dense(model: Model, patches: Tensor, order: Order, text: Tensor | None, padd
         scores = (scores * q.shape[-1] ** -0.5).masked_fill(~seen, -torch.inf)
         weights = scores.flatten(3).softmax(-1).view(scores.shape)
         out = torch.einsum("hnqmk,mkhd->nqhd", weights, v).flatten(2)
-        told = layer.remembered(None if text is None else text.expand(count, -1, -1))
-        x = layer.finish(x, out, told, padding.expand(count, -1))
+        x = layer.finish(x, out, layer.remembered(text), padding)
     return net.head(net.norm(x[:, :-1]))
 
 
-def told(model: Model, captions: list[str | None]) -> dict[str, Any]:
+def told(model: Model, captions: list[str | None], way: str) -> dict[str, Any]:
     """What steps are given of captions."""
     if not model.config.text_length:
         return {}
-    rows, seen = encode_captions(model.config, READER, captions, clip=False)
+    rows, seen = encode_captions(model.config, READER, captions, [way, way], clip=False)
     padding, k, v = model.graphs()["text"].module(rows, seen)
     return {"padding": padding, "text_k": list(k), "text_v": list(v)}
 
 
 @torch.no_grad()
-def stepwise(model: Model, order: Order, given: Tensor, text: dict) -> tuple[Tensor, Tensor]:
+def stepwise(
+    model: Model, order: Order, given: Tensor, captions: list[str | None]
+) -> tuple[Tensor, Tensor]:
     """The first patches are given, (B, G, M), the others drawn code by code, the likeliest each;
     -> all patches (B, N, M), and the logits (B, N, M, codes)."""
     config, step, batch = model.config, model.graphs()["step"].module, len(given)
     pool: Pool[Pair] = Pool(order, config.extents)
+    texts = {way: told(model, captions, way) for way in WAYS}
     start = torch.full((batch, 1), config.codes)
     patches, logits = [], []
     for number in range(len(order)):
         around = Neighbourhood(config, pool, number, batch)
-        codes, found = start, []
+        codes, found, text = start, [], texts[order.way(number)]
         if number < given.shape[1]:
             codes = torch.cat([start, given[:, number]], dim=1)
             places = torch.arange(config.tokens + 1)
@@ -188,11 +192,9 @@ def test_drawing_with_the_pool_is_computing_all_anew(order: Order, positions: st
     model = drawn(replace(SMALL, positions=positions))
     captions = ["a lake", None]
     given = torch.randint(SMALL.codes, (2, 2, SMALL.tokens))
-    patches, logits = stepwise(model, order, given, told(model, captions))
-    rows, seen = encode_captions(SMALL, READER, captions, clip=False)
-    for sample in range(2):
-        text, hidden = model.transformer.read(rows[sample : sample + 1]), (1 - seen) * HIDDEN
-        expected = dense(model, patches[sample], order, text, hidden[sample : sample + 1].double())
+    patches, logits = stepwise(model, order, given, captions)
+    for sample, caption in enumerate(captions):
+        expected = dense(model, patches[sample], order, caption)
         assert (logits[sample] - expected).abs().max() < 1e-6
     assert len(patches.unique()) > 4
     assert torch.equal(patches[:, :2], given)
@@ -203,16 +205,17 @@ def test_drawing_with_the_pool_is_computing_all_anew(order: Order, positions: st
 def test_a_model_without_text():
     model = drawn(replace(SMALL, text_length=0))
     order, nothing = ORDERS[0], torch.empty(1, 0, SMALL.tokens, dtype=torch.long)
-    patches, logits = stepwise(model, order, nothing, {})
+    patches, logits = stepwise(model, order, nothing, [None])
     assert "text" not in model.graphs()
-    assert (logits[0] - dense(model, patches[0], order, None, torch.empty(1, 0))).abs().max() < 1e-6
+    assert (logits[0] - dense(model, patches[0], order, None)).abs().max() < 1e-6
 
 
 def lessons(clip: bool = False) -> dict[str, Any]:
     """Two samples of different orders, whose contexts differ in size."""
-    rows, seen = encode_captions(SMALL, READER, ["a lake at dusk", None], clip)
+    ways = ["down-left", "right-up"]
+    rows, seen = encode_captions(SMALL, READER, ["a lake at dusk", None], ways, clip)
     codes = torch.randint(SMALL.codes, (2, 1 + clip, 4, 6))
-    order = torch.tensor([NAMES.index("down-left"), NAMES.index("right-up")])
+    order = torch.tensor([WAYS.index(way) for way in ways])
     return {"codes": codes, "order": order, "text": rows, "seen": seen}
 
 
@@ -221,14 +224,12 @@ def test_training_computes_what_drawing_computes(clip: bool):
     model, batch = drawn(), lessons(clip)
     objective = PatchObjective(model.transformer, model.vqgan.codebook)
     found = [float(objective(piece)["loss"].detach()) for piece in pieces(SMALL, batch)]
-    orders = [straight(NAMES[n], 1 + clip, 2, 3) for n in batch["order"]]
+    orders = [straight(WAYS[n], 1 + clip, 2, 3) for n in batch["order"]]
     patches = split(batch["codes"], SMALL.patch, orders)
-    text, padding = model.transformer.read(batch["text"]), (1 - batch["seen"]).double() * HIDDEN
     expected = []
-    for sample, order in enumerate(orders):
-        one = slice(sample, sample + 1)
-        logits = dense(model, patches[sample], order, text[one], padding[one])
-        losses = F.cross_entropy(logits.transpose(1, 2).float(), patches[sample], reduction="none")
+    for own, order, caption in zip(patches, orders, ["a lake at dusk", None], strict=True):
+        logits = dense(model, own, order, caption, clip)
+        losses = F.cross_entropy(logits.transpose(1, 2).float(), own, reduction="none")
         expected.append(losses.mean(1))
     assert torch.tensor(found) == pytest.approx(torch.stack(expected).mean(0).detach(), abs=1e-6)
     whole = PictureObjective(objective)(batch)["loss"]
@@ -271,10 +272,13 @@ def test_a_step_after_each_patch_lowers_the_loss():
 
 
 def test_captions():
-    rows, seen = encode_captions(SMALL, READER, ["a lake", None, "a lake at a lake"], clip=True)
-    clip = len(READER) + SYMBOLS.index("<clip>")
-    assert rows.tolist() == [[clip, 0, 1, 0], [clip, 0, 0, 0], [clip, 0, 1, 2]]
-    assert seen.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+    captions, ways = ["a lake", None, "a lake at a lake"], ["right-up", "down-right", "right-up"]
+    rows, seen = encode_captions(SMALL, READER, captions, ways, clip=True)
+    clip, up, right = (4 + SYMBOLS.index(s) for s in ("<clip>", "<right-up>", "<down-right>"))
+    assert rows.tolist() == [[clip, up, 0, 1], [clip, right, 0, 0], [clip, up, 0, 1]]
+    assert seen.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]]
+    picture, _ = encode_captions(SMALL, READER, captions, ways, clip=False)
+    assert set(picture[:, 0].tolist()) == {4 + SYMBOLS.index("<picture>")}
 
 
 @torch.no_grad()

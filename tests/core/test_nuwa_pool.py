@@ -78,6 +78,11 @@ def test_outwards_a_column_or_row_at_a_time():
         (1, 2), (2, 2), (1, 0), (2, 0), (3, 0), (3, 1), (3, 2), (0, 0), (0, 1), (0, 2),
         (0, 3), (1, 3), (2, 3), (3, 3),
     ]  # fmt: skip
+    ways = [order.way(n) for n in range(16)]
+    assert ways == (
+        4 * ["down-right"] + 2 * ["down-left"] + 3 * ["right-down"] + 3 * ["right-up"]
+        + 4 * ["down-right"]
+    )  # fmt: skip
     # To one side alone it is one of the four orders.
     assert outward(1, 3, 5, Box(0, 0, 3, 2)) == straight("down-right", 1, 3, 5)
     assert outward(2, 3, 5, Box(0, 0, 1, 5)).path[5:] == straight("right-down", 1, 3, 5).path[5:]

@@ -7,8 +7,11 @@ from ..fields import Checked, limited, size
 
 MOST_LEVELS = 6
 MOST_OFFSETS = 1 << 14  # of patches to a patch in the middle, as far as the extents reach
-# Rows after those of the words: what is to be drawn, the first thing that a text says.
-SYMBOLS = ("<picture>", "<clip>")
+# The ways through a picture that training draws from, one for each sample.
+WAYS = ("down-right", "down-left", "right-down", "right-up")
+# Rows after those of the words, the first two that a text says: what is drawn, and which way: else
+# nothing would tell a picture's first patch whether it is the sky's or the ground's.
+SYMBOLS = ("<picture>", "<clip>", *(f"<{way}>" for way in WAYS))
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,27 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .config import WAYS
+
 Place = tuple[int, int, int]
 Cell = tuple[int, int]  # a row and a column
 Extents = tuple[int, int, int]  # frames, rows, columns
 
-# The paper's omega, omega*, zeta and zeta*: which way first, and which way then.
-PATHS: dict[str, Callable[[int, int], Iterator[Cell]]] = {
-    "down-right": lambda rows, columns: ((r, c) for c in range(columns) for r in range(rows)),
-    "down-left": lambda rows, columns: ((r, c) for c in _back(columns) for r in range(rows)),
-    "right-down": lambda rows, columns: ((r, c) for r in range(rows) for c in range(columns)),
-    "right-up": lambda rows, columns: ((r, c) for r in _back(rows) for c in range(columns)),
-}
-
 
 def _back(count: int) -> range:
     return range(count - 1, -1, -1)
+
+
+# The paper's omega, omega*, zeta and zeta*: which way first, and which way then.
+_Path = Callable[[int, int], Iterator[Cell]]
+_PATHS: tuple[_Path, ...] = (
+    lambda rows, columns: ((r, c) for c in range(columns) for r in range(rows)),
+    lambda rows, columns: ((r, c) for c in _back(columns) for r in range(rows)),
+    lambda rows, columns: ((r, c) for r in range(rows) for c in range(columns)),
+    lambda rows, columns: ((r, c) for r in _back(rows) for c in range(columns)),
+)
+PATHS: dict[str, _Path] = dict(zip(WAYS, _PATHS, strict=True))
+RIGHT, LEFT, DOWN, UP = WAYS  # in which a picture grows
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Order:
     rows: int
     columns: int
     path: tuple[Cell, ...]  # through each frame
+    ways: tuple[str, ...]  # in which its patches are come to
 
     def __len__(self) -> int:
         return self.frames * len(self.path)
@@ -56,6 +63,10 @@ class Order:
         """Where patch `number` is, counted from 0."""
         frame, within = divmod(number, len(self.path))
         return (frame, *self.path[within])
+
+    def way(self, number: int) -> str:
+        """Which of the four orders patch `number` follows."""
+        return self.ways[number % len(self.path)]
 
     def number(self, place: Place) -> int:
         """The inverse of `place`."""
@@ -86,7 +97,8 @@ class Order:
 
 def straight(name: str, frames: int, rows: int, columns: int) -> Order:
     """One of the four orders in `PATHS`."""
-    return Order(frames, rows, columns, tuple(PATHS[name](rows, columns)))
+    path = tuple(PATHS[name](rows, columns))
+    return Order(frames, rows, columns, path, (name,) * len(path))
 
 
 def outward(frames: int, rows: int, columns: int, given: Box) -> Order:
@@ -96,21 +108,23 @@ def outward(frames: int, rows: int, columns: int, given: Box) -> Order:
     top, left, bottom, right = given.top, given.left, given.bottom, given.right
     if not (0 <= top < bottom <= rows and 0 <= left < right <= columns):
         raise ValueError(f"{given} is not within {rows} x {columns} patches")
-    path = [(r, c) for c in range(left, right) for r in range(top, bottom)]
-    while len(path) < rows * columns:
+    parts = [(RIGHT, [(r, c) for c in range(left, right) for r in range(top, bottom)])]
+    while (bottom - top, right - left) != (rows, columns):
         if right < columns:
-            path += [(r, right) for r in range(top, bottom)]
+            parts.append((RIGHT, [(r, right) for r in range(top, bottom)]))
             right += 1
         if left > 0:
             left -= 1
-            path += [(r, left) for r in range(top, bottom)]
+            parts.append((LEFT, [(r, left) for r in range(top, bottom)]))
         if bottom < rows:
-            path += [(bottom, c) for c in range(left, right)]
+            parts.append((DOWN, [(bottom, c) for c in range(left, right)]))
             bottom += 1
         if top > 0:
             top -= 1
-            path += [(top, c) for c in range(left, right)]
-    return Order(frames, rows, columns, tuple(path))
+            parts.append((UP, [(top, c) for c in range(left, right)]))
+    path = tuple(cell for _, cells in parts for cell in cells)
+    ways = tuple(way for way, cells in parts for _ in cells)
+    return Order(frames, rows, columns, path, ways)
 
 
 def offset(here: Place, there: Place, extents: Extents) -> int:

@@ -14,12 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers.codebook import Codebook
-from .config import Config
-from .directions import PATHS, Extents, Order, split, straight
+from .config import WAYS, Config
+from .directions import Extents, Order, split, straight
 from .pool import Pool
 from .transformer import HIDDEN, NONE, Transformer
-
-NAMES = tuple(PATHS)
 
 
 class Pools:
@@ -55,11 +53,11 @@ class Pools:
 
 def pieces(config: Config, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """codes: (B, F, H, W) of pictures or clips of one size, whole patches; order: (B,) index of
-    each sample's in `NAMES`; text and seen as the transformer reads them -> patch by patch, codes
+    each sample's in `WAYS`; text and seen as the transformer reads them -> patch by patch, codes
     (B, M), text, seen, and the pools where the objective leaves its states."""
     codes, patch = batch["codes"], config.patch
     grid = codes.shape[1], codes.shape[2] // patch, codes.shape[3] // patch
-    orders = [straight(NAMES[index], *grid) for index in batch["order"].tolist()]
+    orders = [straight(WAYS[index], *grid) for index in batch["order"].tolist()]
     pools = Pools(orders, config.extents)
     for part in split(codes, patch, orders).unbind(1):
         yield {"codes": part, "text": batch["text"], "seen": batch["seen"], "pools": pools}
