@@ -34,6 +34,7 @@ from dln.core.models.nuwa_infinity.rendering import (
 )
 from dln.core.models.nuwa_infinity.text import encode_captions
 from dln.core.models.nuwa_infinity.transformer import HIDDEN, NONE, Transformer
+from dln.core.models.nuwa_infinity.vqgan import Vqgan
 from dln.core.text.vocabulary import Vocabulary
 
 READER = Vocabulary(["a", "lake", "at", "dusk"])
@@ -161,7 +162,7 @@ def stepwise(
     start = torch.full((batch, 1), config.codes)
     patches, logits = [], []
     for number in range(len(order)):
-        around = Neighbourhood(config, pool, number, batch)
+        around = Neighbourhood(config, pool, number, torch.empty(batch))
         codes, found, text = start, [], texts[order.way(number)]
         if number < given.shape[1]:
             codes = torch.cat([start, given[:, number]], dim=1)
@@ -334,7 +335,17 @@ def test_the_adversary():
 
 
 def test_the_adversary_counts_as_much_as_the_likeness():
-    last = nn.Parameter(torch.tensor([1.0, 2.0]))
-    likeness, adversarial = (last * torch.tensor([3.0, 4.0])).sum(), 2 * last[0]
-    assert float(adaptive_weight(likeness, adversarial, last)) == pytest.approx(0.8 * 5 / 2, 1e-4)
-    assert float(adaptive_weight(likeness, 0 * last.sum(), last)) == pytest.approx(0.8 * 1e4)
+    torch.manual_seed(0)
+    vqgan, judge = Vqgan(SMALL.vqgan), PatchJudge(2)
+    pictures = torch.rand(1, 3, 16, 16)
+    made, _ = vqgan(pictures)
+    likeness, adversarial = (made - pictures).abs().mean(), 100 * fooling(judge(made))
+    weight = adaptive_weight(likeness, adversarial, vqgan.last)
+    sizes = [
+        torch.autograd.grad(loss, vqgan.last, retain_graph=True)[0].norm()
+        for loss in (likeness, weight * adversarial)
+    ]
+    assert float(sizes[1] / sizes[0]) == pytest.approx(0.8, rel=0.001)
+    assert vqgan.last.shape[0] == 12  # the colours of 2 x 2 pixels
+    nothing = adaptive_weight(likeness, 0 * adversarial, vqgan.last)
+    assert float(nothing) == pytest.approx(min(0.8e4, 0.8e4 * float(sizes[0])), rel=1e-4)

@@ -21,21 +21,25 @@ class Neighbourhood:
     Kept of a patch are the keys and values of its codes, (L, B, H, M, D) each.
     """
 
-    def __init__(self, config: Config, pool: Pool[Pair], number: int, batch: int = 1) -> None:
+    def __init__(self, config: Config, pool: Pool[Pair], number: int, like: Tensor) -> None:
+        """like: (B, ...) of the type and on the device that the engine computes with."""
         self.tokens = config.tokens
         held = [pool.held[chosen] for chosen in pool.select(number)]
-        self.cache = Cache(*(_joined(config, batch, [p[side] for p in held]) for side in (0, 1)))
+        shape = config.layers, len(like), config.heads, 0, config.width // config.heads
+        empty = like.new_empty(shape)
+        k, v = (torch.cat([empty, *(pair[side] for pair in held)], dim=3) for side in (0, 1))
+        self.cache = Cache(k, v)
         self.cache.reserve(self.tokens + 1)
         offsets = torch.tensor(pool.offsets(number), dtype=torch.long)
         own = torch.full((self.tokens + 1,), centre(config.extents))
-        self.near = torch.cat([offsets.repeat_interleave(self.tokens), own])
+        self.near = torch.cat([offsets.repeat_interleave(self.tokens), own]).to(like.device)
 
     def seen(self, new: int) -> dict[str, Sequence[Tensor] | Tensor]:
         """Inputs of the step's graph for the next `new` codes: near (K,), bias (new, K), own (new,
         new), and k, v, L times (B, H, K, D)."""
-        bias = torch.full((new, self.cache.room), HIDDEN)
+        bias = self.cache.k[0].new_full((new, self.cache.room), HIDDEN)
         bias[:, : self.cache.used] = 0.0
-        own = torch.full((new, new), HIDDEN).triu(1)
+        own = bias.new_full((new, new), HIDDEN).triu(1)
         return {"near": self.near, "bias": bias, "own": own, "k": self.cache.k, "v": self.cache.v}
 
     def add(self, k: Tensor, v: Tensor) -> None:
@@ -49,9 +53,3 @@ class Neighbourhood:
             for side in (self.cache.k, self.cache.v)
         )
         return k, v
-
-
-def _joined(config: Config, batch: int, parts: list[Tensor]) -> Tensor:
-    """Keys or values of patches one after the other, (L, B, H, P M, D)."""
-    empty = torch.empty(config.layers, batch, config.heads, 0, config.width // config.heads)
-    return torch.cat([empty.to(parts[0]) if parts else empty, *parts], dim=3)
