@@ -1,4 +1,5 @@
-"""Captions through a published language model (BERT-large in 2204.03458), each remembered.
+"""Captions through a published language model, each remembered: BERT-large in 2204.03458, the text
+encoder of CLIP in 2207.09814.
 
 Weights name the model that read their captions, and weights come from anybody: nothing is fetched
 for them. It is looked for where transformers keeps what it has fetched, or in a folder.
@@ -77,7 +78,8 @@ def _load(name: str) -> tuple[Any, Any]:
         raise MissingCapability(
             f"the language model {name} is not here, as safetensors", hint=_how_to_get(name)
         ) from error
-    return tokenizer, model.eval()
+    # CLIP's has an encoder of pictures beside that of texts.
+    return tokenizer, getattr(model, "text_model", model).eval()
 
 
 def _how_to_get(name: str) -> str:

@@ -1,5 +1,6 @@
 """Published language models, which weights name and nobody fetches."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import types
 from typing import Any
 
 import pytest
+import torch
 
 from dln.core.errors import MissingCapability, UsageError
 from dln.core.text.pretrained import Pretrained
@@ -72,3 +74,29 @@ def test_an_encoder_is_asked_for_on_this_machine_alone(monkeypatch):
     for name in ("x'); import os; ('", "../x", "", "a/b/c", "http://a/b"):
         with pytest.raises(UsageError, match="neither the name"):
             Pretrained(name, 4).encode("lion")
+
+
+def test_of_clip_its_text_encoder_reads(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    words = ["l", "a", "k", "e", "a</w>", "e</w>", "la", "ke</w>", "lake</w>", "<|startoftext|>",
+             "<|endoftext|>"]  # fmt: skip
+    (tmp_path / "vocab.json").write_text(json.dumps({word: n for n, word in enumerate(words)}))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\nl a\nk e</w>\nla ke</w>\n")
+    files = [str(tmp_path / name) for name in ("vocab.json", "merges.txt")]
+    transformers.CLIPTokenizer(*files).save_pretrained(tmp_path)
+    sizes = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2,
+             "intermediate_size": 16}  # fmt: skip
+    text = {**sizes, "vocab_size": 11, "max_position_embeddings": 8, "bos_token_id": 9,
+            "eos_token_id": 10}  # fmt: skip
+    vision = {**sizes, "image_size": 16, "patch_size": 8}
+    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    transformers.CLIPModel(config).save_pretrained(tmp_path)
+    states, seen = Pretrained(str(tmp_path), 6).encode("a lake")
+    assert states.shape == (6, 12)
+    assert seen.tolist() == [1, 1, 1, 1, 0, 0]
+    alone = transformers.CLIPTextModel.from_pretrained(tmp_path).eval()
+    with torch.inference_mode():
+        expected = alone(torch.tensor([[9, 4, 8, 10]])).last_hidden_state[0]
+    assert torch.equal(states[:4], expected)
+    assert not states[4:].any()
+    assert Pretrained(str(tmp_path), 6).encode("")[1].tolist() == [1, 1, 0, 0, 0, 0]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import Graph, Range, Value
+from ..layers.attention import attend_cached, fixed_linear
 from .config import Config
 from .tokenizer import ImageTokenizer
 from .transformer import Attention, Backbone, Channel
@@ -22,19 +23,6 @@ from .transformer import Attention, Backbone, Channel
 HIDDEN = (
     -30_000.0
 )  # what padding adds to a score: its exponential is 0, and half precision holds it
-Pair = tuple[Tensor, Tensor]
-
-
-def _attend(q: Tensor, past: Pair, new: Pair, mask: Tensor) -> Tensor:
-    """Attention over cached and new keys without joining them: (1, B, H, Q, D) -> (B Q, H D).
-
-    past: (B, H, P, D), new: like q; mask: (B, 1, Q, P + Q).
-    """
-    scores = torch.cat([q @ past[0].transpose(-1, -2), q @ new[0].transpose(-1, -2)], dim=-1)
-    weights = (scores + mask).softmax(-1, dtype=torch.float32).to(scores.dtype)
-    cached, own = weights.split([past[0].shape[2], q.shape[-2]], dim=-1)
-    out = cached @ past[1] + own @ new[1]
-    return out.transpose(-2, -3).reshape(-1, out.shape[2] * out.shape[4])
 
 
 class TextGraph(nn.Module):
@@ -66,15 +54,6 @@ class TextGraph(nn.Module):
         return padding, *(torch.stack(cache) for cache in caches)
 
 
-def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    """A linear map with these weights (out, in) and bias, which do not learn."""
-    # On the meta device first: initial weights would only be drawn to be overwritten.
-    linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
-    linear.weight = nn.Parameter(weight.detach(), requires_grad=False)
-    linear.bias = nn.Parameter(bias.detach(), requires_grad=False)
-    return linear
-
-
 class FusedAttention(nn.Module):
     """The attentions of a layer with joined projections.
 
@@ -88,12 +67,12 @@ class FusedAttention(nn.Module):
         self.heads, width = heads, len(shares[0])
         scale = torch.ones(3 * width)
         scale[:width] = (width // heads) ** -0.5
-        self.qkv = _linear(
+        self.qkv = fixed_linear(
             torch.cat([scale[:, None] * a.qkv.weight for a in attentions]),
             torch.cat([scale * a.qkv.bias for a in attentions]),
         )
         pairs = list(zip(attentions, shares, strict=True))
-        self.dense = _linear(
+        self.dense = fixed_linear(
             torch.cat([share[:, None] * a.dense.weight for a, share in pairs], dim=1),
             torch.stack([share * a.dense.bias for a, share in pairs]).sum(0),
         )
@@ -140,7 +119,9 @@ class ImageGraph(nn.Module):
         for index, layer in enumerate(backbone.blocks):
             attention = cast(FusedAttention, self.attention[index])
             q, kn, vn = attention.project(layer.norm1(x), batch)
-            x = layer.finish(x, attention.dense(_attend(q, (k[index], v[index]), (kn, vn), mask)))
+            x = layer.finish(
+                x, attention.dense(attend_cached(q, (k[index], v[index]), (kn, vn), mask))
+            )
             keys.append(kn)
             values.append(vn)
         return _codes(backbone, x, batch), torch.cat(keys), torch.cat(values)
@@ -195,9 +176,9 @@ class ClipGraph(nn.Module):
         for index, layer in enumerate(self.backbone.blocks):
             attention = cast(FusedAttention, self.attention[index])
             q, k, v, qn, kn, vn = attention.project(layer.norm1(x), batch)
-            base = _attend(q, (spatial_k[index], spatial_v[index]), (k, v), within)
+            base = attend_cached(q, (spatial_k[index], spatial_v[index]), (k, v), within)
             past = temporal_k[index], temporal_v[index]
-            over_time = _attend(qn, past, (kn, vn), between[index % 2])
+            over_time = attend_cached(qn, past, (kn, vn), between[index % 2])
             x = layer.finish(x, attention.dense(torch.cat([base, over_time], dim=-1)))
             for store, tensor in zip(found, (k, v, kn, vn), strict=True):
                 store.append(tensor)

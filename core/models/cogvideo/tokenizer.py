@@ -1,19 +1,18 @@
 """CogVideo's image tokenizer: a frame becomes a grid of codes, eight times smaller each way.
 
 A VQ-VAE as in CogView2 (2204.14217, section 3.1), convolutional, with the codes on the unit
-sphere. Pixels are in [0, 1]. Residual blocks carry no normalisation: their last convolution
-starts at zero, so that training is stable and every operation is a plain convolution.
+sphere. Pixels are in [0, 1].
 """
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import UsageError
 from ..fields import Checked, size
 from ..layers.codebook import Codebook
+from ..layers.pyramid import Decoder, Encoder
 
 
 @dataclass(frozen=True)
@@ -36,73 +35,6 @@ class TokenizerConfig(Checked):
             )
 
 
-class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(relu(x))))."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.kaiming_normal_(self.conv1.weight, nonlinearity="relu")
-        nn.init.zeros_(self.conv2.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W) -> same."""
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
-
-
-def _blocks(width: int, count: int) -> list[nn.Module]:
-    return [ResidualBlock(width) for _ in range(count)]
-
-
-class Encoder(nn.Module):
-    """Pixels to code vectors; each halving is a space-to-depth and a convolution."""
-
-    def __init__(self, config: TokenizerConfig) -> None:
-        super().__init__()
-        (deep, middle, shallow), blocks = config.encoder_widths, config.encoder_blocks
-        self.layers = nn.Sequential(
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(12, shallow, 3, padding=1),
-            *_blocks(shallow, blocks[2]),
-            nn.Conv2d(shallow, middle, 4, stride=2, padding=1),
-            *_blocks(middle, blocks[1]),
-            nn.Conv2d(middle, deep, 4, stride=2, padding=1),
-            *_blocks(deep, blocks[0]),
-            nn.ReLU(),
-            nn.Conv2d(deep, config.code_dim, 1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, 3, H, W) -> (B, D, H/8, W/8)."""
-        return self.layers(x)
-
-
-class Decoder(nn.Module):
-    """Code vectors to pixels; each doubling is a convolution and a depth-to-space."""
-
-    def __init__(self, config: TokenizerConfig) -> None:
-        super().__init__()
-        (deep, middle, shallow), blocks = config.decoder_widths, config.decoder_blocks
-        self.layers = nn.Sequential(
-            nn.Conv2d(config.code_dim, deep, 3, padding=1),
-            *_blocks(deep, blocks[0]),
-            nn.Conv2d(deep, 4 * middle, 1),
-            nn.PixelShuffle(2),
-            *_blocks(middle, blocks[1]),
-            nn.Conv2d(middle, 4 * shallow, 1),
-            nn.PixelShuffle(2),
-            *_blocks(shallow, blocks[2]),
-            nn.ReLU(),
-            nn.Conv2d(shallow, 12, 3, padding=1),
-            nn.PixelShuffle(2),
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        """z: (B, D, h, w) -> (B, 3, 8h, 8w), unclamped."""
-        return self.layers(z) + 0.5
-
-
 class ImageTokenizer(nn.Module):
     """Frames to code indices and back."""
 
@@ -111,9 +43,9 @@ class ImageTokenizer(nn.Module):
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
+        self.encoder = Encoder(config.encoder_widths, config.encoder_blocks, config.code_dim)
         self.codebook = Codebook(config.codebook_size, config.code_dim)
-        self.decoder = Decoder(config)
+        self.decoder = Decoder(config.decoder_widths, config.decoder_blocks, config.code_dim)
         # Which cluster each code belongs to, for two-level sampling (see clustering.py).
         self.register_buffer("clusters", torch.arange(config.codebook_size) % config.clusters)
 

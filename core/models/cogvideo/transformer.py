@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..layers.attention import attend
 from .config import SYMBOLS, Config
 from .masks import Visibility
 
@@ -31,17 +32,6 @@ class Attention(nn.Module):
         """x: (B, T, C) -> queries, keys, values, each (B, heads, T, C / heads)."""
         q, k, v = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=heads)
         return q, k, v
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """q: (B, H, Q, D), k, v: (B, H, K, D), bias: like (B, H, Q, K) -> (B, Q, H * D)."""
-    if torch.is_grad_enabled() and q.device.type == "cpu":
-        # The fused kernel's backward is up to four times slower on a CPU than the plain products.
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias.to(q.dtype)
-        out = scores.softmax(-1).to(v.dtype) @ v
-    else:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-    return rearrange(out, "b h q d -> b q (h d)")
 
 
 class Layer(nn.Module):
