@@ -17,6 +17,7 @@ INPUTS = {
     "picture": "image",
     "last-picture": "last_image",
     "size": "size",
+    "extension": "extend",
 }
 OF_CLIPS = ("frames", "fps")  # whichever model makes them
 
@@ -25,6 +26,8 @@ OF_CLIPS = ("frames", "fps")  # whichever model makes them
 class About:
     """takes: of INPUTS; gives: "clip" or "picture", None for a model that only judges.
 
+    moving: whether one that gives pictures makes a clip where frames are asked for; wordless:
+    whether one that reads a prompt does without, too.
     settings: what its sampler can be told. bundled: its weights' file in core/weights, if any.
     further: names of more weights that lie there, and the command that makes each. module: its
     folder, relative to this package.
@@ -38,6 +41,8 @@ class About:
     paper: str = ""
     takes: tuple[str, ...] = ()
     gives: str | None = None
+    moving: bool = False
+    wordless: bool = False
     settings: type[Settings] = Settings
     bundled: str | None = None
     further: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +58,10 @@ class About:
         """Whether it makes clips or pictures."""
         return self.gives is not None
 
+    def made(self, asked: Mapping[str, Any]) -> str | None:
+        """What comes of a request: "clip" or "picture", None for a model that only judges."""
+        return "clip" if self.moving and asked.get("frames") is not None else self.gives
+
     def check(self, asked: Mapping[str, Any]) -> None:
         """UsageError, with the flag to leave out, for what it has no use for, and for settings
         that its sampler lacks or does not take.
@@ -66,7 +75,9 @@ class About:
                     f"{self.name} takes no {kind.replace('-', ' ')}", f"leave {SHARED[name]} out"
                 )
         for name in OF_CLIPS:
-            if name in given and self.gives != "clip":
+            if name in given and self.made(asked) != "clip":
+                if self.moving:
+                    raise UsageError(f"without frames {self.name} makes a picture", "--frames 20")
                 raise UsageError(f"{self.name} makes no clips", f"leave {SHARED[name]} out")
         own = {name: value for name, value in asked.items() if name not in SHARED}
         chosen(self.name, self.settings, own)

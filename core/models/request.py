@@ -17,8 +17,10 @@ SHARED = {
     "size": "--size",
     "image": "--image",
     "last_image": "--last-image",
+    "extend": "--extend",
     "label": "--class",
 }
+SIDES = ("left", "right", "up", "down")  # on which a picture is extended
 MOST_SEED = 2**64 - 1
 MOST_FRAMES = 1_000_000  # a day and a half at 8 a second
 MOST_SIDE = 16_384  # pixels; encoders take no more
@@ -30,7 +32,8 @@ class Request:
     """What is asked for; None leaves a choice to the model.
 
     frames: how many; fps: playback rate, frames a second; size: (height, width) in pixels; image
-    and last_image: pictures' files, the first frame and the last; label: a class by its name.
+    and last_image: pictures' files, the first frame and the last; extend: pixels by which the first
+    is extended, by the name of the side; label: a class by its name.
     settings: the model's own by name, as its `about` declares them.
     """
 
@@ -41,6 +44,7 @@ class Request:
     size: tuple[int, int] | None = None
     image: str | None = None
     last_image: str | None = None
+    extend: Mapping[str, int] | None = None
     label: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,6 +62,8 @@ class Request:
                 f"a size is the height and the width in pixels, each at most {MOST_SIDE:,}, "
                 f"not {short(self.size)}"
             )
+        if self.extend is not None:
+            _check_extension(self.extend)
         if len(self.prompt) > MOST_LETTERS:
             count = len(self.prompt)
             raise UsageError(f"a prompt has at most {MOST_LETTERS:,} letters, not {count:,}")
@@ -90,6 +96,18 @@ def _check_text(name: str, value: Any) -> None:
         raise UsageError(f"the {name} is text, not {short(value)}")
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise UsageError(f"the {name} {short(value)} is no text: it has bytes that are no UTF-8")
+
+
+def _check_extension(value: Any) -> None:
+    """UsageError for what says not by how many pixels which sides are extended."""
+    known = isinstance(value, Mapping) and {*value} <= {*SIDES}
+    if not known or not all(_whole(pixels, 0, MOST_SIDE) for pixels in value.values()):
+        raise UsageError(
+            f"an extension says of {', '.join(SIDES)} by how many pixels, each at most "
+            f"{MOST_SIDE:,}, not {short(value)}"
+        )
+    if not any(value.values()):
+        raise UsageError("an extension by no pixel at all changes nothing", "--extend right=256")
 
 
 def _is_size(value: Any) -> bool:

@@ -1,0 +1,41 @@
+"""NUWA-Infinity as a system: its presets, networks, trainings and sampling loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...text.pretrained import Pretrained
+from ...text.vocabulary import Vocabulary
+from ..system import System
+from .about import ABOUT
+from .config import PRESETS, Config
+from .model import Model
+
+if TYPE_CHECKING:
+    from ...data import Source
+    from ...training.options import TrainOptions
+    from ...training.stage import Stage
+
+
+class NuwaInfinity(System):
+    """Tokenizers, and the transformer that draws patch after patch."""
+
+    about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+
+    def reader(self, config: Config, words: Sequence[str]) -> Vocabulary | Pretrained | None:
+        """A closed vocabulary, or the published encoder that the configuration names; None for a
+        model that reads no text."""
+        if not config.text_length:
+            return None
+        if config.encoder:
+            return Pretrained(config.encoder, config.text_length)
+        return Vocabulary(words)
+
+    def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
+        from .training import STAGES
+
+        return [make(model, source, options) for make in STAGES]
+
+
+SYSTEM = NuwaInfinity()
