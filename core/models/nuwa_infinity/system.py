@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...text.pretrained import Pretrained
 from ...text.vocabulary import Vocabulary
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
+from .grids import fitted
 from .model import Model
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ class NuwaInfinity(System):
     """Tokenizers, and the transformer that draws patch after patch."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+    free = ("training",)
+
+    def fitted(self, config: Config, source: Source) -> dict[str, Any]:
+        return fitted(config, source)
 
     def reader(self, config: Config, words: Sequence[str]) -> Vocabulary | Pretrained | None:
         """A closed vocabulary, or the published encoder that the configuration names; None for a
@@ -33,9 +38,9 @@ class NuwaInfinity(System):
         return Vocabulary(words)
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
-        from .training import STAGES
+        from .training import stages
 
-        return [make(model, source, options) for make in STAGES]
+        return stages(model, source, options)
 
 
 SYSTEM = NuwaInfinity()
