@@ -29,7 +29,7 @@ class VqganConfig(Checked):
     decoder_widths: tuple[int, ...] = size((144, 96, 48), items=MOST_LEVELS)
     decoder_blocks: tuple[int, ...] = size((2, 2, 2), most=1024, least=0, items=MOST_LEVELS)
     guide_widths: tuple[int, ...] = size((96, 64, 32), items=MOST_LEVELS)
-    judge_width: int = size(32)
+    judge_width: int = size(16)
 
     def __post_init__(self) -> None:
         super().__post_init__()
