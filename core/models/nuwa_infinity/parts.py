@@ -12,9 +12,7 @@ import torch
 from ..engine import Engine
 from ..layers.pixels import to_frames, to_pixels
 from .directions import Box
-from .vqgan import Vqgan
-
-LONGEST = 32  # codes along a side of a part, beside its margins
+from .vqgan import PART, Vqgan
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,10 @@ class Parts:
 
 
 def parts(box: Box) -> Iterator[Box]:
-    """Boxes that cover one, at most LONGEST a side."""
-    for top in range(box.top, box.bottom, LONGEST):
-        for left in range(box.left, box.right, LONGEST):
-            bottom, right = min(top + LONGEST, box.bottom), min(left + LONGEST, box.right)
+    """Boxes that cover one, at most PART a side."""
+    for top in range(box.top, box.bottom, PART):
+        for left in range(box.left, box.right, PART):
+            bottom, right = min(top + PART, box.bottom), min(left + PART, box.right)
             yield Box(top, left, bottom, right)
 
 

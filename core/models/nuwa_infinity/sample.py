@@ -30,9 +30,10 @@ from .directions import Box, Order
 from .draw import Draw
 from .layout import Layout, around, blank
 from .neighbourhood import Neighbourhood
-from .parts import LONGEST, Parts, area
+from .parts import Parts, area
 from .pool import Pool
 from .text import encode_captions
+from .vqgan import PART
 
 if TYPE_CHECKING:
     from .config import Config
@@ -143,12 +144,12 @@ class Drawing:
         """The picture from the top down, uint8 (1, n, width, 3): as soon as all codes are there
         that a band's pixels hang on."""
         cells, shown = self._cells(), self.layout.shown
-        starts = range(cells.top, cells.bottom, LONGEST)
-        left = [(self._until(start + LONGEST), start) for start in starts]
+        starts = range(cells.top, cells.bottom, PART)
+        left = [(self._until(start + PART), start) for start in starts]
         for number, codes in self.drawn(0):
             while left and left[0][0] <= number:
                 _, start = left.pop(0)
-                box = Box(start, cells.left, min(start + LONGEST, cells.bottom), cells.right)
+                box = Box(start, cells.left, min(start + PART, cells.bottom), cells.right)
                 yield self._shown(self._pixels(codes, box, None, given=True), box, shown)[None]
 
     def frames(self) -> Iterator[np.ndarray]:
