@@ -26,13 +26,14 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
         raise UsageError(f"{about.name} makes no clips: its task is {about.task}.",
                          "dln models list")  # fmt: skip
     Request.of(prompt, 0, wish)
-    if about.text and not prompt.strip():
+    silent = about.wordless and not prompt.strip()
+    if about.text and not silent and not prompt.strip():
         raise UsageError(f"{about.name} needs a prompt.", 'dln generate "lion drinking"')
     if prompt.strip() and not about.text:
         raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
     about.check(wish)
     header = look(model)
-    if header.vocabulary is not None:
+    if header.vocabulary is not None and not silent:
         check_words(prompt, header.vocabulary)
     for name in PICTURES:
         if name in wish:
@@ -72,7 +73,7 @@ def check_able(job: Job) -> None:
         from dln.core.models.engine import pick_device
 
         pick_device(job.runner.device)
-    if not {"frames", "label", *PICTURES}.isdisjoint(job.wish):
+    if not {"frames", "label", "size", "extend", *PICTURES}.isdisjoint(job.wish):
         check_sizes(job)
 
 
@@ -91,8 +92,8 @@ def check_engine(job: Job) -> None:
 
 
 def check_sizes(job: Job) -> None:
-    """UsageError and MissingCapability for frames, classes and pictures that the weights, or the
-    engine, have no way with."""
+    """UsageError and MissingCapability for frames, sizes, classes and pictures that the weights, or
+    the engine, have no way with."""
     from dln.core.models.locate import identify, locate, read_header
     from dln.core.models.package import rebuild
     from dln.core.models.registry import load

@@ -147,7 +147,9 @@ def make(job: Job, loaded: Any, seed: int, engine: Any, path: Path, playing: boo
     with progress() as report:
         options: Any = dict(engine=engine, device=job.runner.device, on_progress=report)
         result, ranked = computed(job, loaded, request, options)
-        frames = result.stream.heard(lambda block: keep(shown, block)) if playing else result.stream
+        frames = result.stream
+        if playing and not frames.banded:
+            frames = frames.heard(lambda block: keep(shown, block))
         write(frames, result.receipt, path, job.native, job.force)
     for remark in result.notes:
         screen.note(remark)

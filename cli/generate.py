@@ -21,6 +21,7 @@ from .options import (
     Quiet,
     Seed,
     Verbose,
+    extension_of,
     size_of,
 )
 from .places import check_places, clip_paths, slug
@@ -65,6 +66,13 @@ def generate(
     ] = None,
     last_image: Annotated[
         str | None, typer.Option(metavar="FILE", help="One that it ends with; diffusion.")
+    ] = None,
+    extend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE=PIXELS,...",
+            help="Draw on around --image: left, right, up and down; nuwa-infinity.",
+        ),
     ] = None,
     label: Annotated[
         str | None, typer.Option("--class", metavar="NAME", help="What to show, by its class.")
@@ -127,7 +135,7 @@ def generate(
     verbose: Verbose = False,
     config: ConfigFile = None,
 ) -> Result:
-    """Turn a prompt into a video file.
+    """Turn a prompt into a video file, or into a picture of any size.
 
     \b
     Examples:
@@ -140,12 +148,15 @@ def generate(
       dln generate "lion drinking" --engine onnx
       dln generate "lion drinking" --count 9 --grid
       dln generate --model stylegan-v --seed 7 --frames 10000 --fps 60 --out sky.mp4
+      dln generate "mountains by a lake" --model nuwa-infinity --size 2048x256 --out wide.png
+      dln generate --model nuwa-infinity --image photo.png --extend left=256,right=512
+      dln generate --model nuwa-infinity --image photo.png --frames 20
     """
     wanted = Runner(engine, precision, graphs, device)
     wish = given(
         frames=frames, fps=fps, size=size and size_of(size), image=image, last_image=last_image,
-        label=label, guidance=guidance, temperature=temperature, top_p=top_p, steps=steps,
-        reconstruction=reconstruction,
+        extend=extend and extension_of(extend), label=label, guidance=guidance,
+        temperature=temperature, top_p=top_p, steps=steps, reconstruction=reconstruction,
     ) | sampler_settings(settings)  # fmt: skip
     about = check_asked(prompt, model, wish)
     check_rank(prompt, best_of)
@@ -155,7 +166,7 @@ def generate(
     stem, named = slug(prompt) or slug(Path(model).stem) or "clip", seeds
     if grid:
         stem, named = f"{stem}-grid", seeds[:1]
-    paths = clip_paths(stem, named, out, ".mp4" if about.gives == "clip" else ".png")
+    paths = clip_paths(stem, named, out, ".mp4" if about.made(wish) == "clip" else ".png")
     job = Job(prompt, model, seeds, paths, wanted, wish, native, force, best_of, grid)
     check_rates(paths, wish)
     check_places(paths, force)

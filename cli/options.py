@@ -112,6 +112,21 @@ def size_of(text: str) -> tuple[int, int]:
     return sides[1], sides[0]
 
 
+def extension_of(text: str) -> dict[str, int]:
+    """ "left=256,up=128" -> pixels by the name of the side. UsageError for anything else."""
+    from dln.core.models.request import SIDES
+
+    found: dict[str, int] = {}
+    for word in text.split(","):
+        parts = re.fullmatch(r"\s*(\w+)\s*=\s*(\d{1,5})\s*", word)
+        side = parts[1].lower() if parts else ""
+        if parts is None or side not in SIDES or side in found:
+            raise UsageError(f"an extension is a side and its pixels, each side once, not {text!r}",
+                             "--extend left=256,right=512,up=128,down=64")  # fmt: skip
+        found[side] = int(parts[2])
+    return found
+
+
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object.", callback=into_screen("json")),

@@ -27,8 +27,8 @@ def watched(
     stream: Stream, image: str | None, last: str | None, note: Callable[[str], None]
 ) -> Stream:
     """The same stream; when it has been taken, `note` is told of each picture, by its file, that
-    the clip does not begin or end with by more than a frame or two."""
-    if image is None and last is None:
+    the clip does not begin or end with by more than a frame or two; a banded picture is no clip."""
+    if stream.banded or (image is None and last is None):
         return stream
     kept: list[np.ndarray] = []
 

@@ -78,7 +78,8 @@ def stream(
     """
     loaded.about.check(request.asked())
     reader = loaded.model.reader
-    notes = check_prompt(request.prompt, reader) if loaded.about.text and reader else []
+    silent = loaded.about.wordless and not request.prompt.strip()
+    notes = check_prompt(request.prompt, reader) if reader and not silent else []
     start = time.perf_counter()
     runner = engine or torch_engine(loaded.model.graphs(), device)
     ready = time.perf_counter()
@@ -95,14 +96,13 @@ def stream(
         settings=request.asked(),
         inputs=inputs_of(request),
     )
-    timed = Stream(_timed(frames, seconds), frames.fps, frames.size, frames.frames)
+    timed = frames.through(lambda blocks: _timed(blocks, seconds))
     seen = watched(timed, request.image, request.last_image, notes.append)
     return Streaming(seen, receipt, notes, seconds)
 
 
-def _timed(frames: Stream, seconds: dict[str, float]) -> Iterator[np.ndarray]:
+def _timed(blocks: Iterator[np.ndarray], seconds: dict[str, float]) -> Iterator[np.ndarray]:
     """The blocks; the time that each took to come is added to seconds["sample"]."""
-    blocks = iter(frames)
     while True:
         began = time.perf_counter()
         block = next(blocks, None)

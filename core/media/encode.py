@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..errors import UsageError
 from ..files import beside
+from .png import write_png
 from .rates import check_rate, fraction_of
 from .stream import Stream
 
@@ -53,6 +54,9 @@ def encode(
         raise UsageError(f"scale must be at least 1, got {scale}.")
     check_rate(stream.fps, path.suffix)
     _check_place(path, overwrite)
+    banded = stream.banded and write is _write_sheet and scale in (None, 1)
+    if banded:  # row by row, as it is
+        write, scale = _write_bands, 1
     if scale is None:
         scale = watchable_scale(
             stream.size, SHEET_SIDE if write is _write_sheet else WATCHABLE_SIDE
@@ -63,9 +67,11 @@ def encode(
     if write in _WHOLE:
         _check_held(path, stream.frames, size, _WHOLE[write])
     text = None if receipt is None else json.dumps(receipt)
-    large = Stream((enlarge(block, scale) for block in stream), stream.fps, size, stream.frames)
+    if not banded:
+        frames = (enlarge(block, scale) for block in stream)
+        stream = Stream(frames, stream.fps, size, stream.frames)
     with beside(path, overwrite) as (_, temporary):
-        write(large, temporary, text)
+        write(stream, temporary, text)
     return path
 
 
@@ -239,11 +245,20 @@ def _write_sheet(stream: Stream, path: Path, text: str | None) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     frames, info = np.concatenate(list(stream)), PngInfo()
-    info.add_text("frames", str(len(frames)))
-    info.add_text("fps", repr(float(stream.fps)))
-    if text is not None:
-        info.add_text("comment", text)
+    for name, told in _notes(stream, text).items():
+        info.add_text(name, told)
     Image.fromarray(np.concatenate(list(frames), axis=1)).save(path, pnginfo=info)
+
+
+def _write_bands(stream: Stream, path: Path, text: str | None) -> None:
+    """One picture, row by row as it comes."""
+    write_png(path, stream.size, stream.bands(), _notes(stream, text))
+
+
+def _notes(stream: Stream, text: str | None) -> dict[str, str]:
+    """What a png tells of its frames, and its receipt."""
+    told = {"frames": str(stream.frames), "fps": repr(float(stream.fps))}
+    return told if text is None else {**told, "comment": text}
 
 
 _WRITERS = {".mp4": _write_mp4, ".webm": _write_webm, ".gif": _write_gif, ".png": _write_sheet}

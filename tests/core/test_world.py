@@ -20,6 +20,7 @@ from dln.core.models.package import Loaded, load_model
 from dln.core.models.registry import MODELS
 from dln.core.models.system import SystemModel
 
+SILENT = [n for n, a in MODELS.items() if a.generates and not (a.bundled or a.text)]
 COUNT = 6
 FRAMES, FPS, SIZE = 8, 10.0, 16
 
@@ -240,7 +241,7 @@ def test_reconstructions_of_any_data(folder, monkeypatch: pytest.MonkeyPatch):
     assert told[-1] == (3, 3, "reconstructions")
 
 
-@pytest.mark.parametrize("name", [n for n, a in MODELS.items() if a.generates and not a.bundled])
+@pytest.mark.parametrize("name", SILENT)
 def test_any_generator_is_measured(name, folder, toy_weights):
     """Also one that makes pictures, wide clips, or what a class says; the same clips each time."""
     model = load_model(toy_weights(name))

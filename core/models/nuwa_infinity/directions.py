@@ -38,7 +38,7 @@ RIGHT, LEFT, DOWN, UP = WAYS  # in which a picture grows
 
 @dataclass(frozen=True)
 class Box:
-    """Patches from a row and a column up to others, which it leaves out."""
+    """From a row and a column up to others, which it leaves out: of patches, codes or pixels."""
 
     top: int
     left: int

@@ -19,7 +19,7 @@ from ..layers.attention import attend_cached, fixed_linear
 from .config import SYMBOLS, Config
 from .directions import centre
 from .transformer import HIDDEN, Layer, Transformer
-from .vqgan import Vqgan
+from .vqgan import PART, Vqgan
 
 
 class TextGraph(nn.Module):
@@ -227,7 +227,9 @@ def build_graphs(vqgan: Vqgan, transformer: Transformer, words: int) -> dict[str
     several = {"batch": Range(1, 2, 16)}
     around = (2 * config.extent_rows + 1) * (2 * config.extent_columns + 1) // 2
     new, patches = Range(1, 1, config.tokens + 1), Range(0, around, max(1, config.offsets - 1))
-    sides = {"batch": Range(1, 1, 16), "rows": Range(1, 3, 16), "columns": Range(1, 3, 64)}
+    longest = -(-(PART + 2 * vqgan.guided_margin) // config.patch)
+    side = Range(1, min(3, longest), longest)
+    sides = {"batch": Range(1, 1, 4), "rows": side, "columns": side}
     graphs = [
         Graph(
             "step",

@@ -10,13 +10,20 @@ from ...text.vocabulary import Vocabulary
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
+from .exported import constants, proofs
 from .grids import fitted
 from .model import Model
+from .sample import check, sample
 
 if TYPE_CHECKING:
     from ...data import Source
+    from ...media.stream import Stream
+    from ...progress import OnProgress
     from ...training.options import TrainOptions
     from ...training.stage import Stage
+    from ..engine import Engine
+    from ..proof import Proof
+    from ..request import Request
 
 
 class NuwaInfinity(System):
@@ -41,6 +48,20 @@ class NuwaInfinity(System):
         from .training import stages
 
         return stages(model, source, options)
+
+    def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
+        check(config, request)
+
+    def sample(
+        self, engine: Engine, model: Any, request: Request, on_progress: OnProgress
+    ) -> Stream:
+        return sample(engine, model, request, on_progress)
+
+    def proofs(self, model: Model) -> list[Proof]:
+        return proofs(model)
+
+    def constants(self, model: Model) -> dict[str, Any]:
+        return constants(model)
 
 
 SYSTEM = NuwaInfinity()

@@ -17,6 +17,8 @@ from ..layers.codebook import Codebook
 from ..layers.pyramid import Decoder, Encoder, reach, reach_of_levels
 from .config import VqganConfig
 
+PART = 32  # codes along a side of what is encoded or decoded at once, beside its margins
+
 
 class Guide(nn.Module):
     """The frame before, as what is added to the decoder's features. It begins at nothing."""
