@@ -24,6 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 sys.path.append(str(Path(__file__).parent))
 from toy_classes import SAF, Classes
 from toy_classes import settings as with_sharpness
+from toy_nuwa import patches
 from toy_systems import SYSTEMS, stage_of
 from toy_training import QUICK, Toy, rows, weights
 from toy_videos import Videos
@@ -41,6 +42,7 @@ TOYS: dict[str, tuple[Callable[[], Stage], FitSettings]] = {
     "toy": (Toy, SETTINGS),
     "classes": (Classes, with_sharpness(SAF)),
     "videos": (Videos, SETTINGS),
+    "transformer": (patches, SETTINGS),
 }
 STAGES = {stage_of(name).name: name for name in SYSTEMS}
 TOYS |= {stage: (partial(stage_of, name), SETTINGS) for stage, name in STAGES.items()}
@@ -156,14 +158,15 @@ COMPARED = [toy for toy, (make, _) in TOYS.items() if of_each_sample_alone(make(
 
 
 def test_some_are_compared():
-    assert {"toy", "patches"} <= set(COMPARED)
+    assert {"toy", "patches", "transformer"} <= set(COMPARED)
     assert not {"classes", "adversarial"} & set(COMPARED)
 
 
 @pytest.mark.parametrize("toy", COMPARED)
 def test_the_losses_are_those_of_one_process(folder: Path, toy: str):
     one, two = run_of(folder, toy, "one"), run_of(folder, toy, "two")
-    rival = toy == "videos"  # ten steps against each other take them apart
+    # Ten steps against each other take them apart, and so do those after every patch.
+    rival = toy in ("videos", "transformer")
     assert [row["step"] for row in rows(one)] == [row["step"] for row in rows(two)]
     for a, b in zip(rows(one), rows(two), strict=True):
         assert a.get("metrics", a) == pytest.approx(

@@ -292,17 +292,17 @@ def test_killed_inside_a_picture_it_ends_with_the_same_bits(
     """Between the optimiser steps of its third batch, of four patches each."""
     settings = replace(QUICK, checkpoint_every=1, evaluate_every=4)
     whole, killed = new_run("whole"), new_run("killed")
-    fit(patches(), settings, whole, accelerator, silent)
+    fit(patches(4), settings, whole, accelerator, silent)
     for forward in (2 * 4 + 2, 3):
         with pytest.raises(Killed):
-            fit(killed_in(patches(), forward), settings, killed, accelerator, silent)
-    fit(patches(), settings, killed, accelerator, silent)
+            fit(killed_in(patches(4), forward), settings, killed, accelerator, silent)
+    fit(patches(4), settings, killed, accelerator, silent)
     assert same(whole, killed, "transformer")
     assert rows(whole) == rows(killed)
 
 
 def test_micro_batches_learn_what_the_batch_learns(new_run: NewRun, accelerator: Accelerator):
-    one, four = patches(), patches()
+    one, four = patches(4), patches(4)
     fit(one, QUICK, new_run("one"), accelerator, silent)
     fit(four, replace(QUICK, accumulate=4), new_run("four"), accelerator, silent)
     both = zip(one.modules.parameters(), four.modules.parameters(), strict=True)

@@ -56,8 +56,8 @@ def stages(
     return found
 
 
-def patches() -> Stage:
+def patches(steps: int = 8) -> Stage:
     """The transformer's training."""
     stage = stages()["transformer"]
-    stage.steps, stage.batch = 4, 4
+    stage.steps, stage.batch = steps, 4
     return stage

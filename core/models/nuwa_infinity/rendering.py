@@ -21,28 +21,39 @@ from .transformer import HIDDEN, NONE, Transformer
 
 
 class Pools:
-    """A pool for each sample of a batch. number: of the patch that is being drawn in all."""
+    """A pool for each order of a batch's samples. number: of the patch that is being drawn in all.
+    rows: which samples follow each pool's order."""
 
-    def __init__(self, orders: Sequence[Order], extents: Extents) -> None:
-        self.pools: list[Pool[Tensor]] = [Pool(order, extents) for order in orders]
-        self.number = 0
+    def __init__(self, orders: Sequence[Order], extents: Extents, device: torch.device) -> None:
+        alike: dict[Order, list[int]] = {}
+        for sample, order in enumerate(orders):
+            alike.setdefault(order, []).append(sample)
+        self.pools: list[Pool[Tensor]] = [Pool(order, extents) for order in alike]
+        self.rows = [torch.tensor(rows, device=device) for rows in alike.values()]
+        self.number, self.samples = 0, len(orders)
 
+    # Which patches are seen is looked up in tables of places: nothing to be compiled.
+    @torch.compiler.disable
     def context(self, empty: Tensor) -> tuple[Tensor, Tensor]:
         """What each sample's patch sees: kept (L, B, P, M, C) and offsets (B, P), NONE where one
         sample has fewer than another. empty: (L, M, C), for these."""
         chosen = [pool.select(self.number) for pool in self.pools]
-        most = max(map(len, chosen))
-        kept, offsets = [], torch.full((len(chosen), most), NONE)
-        for sample, (pool, numbers) in enumerate(zip(self.pools, chosen, strict=True)):
-            offsets[sample, : len(numbers)] = torch.tensor(pool.offsets(self.number))
-            kept += [pool.held[n] for n in numbers] + [empty] * (most - len(numbers))
-        whole = torch.stack(kept) if kept else empty.new_empty(0, *empty.shape)
-        return whole.unflatten(0, (len(chosen), most)).movedim(2, 0), offsets.to(empty.device)
+        most, (layers, *each) = max(map(len, chosen)), empty.shape
+        kept = empty.new_zeros(layers, self.samples, most, *each)
+        offsets = torch.full((self.samples, most), NONE, device=empty.device)
+        for pool, rows, numbers in zip(self.pools, self.rows, chosen, strict=True):
+            if numbers:
+                found = torch.stack([pool.held[n] for n in numbers], dim=2)
+                kept[:, rows, : len(numbers)] = found.to(kept.dtype)
+                places = torch.tensor(pool.offsets(self.number), device=empty.device)
+                offsets[rows, : len(numbers)] = places
+        return kept, offsets
 
+    @torch.compiler.disable
     def add(self, states: Tensor) -> None:
         """The patch's states, (L, B, M, C)."""
-        for sample, pool in enumerate(self.pools):
-            pool.add(self.number, states[:, sample])
+        for pool, rows in zip(self.pools, self.rows, strict=True):
+            pool.add(self.number, states[:, rows])
 
     def next(self) -> None:
         """The patch is finished in all."""
@@ -56,7 +67,7 @@ def pieces(config: Config, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
     frames, rows and columns of each; order: (B,) index of each one's in `WAYS`; text and seen as
     the transformer reads them -> patch by patch, codes (B, M), text, seen, and the pools where the
     objective leaves its states."""
-    pools = Pools(_orders(batch), config.extents)
+    pools = Pools(_orders(batch), config.extents, batch["patches"].device)
     for part in batch["patches"].long().unbind(1):
         yield {"codes": part, "text": batch["text"], "seen": batch["seen"], "pools": pools}
         pools.next()
