@@ -60,7 +60,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|DIR", help="menagerie, vistas, digits, a folder or shards of your own."
+            metavar="NAME|DIR",
+            help="menagerie, vistas, digits, a folder, a picture or shards of your own.",
         ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Size: see dln models show MODEL.")] = None,
@@ -280,8 +281,9 @@ def carry_out(
 def generation_line(spec: "About", run: Path) -> str:
     """The command that generates with a run, with a prompt that its data can answer."""
     data = recorded(run).get("options", {}).get("data", spec.data)
-    prompt = PROMPTS.get(str(data).split(",")[0], "PROMPT")
-    words = f"dln generate {prompt}" if spec.text else "dln generate"
+    unknown = "" if spec.wordless else "PROMPT"
+    prompt = PROMPTS.get(str(data).split(",")[0], unknown) if spec.text else ""
+    words = f"dln generate {prompt}".strip()
     return f"{words} --model {shlex.quote(str(run))}"
 
 

@@ -66,7 +66,8 @@ def open_source(
     raise UsageError(
         f"There is no data set or folder named {short(spec)!r}.{closest(short(spec), BUILT_IN)}",
         "Data sets: menagerie, vistas, digits, the path of a folder with videos and metadata.csv "
-        "or with a folder of images for each class, or of tars (shards-{000..099}.tar).",
+        "or with a folder of images for each class, of a video or a picture, or of tars "
+        "(shards-{000..099}.tar).",
     )
 
 

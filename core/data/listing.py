@@ -61,6 +61,8 @@ def read_listing(folder: Path, wordless: bool = False) -> Listing:
     ways = list(_ways(folder, contents))
     if not ways and wordless and (names := contents.videos + contents.pictures):
         return Listing([Entry(0, name, ()) for name in sorted(names)])
+    if not ways and wordless:
+        raise UsageError(f"{folder} holds no videos and no pictures.")
     if not ways:
         raise UsageError(_without(folder), CSV_EXAMPLE)
     way, *others = ways

@@ -91,6 +91,8 @@ def test_the_data_decide_how_lessons_are_cut():
     assert grids(open_source("vistas,camera=panorama"))["training"] == pictures
     clips = {"clip_rows": 4, "clip_columns": 4}
     assert grids(open_source("vistas,camera=still"))["training"] == pictures | clips
+    flat = grids(open_source("vistas,camera=still"), rows=3)["training"]
+    assert (flat["rows"], flat["columns"], flat["clip_rows"], flat["clip_columns"]) == (3, 15, 3, 5)
     assert grids(Kept((427, 640)))["training"] == {"rows": 6, "columns": 8}
     assert grids(Kept((1000, 1000)))["training"] == {"rows": 6, "columns": 8}
     assert grids(Kept((100, 200)))["training"] == {"rows": 1, "columns": 3}
@@ -104,8 +106,8 @@ def test_the_data_decide_how_lessons_are_cut():
 def test_what_does_not_fit_together_is_said():
     with pytest.raises(UsageError, match="48 patches has not as many in 50"):
         grids(open_source("vistas,camera=panorama"), rows=50)
-    with pytest.raises(UsageError, match="5 x any patches have not the 48 of the clips"):
-        grids(open_source("vistas,camera=still"), rows=5)
+    with pytest.raises(UsageError, match="5 x 7 patches have not the 45 of the clips"):
+        grids(open_source("vistas,camera=still"), rows=5, columns=7)
 
 
 def test_a_published_encoder_reads_nothing_where_nothing_is_told():

@@ -45,6 +45,11 @@ def test_pictures_and_videos_without_captions(tmp_path: Path):
         open_source(str(tmp_path / "more"))
 
 
+def test_a_folder_of_nothing(tmp_path: Path):
+    with pytest.raises(UsageError, match="holds no videos and no pictures"):
+        open_source(str(tmp_path), wordless=True)
+
+
 def test_captions_are_read_where_there_are_any(tmp_path: Path):
     mixed(tmp_path)
     (tmp_path / "more" / "a.txt").write_text("a lake")

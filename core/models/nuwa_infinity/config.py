@@ -84,7 +84,7 @@ class TrainingConfig(Checked):
     judged_after: float = limited(0.4, least=0, most=1)
     tokenizer_rate: float = limited(1e-3, above=0, most=1)
     judge_rate: float = limited(5e-3, above=0, most=1)
-    rate: float = limited(1e-3, above=0, most=1)
+    rate: float = limited(2e-3, above=0, most=1)
     optimise: str = limited("patch", choices=("patch", "picture"))
     smoothing: float | None = limited(None, least=0, below=1)
 

@@ -41,9 +41,10 @@ def fitted(config: Config, source: Source) -> dict[str, Any]:
     told, found = config.training, {}
     pictures, clips = kinds(config, source)
     if clips:
-        there = told.clip_rows, told.clip_columns
-        most = _largest(config, source, DRAWN_CLIPS, moving=True)
-        rows, columns = _grid(there, told.patches // told.frames, *most)
+        there, most = told.clip_rows, _largest(config, source, DRAWN_CLIPS, moving=True)
+        if most[0] is None:  # all of the height is shown, and the same is as large in both
+            there = there or _grid((told.rows, told.columns), told.patches, None, DRAWN)[0]
+        rows, columns = _grid((there, told.clip_columns), told.patches // told.frames, *most)
         found |= {"clip_rows": rows, "clip_columns": columns}
     if pictures:
         there, most = (told.rows, told.columns), _largest(config, source, DRAWN, moving=False)
