@@ -105,6 +105,17 @@ def preview(model: Model, prompt: str, size: tuple[int, int], frames: int | None
     return sample(engine, model, Request(prompt, size=size, frames=frames), unheard).clip()
 
 
+def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:
+    """uint8 (T, H, W, 3) through the tokenizer and back, each frame alone."""
+    engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
+    parts, cell = Parts(engine, model.vqgan), model.config.vqgan.cell
+    height, width = frames.shape[1:3]
+    rows, columns = -(-height // cell), -(-width // cell)
+    codes = [parts.encode(frame, rows, columns) for frame in frames]
+    whole = Box(0, 0, rows, columns)
+    return np.stack([parts.decode(each, whole)[:height, :width] for each in codes])
+
+
 @dataclass
 class Drawing:
     """One request on its way."""
