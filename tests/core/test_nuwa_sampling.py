@@ -23,6 +23,7 @@ from dln.core.models.nuwa_infinity.about import Sampling
 from dln.core.models.nuwa_infinity.config import Config
 from dln.core.models.nuwa_infinity.directions import Box
 from dln.core.models.nuwa_infinity.draw import Draw
+from dln.core.models.nuwa_infinity.edges import edges
 from dln.core.models.nuwa_infinity.layout import around, blank
 from dln.core.models.nuwa_infinity.model import Model
 from dln.core.models.nuwa_infinity.parts import Parts
@@ -107,6 +108,31 @@ def test_given_pixels_stay_to_the_bit(size, extend, photo):
     top, left, right, down = (extend.get(name, 0) for name in ("up", "left", "right", "down"))
     assert found.shape == (top + size[0] + down, left + size[1] + right, 3)
     assert np.array_equal(found[top : top + size[0], left : left + size[1]], pixels)
+
+
+def test_what_codes_do_not_say_of_a_picture_fades_around_it():
+    """Codes that say 100 of a picture that is brighter at its right: no step where it ends."""
+    picture = np.full((20, 40, 3), 110, np.uint8)
+    picture[:, 30:] = 140
+    place = Box(30, 50, 50, 90)
+    told = edges(picture, place, [np.full((n, 3), 100.0) for n in (40, 40, 20, 20)], far=10)
+    whole = np.full((80, 120, 3), 100, np.uint8)
+    told.carry_on(whole, 0, 0)
+    inside = whole[30:50, 50:90].copy()
+    assert (inside == 100).all()
+    line = whole[40, :, 0].astype(int)
+    assert np.all(np.diff(line[90:102]) <= 0)
+    assert line[90] == 136
+    assert line[49] == 109
+    assert (line[101:] == 100).all()
+    assert (line[:40] == 100).all()
+    around = np.pad(whole[29:51, 49:91], 0).astype(int)
+    ring = np.concatenate([around[0], around[:, -1], around[-1, ::-1], around[::-1, 0]])[:, 0]
+    assert np.abs(np.diff(ring)).max() <= 5  # as smooth as along the border, also at corners
+    parts = np.full((80, 120, 3), 100, np.uint8)
+    for top in range(0, 80, 16):
+        told.carry_on(parts[top : top + 16, 7:], top, 7)
+    assert np.array_equal(parts[:, 7:], whole[:, 7:])
 
 
 def test_what_lies_around_a_picture_hangs_on_it(photo):
