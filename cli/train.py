@@ -279,7 +279,7 @@ def carry_out(
 
 def generation_line(spec: "About", run: Path) -> str:
     """The command that generates with a run, with a prompt that its data can answer."""
-    data = recorded(run).get("options", {}).get("data", "menagerie")
+    data = recorded(run).get("options", {}).get("data", spec.data)
     prompt = PROMPTS.get(str(data).split(",")[0], "PROMPT")
     words = f"dln generate {prompt}" if spec.text else "dln generate"
     return f"{words} --model {shlex.quote(str(run))}"
@@ -294,7 +294,7 @@ def intention(spec: "About", options: "TrainOptions") -> Result:
 
     preset = options.preset or spec.default_preset
     with progress() as shown:
-        samples, classes = sizes_of(options.data or "menagerie", shown)
+        samples, classes = sizes_of(options.data or spec.data, shown, spec.wordless)
     config = resolve_config(load(spec), preset, options.config)
     if classes and hasattr(config, "classes"):
         config = replace(config, classes=classes, names=())

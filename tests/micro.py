@@ -65,6 +65,7 @@ MICRO: dict[str, dict[str, Any]] = {
             "guide_widths": (8, 8),
             "judge_width": 4,
         },
+        "training": {"patches": 4, "frames": 2, "views": 8},
     },
     "resnet": {"width": 8, "blocks": (1, 1)},
     "vit": {"width": 16, "depth": 2, "heads": 2},

@@ -25,16 +25,18 @@ def open_source(
     seed: int = 0,
     held_out: bool | None = False,
     on_progress: OnProgress = unheard,
+    wordless: bool = False,
 ) -> Source:
     """The data set that `spec` names: "menagerie", "vistas", "digits", a folder of videos or of
-    images (one folder a class), or tars ("shards-{000..099}.tar"). "digits,noise=0.2" has 20 %
-    wrong labels; "vistas,camera=ride,season=winter" are winter rides (`vistas.source.opened`).
+    images (one folder a class), one video or picture, or tars ("shards-{000..099}.tar").
+    "digits,noise=0.2" has 20 % wrong labels; "vistas,camera=ride,season=winter" are winter rides
+    (`vistas.source.opened`).
 
     count: how many clips (of a built-in world 12000 unless told; of your own: all unless told, the
     first `count` otherwise). seed and held_out choose the stories of a world: held_out False
     leaves out the pairs kept for evaluation, True draws only those, None draws from all; of
     vistas and images it leaves out, or leaves, those that measure. on_progress: as check_source
-    tells it.
+    tells it. wordless: whether videos and pictures without captions will do.
     Raises UsageError for anything else.
     """
     world, *options = spec.split(",")
@@ -52,16 +54,15 @@ def open_source(
 
         return Digits(held_out, noise)
     if isdir(name):
-        return _folder(name, count, held_out, noise, on_progress)
+        return _folder(name, count, held_out, noise, on_progress, wordless)
     if names_shards(name):
         from .shards import Shards
 
         return Shards(name, count, held_out, noise, on_progress)
     if isfile(name):
-        raise UsageError(
-            f"--data takes a folder or a tar, and {spec} is a file.",
-            "Give the folder that holds the videos and metadata.csv.",
-        )
+        from .folder import Folder
+
+        return Folder(name, count, on_progress, wordless)
     raise UsageError(
         f"There is no data set or folder named {short(spec)!r}.{closest(short(spec), BUILT_IN)}",
         "Data sets: menagerie, vistas, digits, the path of a folder with videos and metadata.csv "
@@ -91,9 +92,14 @@ def names_shards(spec: str) -> bool:
 
 
 def _folder(
-    path: str, count: int | None, held_out: bool | None, noise: float, on_progress: OnProgress
+    path: str,
+    count: int | None,
+    held_out: bool | None,
+    noise: float,
+    on_progress: OnProgress,
+    wordless: bool,
 ) -> Source:
-    if _shows_classes(path):
+    if _shows_classes(path) and not (wordless and _unsorted(path)):
         from .beside import has_texts
         from .images import ImageFolder
 
@@ -106,7 +112,7 @@ def _folder(
         raise UsageError(f"{path} has no labels that noise could change")
     from .folder import Folder
 
-    return Folder(path, count, on_progress)
+    return Folder(path, count, on_progress, wordless)
 
 
 def _shows_classes(path: str) -> bool:
@@ -117,6 +123,13 @@ def _shows_classes(path: str) -> bool:
 
     captioned = is_listed(path) or captioned_at_the_top(path)
     return not captioned and is_image_folder(Path(path))
+
+
+def _unsorted(path: str) -> bool:
+    """Whether images lie in the folder itself too, or in one folder of it alone."""
+    from .images import classes_of, images_in
+
+    return bool(images_in(Path(path))) or len(classes_of(Path(path))) < 2
 
 
 def _parts(spec: str) -> tuple[str, float]:
@@ -130,10 +143,12 @@ def _parts(spec: str) -> tuple[str, float]:
         raise UsageError(f"noise is a share such as 0.2, not {share!r}") from error
 
 
-def sizes_of(spec: str, on_progress: OnProgress = unheard) -> tuple[int, int | None]:
+def sizes_of(
+    spec: str, on_progress: OnProgress = unheard, wordless: bool = False
+) -> tuple[int, int | None]:
     """Samples and classes of a data set, which need not be there where `KNOWN` knows it.
-    on_progress: as check_source tells it."""
+    on_progress, wordless: as open_source takes them."""
     if spec in KNOWN and not isdir(spec):
         return KNOWN[spec]
-    source = open_source(spec, on_progress=on_progress)
+    source = open_source(spec, on_progress=on_progress, wordless=wordless)
     return len(source), len(source.classes) or None

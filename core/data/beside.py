@@ -16,11 +16,12 @@ from .captions import LONGEST_TEXT, Entry, Malformed, decoded
 
 @dataclass
 class Contents:
-    """Names relative to the folder. videos: every one. captions: what has a .txt beside it, a
-    video, a picture or a folder of frames, and that .txt. bare: pictures without, among such with
-    one."""
+    """Names relative to the folder. videos, pictures: every one. captions: what has a .txt beside
+    it, a video, a picture or a folder of frames, and that .txt. bare: pictures without, among such
+    with one."""
 
     videos: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
     captions: dict[str, str] = field(default_factory=dict)
     bare: list[str] = field(default_factory=list)
 
@@ -33,12 +34,13 @@ def contents_of(folder: Path) -> Contents:
         inside = os.path.relpath(place, folder)
         videos = _shown(names, VIDEO_SUFFIXES)
         found.videos += _within(inside, videos)
+        pictures = _shown(names, IMAGE_SUFFIXES)
+        found.pictures += _within(inside, pictures)
         texts = {splitext(name)[0]: name for name in _shown(names, (".txt",))}
         if not texts:
             continue
         frames = [name for name in folders if name in texts and _is_frames(join(place, name))]
         folders[:] = [name for name in folders if name not in frames]  # each is one clip
-        pictures = _shown(names, IMAGE_SUFFIXES)
         beside = {name: texts.get(splitext(name)[0]) for name in (*videos, *pictures)}
         beside |= {name: texts[name] for name in frames}
         captioned = [name for name, text in beside.items() if text]

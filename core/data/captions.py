@@ -73,9 +73,10 @@ def kind_of(value: Any) -> str:
 
 
 def drawn(texts: Texts, rng: np.random.Generator | None) -> str:
-    """One of the captions, the first without `rng`; where there is one, nothing is drawn."""
+    """One of the captions, the first without `rng`; where there is one, nothing is drawn. "" of
+    none."""
     place = int(rng.integers(len(texts))) if rng is not None and len(texts) > 1 else 0
-    return texts[place]
+    return texts[place] if texts else ""
 
 
 def identity(texts: Texts) -> str | Texts:

@@ -18,12 +18,12 @@ from ..errors import UsageError, short
 from ..files import stamp_of
 from ..media.decode import Examined, Stopped, read_frames
 from ..media.names import images_of, is_image
-from ..media.picture import fitted, read_picture
+from ..media.picture import fitted, read_picture, recent_picture
 from ..progress import OnProgress, unheard
 from .captions import Entry, drawn, identity
 from .checks import Finding, Passing, finding_of, judged, kept, look, look_all, look_at_picture
 from .index import Index, Stamp
-from .listing import read_listing
+from .listing import read_listing, read_one
 from .places import leads_out, regular
 from .report import Note, Problem, Report, parted
 from .source import Source, still_frames
@@ -57,17 +57,22 @@ class Folder(Source):
     The folder holds metadata.csv or metadata.jsonl with `file_name` (relative to the folder; a
     video, a folder of images, or a picture, which stands still) and `text` (in JSON a list gives
     several captions), other columns being kept; or prompts.txt with videos.txt; or a .txt beside
-    each file. count: only the first so many sound ones. on_progress: as check tells it. Raises
+    each file. In place of a folder: one video or picture. count: only the first so many sound ones.
+    on_progress: as check tells it. wordless: where there are no captions at all, each is "". Raises
     UsageError when there are no captions, no sound video, or not such a folder.
     """
 
     report: Report
 
     def __init__(
-        self, folder: Path | str, count: int | None = None, on_progress: OnProgress = unheard
+        self,
+        folder: Path | str,
+        count: int | None = None,
+        on_progress: OnProgress = unheard,
+        wordless: bool = False,
     ) -> None:
         self.name = str(folder)
-        self.report, videos = _inspect(Path(folder), on_progress)
+        self.report, videos = _inspect(Path(folder), on_progress, wordless)
         self._videos: Sequence[_Video] = self.report.chosen(videos, count)
 
     def __len__(self) -> int:
@@ -80,6 +85,19 @@ class Folder(Source):
         """Of a video its mean rate; a picture stands still."""
         video = self._videos[index]
         return None if video.still else video.seen.probe.fps
+
+    def still(self, index: int) -> bool:
+        return self._videos[index].still
+
+    def shape(self, index: int) -> tuple[int, int]:
+        probe = self._videos[index].seen.probe
+        return probe.height, probe.width
+
+    def whole(self, index: int, times: np.ndarray) -> np.ndarray:
+        video = self._videos[index]
+        if video.still:
+            return still_frames(recent_picture(video.path), len(times))
+        return read_frames(video.path, times, self.shape(index), video.entry.fps)
 
     def frames(
         self, index: int, times: np.ndarray, size: tuple[int, int]
@@ -122,13 +140,19 @@ def check(folder: Path | str, on_progress: OnProgress = unheard) -> Report:
     return _inspect(Path(folder), on_progress)[0]
 
 
-def _inspect(folder: Path, on_progress: OnProgress = unheard) -> tuple[Report, list[_Video]]:
-    listing = read_listing(folder)
-    report = Report(str(folder), notes=[Note(*note) for note in listing.notes])
+def _inspect(
+    place: Path, on_progress: OnProgress = unheard, wordless: bool = False
+) -> tuple[Report, list[_Video]]:
+    """place: a folder, or the one file that is meant."""
+    alone = os.path.isfile(place)
+    folder = place.parent if alone else place
+    listing = read_one(place, wordless) if alone else read_listing(place, wordless)
+    report = Report(str(place), notes=[Note(*note) for note in listing.notes])
     report.problems += [Problem(file, "malformed", reason) for file, reason, _ in listing.malformed]
-    looked = [_look_at(folder, entry) for entry in listing.entries]
+    captioned = any(entry.texts for entry in listing.entries)
+    looked = [_look_at(folder, entry, captioned or not wordless) for entry in listing.entries]
     found = [each for each in looked if isinstance(each, _File)]
-    files = iter(_examined(folder, found, on_progress))
+    files = iter(_examined(place, found, on_progress))
     found = [next(files) if isinstance(each, _File) else each for each in looked]
     videos, problems = parted(found, Problem)
     report.problems += problems
@@ -140,8 +164,8 @@ def _inspect(folder: Path, on_progress: OnProgress = unheard) -> tuple[Report, l
     return report, videos
 
 
-def _look_at(folder: Path, entry: Entry) -> _File | Problem:
-    """What can be said without opening the file."""
+def _look_at(folder: Path, entry: Entry, captioned: bool) -> _File | Problem:
+    """What can be said without opening the file. captioned: whether it has to be."""
     # Absolute: FFmpeg takes what comes before a colon ("http:/a.mp4") for a protocol.
     name, path = entry.file_name, folder.absolute() / entry.file_name
     if leads_out(name):
@@ -155,7 +179,7 @@ def _look_at(folder: Path, entry: Entry) -> _File | Problem:
     if entry.fps is None and entry.extra.get("fps") and os.path.isdir(path):
         rate = short(entry.extra["fps"])
         return Problem(name, "malformed", f"the fps on line {entry.line} are {rate!r}")
-    if not entry.texts:
+    if captioned and not entry.texts:
         return Problem(name, "uncaptioned", f"its text {entry.place} is empty")
     return _File(path, entry, size, (size, *changes, entry.fps))
 
@@ -192,9 +216,9 @@ def _measure(path: Path) -> list[int]:
     return [sum(sizes), len(inside), *(max(each) for each in rest)]
 
 
-def _examined(folder: Path, files: list[_File], on_progress: OnProgress) -> list[_Video | Problem]:
+def _examined(place: Path, files: list[_File], on_progress: OnProgress) -> list[_Video | Problem]:
     """Each file opened, or remembered by the index from an earlier start."""
-    index = Index(folder)
+    index = Index(place)
     known = [finding_of(index.get(each.entry.file_name, each.stamp)) for each in files]
     new = [each for each, finding in zip(files, known, strict=True) if finding is None]
     looks = [_look(each) for each in new]

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import MissingCapability, UsageError
 from ..media.names import is_image
-from ..media.picture import fitted, read_picture
-from .source import Source
+from ..media.picture import fitted, read_picture, recent_picture
+from .source import Source, still_frames
 
 EVERY = 5  # of the samples, one is held out where the data does not say which
 TRAIN, TEST = "train", "val"
@@ -23,6 +23,8 @@ TRAIN, TEST = "train", "val"
 
 class Stills(Source):
     """Labelled images as clips that stand still."""
+
+    pictures = True
 
     def duration(self, index: int) -> float:
         return 1.0
@@ -106,7 +108,7 @@ class ImageFolder(Stills):
     def __init__(self, path: str, held_out: bool | None = False, noise: float = 0.0) -> None:
         self.name = path
         self.noise = 0.0 if held_out else noise
-        self.classes = tuple(_classes(Path(path)))
+        self.classes = tuple(classes_of(Path(path)))
         entries = _entries(Path(path), self.classes, held_out)
         if not entries:
             raise UsageError(f"{path} holds no images to {'measure' if held_out else 'learn'} with")
@@ -119,6 +121,13 @@ class ImageFolder(Stills):
 
     def image(self, index: int, size: tuple[int, int]) -> np.ndarray:
         return fitted(read_picture(self._paths[index]), size)
+
+    def shape(self, index: int) -> tuple[int, int]:
+        height, width = recent_picture(self._paths[index]).shape[:2]
+        return height, width
+
+    def whole(self, index: int, times: np.ndarray) -> np.ndarray:
+        return still_frames(recent_picture(self._paths[index]), len(times))
 
     def label(self, index: int) -> int:
         return int(self._labels[index])
@@ -194,7 +203,7 @@ def split_rows(rows: np.ndarray, held_out: bool | None) -> np.ndarray:
     return rows if held_out is None else rows[last == held_out]
 
 
-def _classes(path: Path) -> list[str]:
+def classes_of(path: Path) -> list[str]:
     """The names of the folders that hold images, of train/ where there is one."""
     return sorted(folder.name for folder in _class_folders(path))
 
@@ -211,7 +220,7 @@ def _class_folders(path: Path) -> Iterator[Path]:
                 yield folder
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
     """The images in a folder, by name: files, no pipe, which might never end."""
     with os.scandir(folder) as entries:
         return sorted(Path(each) for each in entries if is_image(Path(each)) and each.is_file())
@@ -230,7 +239,7 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
         found = [(path / place / name, label) for place in places
                  for label, name in enumerate(classes)]  # fmt: skip
         return [(file, label) for folder, label in found if folder.is_dir()
-                for file in _images(folder)]  # fmt: skip
+                for file in images_in(folder)]  # fmt: skip
     return [
         (file, label)
         for label, name in enumerate(classes)
@@ -239,5 +248,5 @@ def _entries(path: Path, classes: Sequence[str], held_out: bool | None) -> list[
 
 
 def _folder_split(path: Path, name: str, held_out: bool | None) -> list[Path]:
-    files = [file for folder in _folders(path, name) for file in _images(folder)]
+    files = [file for folder in _folders(path, name) for file in images_in(folder)]
     return [files[row] for row in split_rows(np.arange(len(files)), held_out)]

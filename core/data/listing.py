@@ -14,6 +14,7 @@ from os.path import isfile, normpath
 from pathlib import Path
 
 from ..errors import UsageError
+from ..media.names import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from .beside import Contents, contents_of, read_beside
 from .captions import Entry, Malformed
 from .metadata import CSV_EXAMPLE, NAMES, read_metadata
@@ -50,12 +51,16 @@ def is_listed(folder: str) -> bool:
     return any(isfile(path / name) for name in NAMES) or pair_of(path) is not None
 
 
-def read_listing(folder: Path) -> Listing:
-    """The captions of the folder. UsageError for a missing folder, one without captions, and a
-    listing that cannot be read or has not what it needs."""
+def read_listing(folder: Path, wordless: bool = False) -> Listing:
+    """The captions of the folder. wordless: where it has none, all its videos and pictures will do
+    without. UsageError for a missing folder, one without captions, and a listing that cannot be
+    read or has not what it needs."""
     if not os.path.isdir(folder):
         raise UsageError(f"There is no folder {folder}.")
-    ways = list(_ways(folder, contents_of(folder)))
+    contents = contents_of(folder)
+    ways = list(_ways(folder, contents))
+    if not ways and wordless and (names := contents.videos + contents.pictures):
+        return Listing([Entry(0, name, ()) for name in sorted(names)])
     if not ways:
         raise UsageError(_without(folder), CSV_EXAMPLE)
     way, *others = ways
@@ -64,6 +69,22 @@ def read_listing(folder: Path) -> Listing:
     known = {normpath(name) for name in named}
     unlisted = [(name, way.reason) for name in sorted(set(way.files) - known)]
     return Listing(entries, malformed, unlisted, _notes(way, others))
+
+
+def read_one(file: Path, wordless: bool = False) -> Listing:
+    """One video or picture, and the caption in the .txt beside it. UsageError where there is none,
+    unless `wordless`, and for what is neither."""
+    if not file.name.lower().endswith((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)):
+        raise UsageError(
+            f"--data takes a folder, a tar, a video or a picture, and {file} is a file.",
+            "Give the folder that holds the videos and metadata.csv.",
+        )
+    text = file.with_suffix(".txt")
+    if isfile(text):
+        return Listing(*read_beside(file.parent, {file.name: text.name}))
+    if not wordless:
+        raise UsageError(f"{file} has no caption: no {text.name} stands beside it.")
+    return Listing([Entry(0, file.name, ())])
 
 
 def _ways(folder: Path, contents: Contents) -> Iterator[_Way]:

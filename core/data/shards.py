@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import MissingCapability, UsageError, short
 from ..media.decode import read_frames
-from ..media.picture import fitted, read_picture
+from ..media.picture import fitted, read_picture, recent_picture
 from ..progress import OnProgress, unheard
 from .captions import Texts, drawn, identity
 from .images import noisy, split_rows
@@ -76,6 +76,21 @@ class Shards(Source):
         if not sample.still:
             return read_frames(sample.media, times, size), None
         return still_frames(fitted(read_picture(sample.media), size), len(times)), None
+
+    def still(self, index: int) -> bool:
+        return self._samples[index].still
+
+    def shape(self, index: int) -> tuple[int, int] | None:
+        """Of a picture; what a video is was not looked at."""
+        if not self.still(index):
+            return None
+        height, width = recent_picture(self._samples[index].media).shape[:2]
+        return height, width
+
+    def whole(self, index: int, times: np.ndarray) -> np.ndarray:
+        if not self.still(index):
+            return super().whole(index, times)
+        return still_frames(recent_picture(self._samples[index].media), len(times))
 
     def caption(self, index: int, rng: np.random.Generator) -> str:
         """A text of sample `index`, the name of its class where it has none."""

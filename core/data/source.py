@@ -66,6 +66,20 @@ class Source(ABC):
     def fingerprint(self) -> str:
         """A hash that changes when the clips or the captions change."""
 
+    def still(self, index: int) -> bool:
+        """Whether nothing moves in sample `index`."""
+        return self.pictures
+
+    def shape(self, index: int) -> tuple[int, int] | None:
+        """Height and width in pixels that sample `index` is kept with; None where it is drawn, or
+        shown, at the size that is asked for alone."""
+        return None
+
+    def whole(self, index: int, times: np.ndarray) -> np.ndarray:
+        """The frames of sample `index` at `times` (T,) as they are kept, nothing cut off: RGB uint8
+        (T, H, W, 3). LookupError for one without `shape`."""
+        raise LookupError(f"{self.name} has no size of its own")
+
     def image(self, index: int, size: tuple[int, int]) -> np.ndarray:
         """One picture of sample `index`, the one in the middle of its clip: RGB uint8
         (height, width, 3)."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UsageError
-from .part import Readable
+from .part import Part, Readable
 
 MOST_PIXELS = 89_000_000  # beyond, Pillow too warns of a bomb
 LEVELS = 255
@@ -29,6 +31,21 @@ def read_picture(path: Readable) -> np.ndarray:
     UsageError where the file is missing, no picture, cut off, or of numbers that are no colours."""
     with _opened(path) as found:
         return flattened(found)
+
+
+def recent_picture(path: Readable) -> np.ndarray:
+    """As read_picture, read-only: the last one is kept, for many parts may be cut out of it."""
+    file = path.file if isinstance(path, Part) else path
+    with suppress(OSError):
+        return _recent(path, os.stat(file).st_mtime_ns)
+    return read_picture(path)
+
+
+@lru_cache(maxsize=1)
+def _recent(path: Readable, changed: int) -> np.ndarray:
+    pixels = read_picture(path)
+    pixels.flags.writeable = False
+    return pixels
 
 
 def flattened(found: Image.Image) -> np.ndarray:

@@ -92,7 +92,7 @@ def evaluate(
 def prepared(loaded: Loaded, recipe: dict[str, Any], count: int, folder: Path) -> Iterator[Stage]:
     """The model's stages on `count` samples of its data."""
     seed = recipe.get("seed", 0)
-    source = open_source(recipe["data"], count=count, seed=seed)
+    source = open_source(recipe["data"], count=count, seed=seed, wordless=True)
     # starting from weights, no stage begins anew
     start = str(loaded.path)
     options = TrainOptions(data=recipe["data"], seed=seed, precision="fp32", start_from=start)

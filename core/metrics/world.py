@@ -166,7 +166,7 @@ class World:
         try:
             if self.known:
                 return open_source(self.data, count=count, seed=fresh, held_out=held_out)
-            return open_source(self.data)
+            return open_source(self.data, wordless=True)
         except UsageError as error:
             raise UsageError(error.message, self.hint or error.hint) from error
 

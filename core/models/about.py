@@ -26,8 +26,9 @@ OF_CLIPS = ("frames", "fps")  # whichever model makes them
 class About:
     """takes: of INPUTS; gives: "clip" or "picture", None for a model that only judges.
 
+    data: what it learns from unless told.
     moving: whether one that gives pictures makes a clip where frames are asked for; wordless:
-    whether one that reads a prompt does without, too.
+    whether one that reads a prompt does without, and learns without captions, too.
     settings: what its sampler can be told. bundled: its weights' file in core/weights, if any.
     further: names of more weights that lie there, and the command that makes each. module: its
     folder, relative to this package.
@@ -38,6 +39,7 @@ class About:
     task: str
     presets: tuple[str, ...]
     default_preset: str = "tiny"
+    data: str = "menagerie"
     paper: str = ""
     takes: tuple[str, ...] = ()
     gives: str | None = None

@@ -98,6 +98,7 @@ def _train(
             str(options.data),
             seed=options.seed or 0,
             on_progress=lambda done, total, what: on_event(Looked(done, total, what)),
+            wordless=about.wordless,
         )
     start = open_start(options.start_from, about.name) if options.start_from else None
     model = _begun(about, options, source, start).to(accelerator.device)
@@ -137,7 +138,7 @@ def _resolved(
         stored = with_stored(options, about.name, run)
         return replace(stored, config=_later(about, run) | stored.config)
     preset = None if options.start_from else about.default_preset
-    return with_defaults(options, preset, default_precision(accelerator.device))
+    return with_defaults(options, preset, about.data, default_precision(accelerator.device))
 
 
 def _later(about: About, run: Run) -> dict[str, Any]:

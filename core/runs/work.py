@@ -38,8 +38,8 @@ def work(name: str, options: TrainOptions) -> list[Work]:
     no size is too large. UsageError for an unknown preset or stage, or one that cannot be counted.
     """
     about = find(name)
-    options = with_defaults(options, about.default_preset, "fp32")
-    source = open_source(str(options.data))
+    options = with_defaults(options, about.default_preset, about.data, "fp32")
+    source = open_source(str(options.data), wordless=about.wordless)
     with torch.device("meta"):
         model = build(about, options.preset, options.config, source)
     stages = load(about).stages(model, source, options)

@@ -85,7 +85,8 @@ def take_step(session: Session, batches: Batches) -> None:
 def check(stage: Stage, settings: FitSettings, world: int) -> None:
     """UsageError where the stage's numbers do not fit together, ValueError where a step may have
     no loss."""
-    if stage.players[0].turns[0].every != 1:
+    first = stage.players[0].turns[0]
+    if first.every != 1 or first.after:
         raise ValueError(f"the first turn of stage '{stage.name}' comes at every step")
     if stage.steps < 1 or stage.batch < 1:
         raise UsageError(

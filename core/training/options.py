@@ -77,9 +77,11 @@ class TrainOptions:
             raise UsageError(f"the size is that of {self.start_from}: leave out --preset")
 
 
-def with_defaults(options: TrainOptions, preset: str | None, precision: str) -> TrainOptions:
-    """Every None that has a default takes it."""
-    defaults = _DEFAULTS | {"preset": preset, "precision": precision}
+def with_defaults(
+    options: TrainOptions, preset: str | None, data: str, precision: str
+) -> TrainOptions:
+    """Every None that has a default takes it; the model says its preset and its data."""
+    defaults = _DEFAULTS | {"preset": preset, "data": data, "precision": precision}
     unset = {k: v for k, v in defaults.items() if getattr(options, k) is None}
     return dataclasses.replace(options, **unset)
 

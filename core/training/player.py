@@ -16,7 +16,7 @@ Pieces = Callable[[dict[str, Any]], Iterable[dict[str, Any]]]
 
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """A loss, and when it moves its player: at the steps 0, `every`, 2 `every`, ...
+    """A loss, and when it moves its player: at the steps `after`, `after` + `every`, ...
 
     `objective(batch)` returns {"loss": scalar, mean over the local batch, ...scalars to log}, with
     the same names on every process. "logits" among the results, a tuple of (B, ..., classes), one
@@ -32,6 +32,7 @@ class Turn:
     every: int = 1
     name: str = ""
     pieces: Pieces | None = None
+    after: int = 0
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -39,7 +40,7 @@ class Turn:
 
     def due(self, step: int) -> bool:
         """Whether it comes at `step`, counted from 0."""
-        return step % self.every == 0
+        return step >= self.after and (step - self.after) % self.every == 0
 
     def cut(self, batch: dict[str, Any]) -> Iterable[dict[str, Any]]:
         """The pieces of a batch: itself where it is not to be cut."""

@@ -50,6 +50,26 @@ class Constant:
         return (step + 1) / rise if step < rise else 1.0
 
 
+@dataclass(frozen=True)
+class Linear:
+    """A linear warm-up over the share `warmup` of the stage's steps, then a line that ends at the
+    share `floor` of the learning rate."""
+
+    warmup: float = 0.05
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("warmup", "floor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+
+    def factor(self, step: int, steps: int) -> float:
+        rise = int(self.warmup * steps)
+        if step < rise:
+            return (step + 1) / rise
+        return 1 - (1 - self.floor) * (step - rise) / max(1, steps - rise)
+
+
 def _check(warmup: int) -> None:
     if warmup < 0:
         raise UsageError(f"warmup is at least 0 steps, not {warmup}")

@@ -217,7 +217,10 @@ def lessons(clip: bool = False) -> dict[str, Any]:
     rows, seen = encode_captions(SMALL, READER, ["a lake at dusk", None], ways, clip)
     codes = torch.randint(SMALL.codes, (2, 1 + clip, 4, 6))
     order = torch.tensor([WAYS.index(way) for way in ways])
-    return {"codes": codes, "order": order, "text": rows, "seen": seen}
+    orders = [straight(way, 1 + clip, 2, 3) for way in ways]
+    grid = torch.tensor([[1 + clip, 2, 3]] * 2)
+    patches = split(codes, SMALL.patch, orders)
+    return {"patches": patches, "grid": grid, "order": order, "text": rows, "seen": seen}
 
 
 @pytest.mark.parametrize("clip", [False, True])
@@ -226,9 +229,8 @@ def test_training_computes_what_drawing_computes(clip: bool):
     objective = PatchObjective(model.transformer, model.vqgan.codebook)
     found = [float(objective(piece)["loss"].detach()) for piece in pieces(SMALL, batch)]
     orders = [straight(WAYS[n], 1 + clip, 2, 3) for n in batch["order"]]
-    patches = split(batch["codes"], SMALL.patch, orders)
     expected = []
-    for own, order, caption in zip(patches, orders, ["a lake at dusk", None], strict=True):
+    for own, order, caption in zip(batch["patches"], orders, ["a lake at dusk", None], strict=True):
         logits = dense(model, own, order, caption, clip)
         losses = F.cross_entropy(logits.transpose(1, 2).float(), own, reduction="none")
         expected.append(losses.mean(1))

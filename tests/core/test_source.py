@@ -94,9 +94,9 @@ def test_names_of_data_sets(tmp_path: Path):
     assert len(open_source("menagerie")) == 12000
     with pytest.raises(UsageError, match="Did you mean 'menagerie'"):
         open_source("menagery")
-    (tmp_path / "clip.mp4").write_bytes(b"")
+    (tmp_path / "clips.csv").write_bytes(b"")
     with pytest.raises(UsageError, match="is a file"):
-        open_source(str(tmp_path / "clip.mp4"))
+        open_source(str(tmp_path / "clips.csv"))
     with pytest.raises(UsageError, match="count"):
         open_source("menagerie", count=0)
 

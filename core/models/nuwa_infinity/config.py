@@ -29,7 +29,7 @@ class VqganConfig(Checked):
     decoder_widths: tuple[int, ...] = size((144, 96, 48), items=MOST_LEVELS)
     decoder_blocks: tuple[int, ...] = size((2, 2, 2), most=1024, least=0, items=MOST_LEVELS)
     guide_widths: tuple[int, ...] = size((96, 64, 32), items=MOST_LEVELS)
-    judge_width: int = size(32)
+    judge_width: int = size(16)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +48,43 @@ class VqganConfig(Checked):
     def cell(self) -> int:
         """Pixels along a side of what one code stands for."""
         return 1 << len(self.encoder_widths)
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Checked):
+    """How it is trained; no network's size hangs on it.
+
+    patches: at most, of a lesson; rows and columns: of a picture's; frames, clip_rows and
+    clip_columns: of a clip's. What is left out of these the data decide: as many patches as fit,
+    in the shape of the middle picture. fps: at which frames are neighbours.
+    views: parts that are cut out of the data, each once, at the least; zoom: how much nearer than
+    the whole of a large picture one may be; clips: of what moves, the share of views that are clips
+    where no pictures are among the data; spare: how much wider than a lesson a view is.
+    crop: pixels along a side of what the tokenizer learns from; perceptual: the weight of its
+    features; judged_after: the share of its steps after which the adversary counts.
+    rates: of learning. optimise: an optimiser step after each patch, or picture. smoothing: of the
+    labels; None: as published, 0.1, and 0.15 where all views are of one picture.
+    """
+
+    patches: int = size(48, most=1 << 12)
+    rows: int | None = size(None, most=1 << 10)
+    columns: int | None = size(None, most=1 << 10)
+    frames: int = size(3, most=64, least=2)
+    clip_rows: int | None = size(None, most=1 << 10)
+    clip_columns: int | None = size(None, most=1 << 10)
+    fps: float = limited(5.0, above=0, most=1000)
+    views: int = size(3000, most=1 << 24)
+    zoom: float = limited(2.0, least=1, most=64)
+    clips: float = limited(0.5, least=0, most=1)
+    spare: float = limited(1 / 3, least=0, most=4)
+    crop: int = size(128, most=1 << 12, least=8)
+    perceptual: float = limited(1.0, least=0, most=1000)
+    judged_after: float = limited(0.4, least=0, most=1)
+    tokenizer_rate: float = limited(1e-3, above=0, most=1)
+    judge_rate: float = limited(1e-3, above=0, most=1)
+    rate: float = limited(1e-3, above=0, most=1)
+    optimise: str = limited("patch", choices=("patch", "picture"))
+    smoothing: float | None = limited(None, least=0, below=1)
 
 
 @dataclass(frozen=True)
@@ -74,6 +111,7 @@ class Config(Checked):
     encoder: str = ""
     hidden: int = size(512)
     vqgan: VqganConfig = field(default_factory=VqganConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -125,6 +163,10 @@ _PUBLISHED = VqganConfig(
     judge_width=64,
 )
 _CLIP = "openai/clip-vit-base-patch32"
+_AS_PUBLISHED = TrainingConfig(
+    patches=80, rows=4, columns=4, frames=5, clip_rows=4, clip_columns=4, crop=256, views=100_000,
+    tokenizer_rate=2.2e-4, judge_rate=2.2e-4, rate=1e-4,
+)  # fmt: skip
 
 # tiny: 7.5 million numbers in all. Codes of 8 x 8 pixels, as small networks can draw them; a
 # picture of 256 x 256 pixels are 16 patches of 64 codes.
@@ -132,10 +174,10 @@ PRESETS = {
     "tiny": Config(),
     "base": Config(
         patch=16, extent_frames=0, width=768, layers=16, heads=12, expansion=4, text_length=77,
-        encoder=_CLIP, vqgan=_PUBLISHED,
+        encoder=_CLIP, vqgan=_PUBLISHED, training=_AS_PUBLISHED,
     ),
     "large": Config(
         patch=16, extent_frames=0, width=1280, layers=24, heads=20, expansion=4, text_length=77,
-        encoder=_CLIP, vqgan=_PUBLISHED,
+        encoder=_CLIP, vqgan=_PUBLISHED, training=_AS_PUBLISHED,
     ),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..layers.codebook import Codebook
 from .config import WAYS, Config
-from .directions import Extents, Order, split, straight
+from .directions import Extents, Order, straight
 from .pool import Pool
 from .transformer import HIDDEN, NONE, Transformer
 
@@ -52,16 +52,22 @@ class Pools:
 
 
 def pieces(config: Config, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """codes: (B, F, H, W) of pictures or clips of one size, whole patches; order: (B,) index of
-    each sample's in `WAYS`; text and seen as the transformer reads them -> patch by patch, codes
-    (B, M), text, seen, and the pools where the objective leaves its states."""
-    codes, patch = batch["codes"], config.patch
-    grid = codes.shape[1], codes.shape[2] // patch, codes.shape[3] // patch
-    orders = [straight(WAYS[index], *grid) for index in batch["order"].tolist()]
-    pools = Pools(orders, config.extents)
-    for part in split(codes, patch, orders).unbind(1):
+    """patches: (B, N, M), codes as `split` cuts them, of pictures and clips alike; grid: (B, 3),
+    frames, rows and columns of each; order: (B,) index of each one's in `WAYS`; text and seen as
+    the transformer reads them -> patch by patch, codes (B, M), text, seen, and the pools where the
+    objective leaves its states."""
+    pools = Pools(_orders(batch), config.extents)
+    for part in batch["patches"].long().unbind(1):
         yield {"codes": part, "text": batch["text"], "seen": batch["seen"], "pools": pools}
         pools.next()
+
+
+def _orders(batch: dict[str, Any]) -> list[Order]:
+    patches, grids, ways = batch["patches"], batch["grid"], batch["order"]
+    if grids.is_meta:  # where work is counted there are no numbers: any row of patches will do
+        return [straight(WAYS[0], 1, 1, patches.shape[1])] * len(patches)
+    pairs = zip(ways.tolist(), grids.tolist(), strict=True)
+    return [straight(WAYS[way], *grid) for way, grid in pairs]
 
 
 class PatchObjective(nn.Module):

@@ -11,6 +11,7 @@ from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
+from .grids import fitted
 from .model import Model
 from .sample import check, reconstructed, sample
 
@@ -31,6 +32,10 @@ class NuwaInfinity(System):
     """Tokenizers, and the transformer that draws patch after patch."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+    free = ("training",)
+
+    def fitted(self, config: Config, source: Source) -> dict[str, Any]:
+        return fitted(config, source)
 
     def reader(self, config: Config, words: Sequence[str]) -> Vocabulary | Pretrained | None:
         """A closed vocabulary, or the published encoder that the configuration names; None for a
@@ -42,9 +47,9 @@ class NuwaInfinity(System):
         return Vocabulary(words)
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
-        from .training import STAGES
+        from .training import stages
 
-        return [make(model, source, options) for make in STAGES]
+        return stages(model, source, options)
 
     def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
         check(config, request)

@@ -1,0 +1,367 @@
+"""NUWA-Infinity's trainings: what they see, what they move, and that they go on where they were."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from PIL import Image
+
+from dln.core.data import Source, open_source
+from dln.core.errors import UsageError
+from dln.core.models.layers.captions import CAPTION_DROPOUT
+from dln.core.models.nuwa_infinity.config import PRESETS, SYMBOLS, WAYS
+from dln.core.models.nuwa_infinity.directions import join, straight
+from dln.core.models.nuwa_infinity.grids import fitted
+from dln.core.models.nuwa_infinity.likeness import Likeness
+from dln.core.models.nuwa_infinity.training import ONE_SHOT, SMOOTHING
+from dln.core.models.nuwa_infinity.views import Views, cut_out
+from dln.core.models.package import load_model
+from dln.core.models.recognizer.judge import load_judge
+from dln.core.runs.train import train
+from dln.core.training.events import silent
+from dln.core.training.fit import fit
+from dln.core.training.options import TrainOptions
+from dln.core.training.player import Turn
+from dln.core.training.rates import Linear
+from dln.core.training.run import Run
+from dln.core.training.stage import learning
+
+from .toy_nuwa import MICRO, patches, stages, toy
+from .toy_systems import Colours
+from .toy_training import QUICK, rows, same
+
+NewRun = Callable[..., Run]
+RNG = np.random.default_rng(0)
+
+
+class Kept(Source):
+    """Pictures and clips of given sizes that are kept: every pixel's colours are its place."""
+
+    name = "kept"
+
+    def __init__(self, *shapes: tuple[int, int], moving: int = 0, words: tuple[str, ...] = ()):
+        self.shapes, self.moving, self.told = shapes, moving, words
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def duration(self, index: int) -> float:
+        return 1.0
+
+    def still(self, index: int) -> bool:
+        return index >= self.moving
+
+    def shape(self, index: int) -> tuple[int, int]:
+        return self.shapes[index]
+
+    def whole(self, index: int, times: np.ndarray) -> np.ndarray:
+        height, width = self.shapes[index]
+        down, across = np.mgrid[:height, :width]
+        frame = np.stack([down, across, np.zeros_like(down)], axis=-1)
+        frames = np.repeat(frame[None], len(times), axis=0)
+        frames[..., 2] = np.round(100 * times)[:, None, None]
+        return frames.astype(np.uint8)
+
+    def frames(self, index: int, times: np.ndarray, size: tuple[int, int]) -> Any:
+        raise AssertionError("whole pictures are there")
+
+    def caption(self, index: int, rng: np.random.Generator) -> str:
+        return " ".join(self.told)
+
+    def words(self) -> list[str]:
+        return sorted(self.told)
+
+    def fingerprint(self) -> str:
+        return repr(self.shapes)
+
+
+def grids(source: Source, preset: str = "tiny", **told: Any) -> dict[str, Any]:
+    config = PRESETS[preset]
+    return fitted(replace(config, training=replace(config.training, **told)), source)
+
+
+def test_the_data_decide_how_lessons_are_cut():
+    """48 patches of 64 pixels at the most."""
+    pictures = {"rows": 4, "columns": 12}
+    assert grids(open_source("vistas,camera=panorama"))["training"] == pictures
+    clips = {"clip_rows": 4, "clip_columns": 4}
+    assert grids(open_source("vistas,camera=still"))["training"] == pictures | clips
+    assert grids(Kept((427, 640)))["training"] == {"rows": 6, "columns": 8}
+    assert grids(Kept((1000, 1000)))["training"] == {"rows": 6, "columns": 8}
+    assert grids(Kept((100, 200)))["training"] == {"rows": 1, "columns": 3}
+    assert grids(Kept((1, 1)))["training"] == {"rows": 1, "columns": 1}
+    assert grids(Kept((256, 66270)), columns=5)["training"] == {"rows": 4, "columns": 5}
+    mixed = grids(Kept((130, 130), (640, 640), (640, 640), moving=1))["training"]
+    assert mixed == {"clip_rows": 2, "clip_columns": 2, "rows": 3, "columns": 4}
+    assert mixed["rows"] * mixed["columns"] == 3 * 2 * 2
+
+
+def test_what_does_not_fit_together_is_said():
+    with pytest.raises(UsageError, match="48 patches has not as many in 50"):
+        grids(open_source("vistas,camera=panorama"), rows=50)
+    with pytest.raises(UsageError, match="5 x any patches have not the 48 of the clips"):
+        grids(open_source("vistas,camera=still"), rows=5)
+
+
+def test_a_published_encoder_reads_nothing_where_nothing_is_told():
+    assert grids(Kept((2048, 4096)), "large")["text_length"] == 0
+    assert "text_length" not in grids(Kept((2048, 4096), words=("lake",)), "large")
+    assert "text_length" not in grids(Kept((2048, 4096)))
+
+
+@pytest.mark.parametrize(("moving", "share", "clips"), [(0, 0.5, 0), (4, 0.5, 2), (4, 1, 4),
+                                                       (4, 0, 0), (2, 0.5, 2)])  # fmt: skip
+def test_which_views_are_clips(moving: int, share: float, clips: int):
+    """Half of what moves are pictures, where there are no others."""
+    source = Kept(*[(8, 16)] * 4, moving=moving)
+    views = Views(toy(source, views=4, clips=share).config, source)
+    assert sum(views.clip(number) for number in range(len(views))) == clips
+    assert views.kinds == (clips < 4, clips > 0)
+
+
+def test_there_are_views_enough():
+    assert len(Views(toy(Kept((9, 9)), views=9).config, Kept((9, 9)))) == 9
+    assert len(Views(toy(Kept((9, 9)), views=999).config, Kept((9, 9)))) == 256
+    many = Kept(*[(9, 9)] * 20)
+    assert len(Views(toy(many).config, many)) == 20, "each sample has one"
+    views = Views(toy(Colours()).config, Colours())
+    assert len(views) == 8
+    assert [views.sample(n) for n in range(8)] == [0, 2, 5, 7, 10, 12, 15, 17]
+
+
+def test_parts_of_pictures_at_several_scales():
+    """Colours tell where a pixel was."""
+    rng, scales = np.random.default_rng(0), []
+    for _ in range(40):
+        part = cut_out(Kept((120, 200)), 0, np.zeros(1), (16, 32), 3.0, rng).astype(float)
+        assert part.shape == (1, 16, 32, 3)
+        down, across = part[0, -1, 0, 0] - part[0, 0, 0, 0], part[0, 0, -1, 1] - part[0, 0, 0, 1]
+        assert down / 15 == pytest.approx(across / 31, abs=0.15), "as wide as it is"
+        scales.append(across / 31)
+    assert 2.08 < min(scales) < 2.5
+    assert 5.5 < max(scales) < 6.3
+    tops = {int(cut_out(Kept((20, 32)), 0, np.zeros(1), (16, 32), 9.0, rng)[0, 0, 0, 0])
+            for _ in range(40)}  # fmt: skip
+    assert tops == {0, 1, 2, 3, 4}, "no pixel is ever made larger"
+
+
+def test_a_picture_smaller_than_a_lesson_is_made_larger():
+    assert (cut_out(Kept((1, 1)), 0, np.zeros(1), (8, 40), 2.0, RNG) == 0).all()
+    part = cut_out(Kept((4, 10)), 0, np.zeros(1), (8, 20), 2.0, RNG)
+    assert part[0, -1, -1].tolist() == [3, 9, 0]
+
+
+def test_views_keep_what_the_data_show():
+    source = Kept((8, 10), (8, 10), moving=1)
+    stage = stages(source, views=2, patches=4)["vqgan"]
+    views = stage.views
+    clip, picture = (np.array(views.pixels(stage.table, number)) for number in range(2))
+    assert (clip.shape, picture.shape) == ((3, 8, 8, 3), (1, 8, 16, 3))
+    apart = np.diff(clip[:, 0, 0, 2].astype(int))
+    assert apart.tolist() == [20, 20], "at 5 frames a second"
+    drawn = stages(Colours())["vqgan"]
+    row = next(n for n in range(8) if not drawn.views.clip(n))
+    shown = Colours().frames(drawn.views.sample(row), np.array([0.5]), (8, 40))[0]
+    assert np.array_equal(drawn.views.pixels(drawn.table, row), shown)
+
+
+def window(place: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(p, p + m) for p, m in zip(place, shape, strict=True))
+
+
+def test_a_lesson_is_a_part_of_its_view_in_an_order_of_its_own():
+    stage = stages(views=20)["transformer"]
+    config, reader, seen = stage.model.config, stage.model.reader, set()
+    told = lambda name: len(reader) + SYMBOLS.index(name)  # noqa: E731
+    silent_ones = 0
+    for epoch in range(12):
+        batch = stage.collate(np.arange(len(stage)), epoch)
+        for row, patches_ in enumerate(batch["patches"]):
+            way, grid = WAYS[int(batch["order"][row])], batch["grid"][row].tolist()
+            codes = join(patches_[None].long(), config.patch, [straight(way, *grid)])[0].numpy()
+            view = stage.views.codes(stage.table, row)
+            places = [
+                tuple(place)
+                for place in np.ndindex(*np.subtract(view.shape, codes.shape) + 1)
+                if (view[window(place, codes.shape)] == codes).all()
+            ]
+            assert places
+            kind = "<clip>" if stage.views.clip(row) else "<picture>"
+            assert batch["text"][row, :2].tolist() == [told(kind), told(f"<{way}>")]
+            silent_ones += int(batch["seen"][row].sum()) == 2
+            seen.add(way)
+    assert seen == set(WAYS)
+    assert 0 < silent_ones < 5 * CAPTION_DROPOUT * 12 * len(stage)
+    again = stage.collate(np.arange(3), 4)
+    assert all(torch.equal(again[k], v[:3]) for k, v in stage.collate(np.arange(5), 4).items())
+
+
+def test_labels_are_smoothed_as_published():
+    assert stages(Kept((9, 9)))["transformer"].objective.smoothing == ONE_SHOT
+    assert stages(Kept((9, 9), (9, 9)))["transformer"].objective.smoothing == SMOOTHING
+    assert stages(smoothing=0.0)["transformer"].objective.smoothing == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "teacher"),
+    [("vistas,camera=still", "menagerie"), ("menagerie", "vistas"), ("mine", "menagerie")],
+)
+def test_features_are_of_a_recognizer_that_does_not_judge(data: str, teacher: str):
+    likeness = Likeness(data, 1.0)
+    first = load_judge(teacher).model.network.trunk.layers[1].weight  # pyright: ignore
+    assert torch.equal(likeness.layers[1].weight, first)  # pyright: ignore[reportArgumentType]
+    assert not any(p.requires_grad for p in likeness.parameters())
+    real = torch.rand(2, 3, 16, 24)
+    assert float(likeness(real, real)) == 0
+    near, far = (float(likeness(real + n * torch.randn(real.shape), real)) for n in (0.01, 0.2))
+    assert 0 < near < far
+    assert float(Likeness(data, 0.0)(real + 0.1, real)) == pytest.approx(0.1)
+
+
+def test_the_adversary_comes_in_at_its_step(new_run: NewRun, accelerator: Accelerator):
+    """Stopped a step later, it is still there; nothing else is learnt of the judge before."""
+    stage, run = stages(judged_after=0.5)["vqgan"], new_run()
+    before = [p.detach().clone() for p in stage.judge.parameters()]
+    stage.steps, stage.batch = 5, 2
+    whole = stages(judged_after=0.5, model=stage.model)["vqgan"]
+    assert (stage.begin, whole.begin) == (2, 2000)
+    fit(resumable(stage), QUICK, run, accelerator, silent)
+    told = [row for row in rows(run) if "loss" in row]
+    assert [("vqgan_weight" in row, "judge_loss" in row) for row in told] == (
+        2 * [(False, False)] + 3 * [(True, True)]
+    )
+    assert not all(map(torch.equal, before, stage.judge.parameters()))
+    other = stages()["vqgan"]
+    other.load_state(stage.state())
+    assert other.game.on
+
+
+def resumable(stage: Any) -> Any:
+    """As `train` prepares it, once its steps are known."""
+    stage.prepare(Path(stage.table.filename).parent, silent)
+    return stage
+
+
+def test_the_guide_learns_alone_and_helps(new_run: NewRun, accelerator: Accelerator):
+    found = stages(views=20, tokenizer_rate=0.003, perceptual=0.0)
+    stage, vqgan = found["guide"], found["guide"].model.vqgan
+    assert len(stage) == len([n for n in range(20) if stage.views.clip(n)]) - 1
+    codes = torch.randint(50, (1, 4, 4))
+    plain = vqgan.decode(codes)
+    others = {k: v.clone() for k, v in vqgan.state_dict().items() if not k.startswith("guide")}
+    with learning(stage.players[0], stage):
+        moved = [n for n, p in vqgan.named_parameters() if p.requires_grad]
+    assert all(name.startswith("guide.") for name in moved)
+    stage.steps, stage.batch = 40, 4
+    fit(stage, QUICK, new_run(), accelerator, silent)
+    assert torch.equal(vqgan.decode(codes), plain)
+    assert all(torch.equal(vqgan.state_dict()[name], tensor) for name, tensor in others.items())
+    with torch.no_grad():
+        metrics, clips = stage.evaluate()
+    assert metrics["psnr"] > metrics["psnr_alone"] + 0.3
+    assert metrics["psnr_chained"] > metrics["psnr_alone"]
+    assert clips
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_in(stage: Any, forward: int) -> Any:
+    """Dies at that forward pass."""
+    objective, count = stage.players[0].turns[0].objective, 0
+    inner = objective.forward
+
+    def dying(piece: dict[str, Any]) -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        if count == forward:
+            raise Killed
+        return inner(piece)
+
+    objective.forward = dying
+    return stage
+
+
+def test_killed_inside_a_picture_it_ends_with_the_same_bits(
+    new_run: NewRun, accelerator: Accelerator
+):
+    """Between the optimiser steps of its third batch, of four patches each."""
+    settings = replace(QUICK, checkpoint_every=1, evaluate_every=4)
+    whole, killed = new_run("whole"), new_run("killed")
+    fit(patches(), settings, whole, accelerator, silent)
+    for forward in (2 * 4 + 2, 3):
+        with pytest.raises(Killed):
+            fit(killed_in(patches(), forward), settings, killed, accelerator, silent)
+    fit(patches(), settings, killed, accelerator, silent)
+    assert same(whole, killed, "transformer")
+    assert rows(whole) == rows(killed)
+
+
+def test_micro_batches_learn_what_the_batch_learns(new_run: NewRun, accelerator: Accelerator):
+    one, four = patches(), patches()
+    fit(one, QUICK, new_run("one"), accelerator, silent)
+    fit(four, replace(QUICK, accumulate=4), new_run("four"), accelerator, silent)
+    both = zip(one.modules.parameters(), four.modules.parameters(), strict=True)
+    assert float(torch.stack([(a - b).detach().abs().mean() for a, b in both]).mean()) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"extent_rows": 0, "extent_columns": 0, "extent_frames": 0},
+        {"extent_rows": 2, "extent_columns": 2},
+        {"optimise": "picture"},
+        {"positions": "vector"},
+        {"positions": "none"},
+        {"text_length": 0},
+    ],
+)
+def test_each_ablation_learns(changed: dict[str, Any], new_run: NewRun, accelerator: Accelerator):
+    stage = stages(rate=0.01, views=4, **changed)["transformer"]
+    stage.steps, stage.batch = 8, 2
+    stage.modules.eval()
+    with torch.no_grad():
+        before = stage.evaluate()[0]
+    fit(stage, QUICK, new_run(), accelerator, silent)
+    with torch.no_grad():
+        after = stage.evaluate()[0]
+    assert before.keys() == after.keys()
+    assert all(after[name] < before[name] for name in before)
+
+
+def test_one_single_picture(tmp_path: Path):
+    """From its file to weights, without a word."""
+    Image.fromarray(RNG.integers(0, 255, (30, 50, 3), np.uint8)).save(tmp_path / "painting.jpg")
+    options = TrainOptions(
+        data=str(tmp_path / "painting.jpg"), steps=2, batch=2, out=tmp_path / "run", device="cpu",
+        precision="fp32", config=MICRO["nuwa-infinity"],
+    )  # fmt: skip
+    run = train("nuwa-infinity", options, silent)
+    assert sorted(path.name for path in (run / "state").iterdir()) == ["transformer", "vqgan"]
+    config: Any = load_model(run / "model.safetensors").model.config
+    assert (config.training.rows, config.training.columns) == (2, 2)
+    with pytest.raises(UsageError, match=r"no painting\.txt stands beside it"):
+        train("cogvideo", replace(options, out=tmp_path / "other", config={}), silent)
+
+
+def test_the_rate_rises_and_falls_along_lines():
+    """As published: over a twentieth of the steps, and down to nothing."""
+    factors = [Linear().factor(step, 100) for step in range(100)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[5] == 1
+    assert np.diff(factors[5:]) == pytest.approx(-1 / 95)
+    assert [Linear(0, 0.5).factor(step, 2) for step in range(2)] == [1, 0.75]
+    with pytest.raises(UsageError, match="warmup is a share"):
+        Linear(2.0)
+
+
+def test_a_turn_may_come_later():
+    turn = Turn(torch.nn.Identity(), every=3, after=4)
+    assert [step for step in range(12) if turn.due(step)] == [4, 7, 10]
