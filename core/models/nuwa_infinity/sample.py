@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 from ...errors import UsageError
-from ...media.clip import Clip
 from ...media.picture import MOST_PIXELS, picture, read_picture
 from ...media.stream import Stream
-from ...progress import OnProgress, counted, unheard
+from ...progress import OnProgress, counted
 from ..engine import Engine, TorchEngine
 from ..layers.attention import Pair
 from ..request import MOST_SIDE, Request
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from .config import Config
     from .model import Model
 
-FPS = 5.0  # as published
 PATCHES = 4  # along a side of a picture, unless told
 UNKNOWN = -1  # in the place of a code
 FADING = 3  # codes beyond a given picture in which its difference from its codes goes on
@@ -98,13 +96,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     drawing.tell = counted(on_progress, drawing.patches, "patches")
     if request.frames is None:
         return Stream(drawing.bands(), 1.0, layout.size, 1, banded=True)
-    return Stream(drawing.frames(), request.fps or FPS, layout.size, frames)
-
-
-def preview(model: Model, prompt: str, size: tuple[int, int], frames: int | None = None) -> Clip:
-    """What a model in training draws: a picture, or a clip of so many frames."""
-    engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
-    return sample(engine, model, Request(prompt, size=size, frames=frames), unheard).clip()
+    return Stream(drawing.frames(), request.fps or config.training.fps, layout.size, frames)
 
 
 def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:
