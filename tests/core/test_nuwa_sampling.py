@@ -17,6 +17,7 @@ from micro import MICRO  # pyright: ignore[reportMissingImports]
 
 from dln.core.errors import DlnError, UsageError
 from dln.core.generation.generate import generate, stream
+from dln.core.metrics.world import world_of
 from dln.core.models.engine import TorchEngine
 from dln.core.models.layers.pixels import to_frames, to_pixels
 from dln.core.models.nuwa_infinity.about import Sampling
@@ -200,6 +201,18 @@ def test_a_model_without_words_and_one_without_clips():
     still = replace(CONFIG, extent_frames=0)
     refused(still, "lake", "no clips", frames=2)
     check(still, Request("lake", frames=1))
+
+
+def test_weights_that_were_taught_no_words():
+    about = replace(MODELS["nuwa-infinity"], module="nuwa_infinity")
+    torch.manual_seed(0)
+    model = Model(CONFIG, Vocabulary([]))
+    loaded = Loaded(model, about, {}, "0" * 64, Path("m.safetensors"), False)
+    assert generate(loaded, Request("", 1, size=(8, 8))).clip.frames.shape == (1, 8, 8, 3)
+    with pytest.raises(UsageError, match="taught no words"):
+        generate(loaded, Request("a lake", 1, size=(8, 8)))
+    assert not world_of(loaded, "vistas").text
+    assert world_of(replace(loaded, model=MODEL), "vistas").text
 
 
 def refused(config: Config, prompt: str, words: str, **asked: Any) -> None:
