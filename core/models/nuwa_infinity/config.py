@@ -61,7 +61,8 @@ class TrainingConfig(Checked):
     the whole of a large picture one may be; clips: of what moves, the share of views that are clips
     where no pictures are among the data; spare: how much wider than a lesson a view is.
     crop: pixels along a side of what the tokenizer learns from; perceptual: the weight of its
-    features; judged_after: the share of its steps after which the adversary counts.
+    features, adversary: that of a discriminator, as a share of the former's slope; it learns after
+    the share `judged_after` of the steps, and counts a twentieth of them later.
     rates: of learning. optimise: an optimiser step after each patch, or picture. smoothing: of the
     labels; None: as published, 0.1, and 0.15 where all views are of one picture.
     """
@@ -79,9 +80,10 @@ class TrainingConfig(Checked):
     spare: float = limited(1 / 3, least=0, most=4)
     crop: int = size(128, most=1 << 12, least=8)
     perceptual: float = limited(1.0, least=0, most=1000)
+    adversary: float = limited(0.2, least=0, most=10)
     judged_after: float = limited(0.4, least=0, most=1)
     tokenizer_rate: float = limited(1e-3, above=0, most=1)
-    judge_rate: float = limited(1e-3, above=0, most=1)
+    judge_rate: float = limited(5e-3, above=0, most=1)
     rate: float = limited(1e-3, above=0, most=1)
     optimise: str = limited("patch", choices=("patch", "picture"))
     smoothing: float | None = limited(None, least=0, below=1)
@@ -165,7 +167,7 @@ _PUBLISHED = VqganConfig(
 _CLIP = "openai/clip-vit-base-patch32"
 _AS_PUBLISHED = TrainingConfig(
     patches=80, rows=4, columns=4, frames=5, clip_rows=4, clip_columns=4, crop=256, views=100_000,
-    tokenizer_rate=2.2e-4, judge_rate=2.2e-4, rate=1e-4,
+    adversary=0.8, tokenizer_rate=2.2e-4, judge_rate=1e-3, rate=1e-4,
 )  # fmt: skip
 
 # tiny: 7.5 million numbers in all. Codes of 8 x 8 pixels, as small networks can draw them; a

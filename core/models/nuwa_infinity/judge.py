@@ -8,7 +8,7 @@ from ..layers.equalised import EqualisedConv2d
 from ..layers.judge import JudgeBlock
 
 CLAMP = 256.0
-SHARE = 0.8  # of the adaptive weight
+SHARE = 0.8  # of the adaptive weight, as published
 MOST = 1e4  # that it may be
 
 
@@ -39,9 +39,11 @@ def fooling(fake: Tensor) -> Tensor:
     return -fake.float().mean()
 
 
-def adaptive_weight(likeness: Tensor, adversarial: Tensor, last: nn.Parameter) -> Tensor:
+def adaptive_weight(
+    likeness: Tensor, adversarial: Tensor, last: nn.Parameter, share: float = SHARE
+) -> Tensor:
     """What the adversarial loss counts for, so that its gradient by the decoder's last weights is
-    as large as that of the likeness (equation 7), and `SHARE` of it. Scalars -> a scalar."""
+    as large as that of the likeness (equation 7), and `share` of it. Scalars -> a scalar."""
     (wanted,) = torch.autograd.grad(likeness, last, retain_graph=True)
     (given,) = torch.autograd.grad(adversarial, last, retain_graph=True)
-    return SHARE * (wanted.norm() / (given.norm() + 1e-4)).clamp(max=MOST).detach()
+    return share * (wanted.norm() / (given.norm() + 1e-4)).clamp(max=MOST).detach()

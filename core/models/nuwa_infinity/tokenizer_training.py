@@ -38,6 +38,7 @@ COMMITMENT = 0.25
 BETAS = (0.5, 0.9)  # of the adversary, as published
 PAIRS = 3  # frames of the guide's lessons: the one that is drawn and two before it
 TRUE, PLAIN, GUIDED = range(PAIRS)  # how the frame before comes to be
+LEAD = 0.05  # of the steps, in which the adversary learns and does not count yet
 MEASURED = 32  # views
 SHOWN = 8
 
@@ -51,9 +52,13 @@ class Game:
 class Painting(nn.Module):
     """Pictures come back like what they were, and one day such that the judge takes them for it."""
 
-    def __init__(self, vqgan: Vqgan, judge: PatchJudge, likeness: Likeness, game: Game) -> None:
+    def __init__(
+        self, vqgan: Vqgan, judge: PatchJudge, likeness: Likeness, game: Game, share: float
+    ) -> None:
+        """share: of the adaptive weight."""
         super().__init__()
         self.vqgan, self.judge, self.likeness, self.game = vqgan, judge, likeness, game
+        self.share = share
 
     @property
     def last(self) -> nn.Parameter:
@@ -75,7 +80,7 @@ class Painting(nn.Module):
         loss, told = likeness + COMMITMENT * commitment, {"likeness": likeness.detach()}
         if self.game.on:
             adversarial = fooling(self.judge(made))
-            weight = adaptive_weight(likeness, adversarial, self.last)
+            weight = adaptive_weight(likeness, adversarial, self.last, self.share)
             loss, told = loss + weight * adversarial, told | {"weight": weight}
         return {"loss": loss, "psnr": psnr(made.detach(), real), **told}
 
@@ -160,7 +165,7 @@ class PaintingStage(Stage):
     def _players(self) -> list[Player]:
         told, device = self.model.config.training, next(self.model.parameters()).device
         likeness = Likeness(self.source.name, told.perceptual).to(device)
-        painting = self.painting(self.model.vqgan, self.judge, likeness, self.game)
+        painting = self.painting(self.model.vqgan, self.judge, likeness, self.game, told.adversary)
         judge = list(self.judge.parameters())
         return [
             Player(self.name, painting, self.learning(), told.tokenizer_rate, weight_decay=0.01),
@@ -169,17 +174,21 @@ class PaintingStage(Stage):
 
     @property
     def begin(self) -> int:
-        """The step from which on the adversary counts."""
+        """The step from which on the adversary learns."""
         return int(self.model.config.training.judged_after * self.steps)
+
+    def counts(self, step: int) -> bool:
+        """Whether it counts by then: who has learnt nothing yet only disturbs."""
+        return step >= self.begin + int(LEAD * self.steps)
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         self.table = views_table(self.views, cache, self.options.workers or 0, on_event)
         judge = self.players[1]
         judge.turns = [replace(turn, after=self.begin) for turn in judge.turns]
-        self.game.on = self.begin == 0
+        self.game.on = self.counts(0)
 
     def after_step(self, step: int, reduce: Callable[[Tensor], Tensor]) -> None:
-        self.game.on = step >= self.begin
+        self.game.on = self.counts(step)
 
     def state(self) -> dict[str, Tensor]:
         return {"judged": torch.tensor(float(self.game.on))}

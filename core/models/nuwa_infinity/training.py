@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 SMOOTHING, ONE_SHOT = 0.1, 0.15  # of the labels, as published: of many pictures, and of one
 MEASURED = 64  # views
 AT_ONCE = 16
+SHOWN = 3  # pictures
 
 
 class TransformerStage(Stage):
@@ -125,7 +126,23 @@ class TransformerStage(Stage):
                 batch = {k: v.to(device) for k, v in self.collate(part, 0).items()}
                 losses += [float(objective(batch)["loss"])] * len(part)
             found[name] = float(np.mean(losses))
-        return found, None
+        return found, self.shown()
+
+    def shown(self) -> list[Clip]:
+        """Pictures of captions of the data, and a clip where clips are learnt; seed 0."""
+        from .sample import preview
+
+        config, rng = self.model.config, np.random.default_rng(0)
+        pictures, clips = self.views.kinds
+        drawn = [False] * SHOWN * pictures + [True] * clips
+        found = []
+        for number, clip in enumerate(drawn):
+            _, rows, columns = self.views.lesson(clip)
+            size = rows * config.side, min(rows, columns) * config.side
+            index = number * len(self.source) // len(drawn)
+            prompt = self.source.caption(index, rng) if self.model.reader else ""
+            found.append(preview(self.model, prompt, size, 2 if clip else None))
+        return found
 
     def _measuring(self) -> dict[str, np.ndarray]:
         rows = measuring_rows(len(self.views), MEASURED, AT_ONCE)
