@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from ...errors import UsageError
+from ...media.clip import Clip
 from ...media.picture import MOST_PIXELS, picture, read_picture
 from ...media.stream import Stream
-from ...progress import OnProgress, counted
+from ...progress import OnProgress, counted, unheard
 from ..engine import Engine, TorchEngine
 from ..layers.attention import Pair
 from ..request import MOST_SIDE, Request
@@ -97,6 +98,12 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     if request.frames is None:
         return Stream(drawing.bands(), 1.0, layout.size, 1, banded=True)
     return Stream(drawing.frames(), request.fps or config.training.fps, layout.size, frames)
+
+
+def preview(model: Model, prompt: str, size: tuple[int, int], frames: int | None = None) -> Clip:
+    """What a model in training draws: a picture, or a clip of so many frames."""
+    engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
+    return sample(engine, model, Request(prompt, size=size, frames=frames), unheard).clip()
 
 
 def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:
