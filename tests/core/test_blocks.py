@@ -12,7 +12,7 @@ from dln.core.generation.generate import Generated
 from dln.core.media.clip import Clip
 from dln.core.metrics import blocks as module
 from dln.core.metrics import clips
-from dln.core.metrics.blocks import blocks, cut, distance, gradients, seams
+from dln.core.metrics.blocks import blocks, cut, distance, gradients, seams, still
 from dln.core.metrics.world import World
 from dln.core.models.frechet import frechet_distance
 from dln.core.models.package import Loaded
@@ -107,6 +107,16 @@ def test_seams_are_one_where_nothing_is_special():
     assert seams(gradients(lighter, 16)[None]) == 1.25
     assert seams(gradients(slope[:16, :16], 16)[None]) is None
     assert seams(gradients(np.zeros((32, 32, 3), np.uint8), 16)[None]) is None
+
+
+def test_a_detector_of_videos_sees_blocks_that_stand_still():
+    def detector(seen: list[Clip], frames: int) -> np.ndarray:
+        assert all((clip.frames == clip.frames[0]).all() for clip in seen)
+        assert all(len(clip.frames) == frames >= 10 for clip in seen)
+        return np.array([[clip.frames.mean()] for clip in seen])
+
+    shades = [np.full((8, 8, 3), shade, np.uint8) for shade in (3, 200)]
+    assert still(detector)(shades).tolist() == [[3.0], [200.0]]  # pyright: ignore
 
 
 def test_who_makes_no_pictures_of_any_size():
