@@ -19,7 +19,7 @@ from dln.core.models.package import Loaded
 from dln.core.models.registry import MODELS
 from dln.core.models.system import SystemModel
 
-DATA, COUNT, SIZE = "vistas,camera=panorama", 10, (64, 192)
+DATA, COUNT, SIZE = "vistas,camera=panorama", 6, (32, 96)
 RNG = np.random.default_rng(0)
 
 
@@ -53,21 +53,21 @@ def told(pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 class Patched:
-    """A system whose patches are of 16 pixels."""
+    """A system whose patches are of 8 pixels."""
 
     def side(self, model: Any) -> int:
-        return 16
+        return 8
 
 
 def stepped(picture: np.ndarray) -> np.ndarray:
     """Every second patch a little lighter."""
-    row, column = (np.arange(side) // 16 for side in picture.shape[:2])
+    row, column = (np.arange(side) // 8 for side in picture.shape[:2])
     lighter = 12 * ((row[:, None] + column) % 2)[..., None]
     return np.clip(picture + lighter, 0, 255).astype(np.uint8)
 
 
 def black_to_the_right(picture: np.ndarray) -> np.ndarray:
-    return picture * (np.arange(picture.shape[1]) < 64)[:, None].astype(np.uint8)
+    return picture * (np.arange(picture.shape[1]) < 32)[:, None].astype(np.uint8)
 
 
 def test_faults_are_seen_where_they_are(told):
@@ -81,7 +81,7 @@ def test_faults_are_seen_where_they_are(told):
     assert plain["seams"] == pytest.approx(plain["seams_real"], rel=0.4)
     assert with_seams["seams"] > 2 * plain["seams"]
     assert with_seams["seams_real"] == plain["seams_real"]
-    assert "10 samples" in plain["warning"]
+    assert "6 samples" in plain["warning"]
 
 
 def test_the_distance_is_the_mean_of_the_blocks():

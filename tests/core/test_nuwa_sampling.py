@@ -192,6 +192,10 @@ def test_parts_are_the_whole(monkeypatch):
         found = parts.decode(codes, box, before).astype(int)
         assert np.abs(found - expected[4:32, 8:40]).max() <= 1  # of 255: sums in another order
         assert (found == expected[4:32, 8:40]).mean() > 0.99
+        some = parts.decode(codes, box, before, Box(1, 2, 5, 8))  # the first of parts of 3 x 3
+        assert not some[:12, :24].any()
+        assert np.array_equal(some[12:], found[12:])
+        assert np.array_equal(some[:, 24:], found[:, 24:])
 
 
 def test_a_model_without_words_and_one_without_clips():

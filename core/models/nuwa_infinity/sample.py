@@ -259,9 +259,12 @@ class Drawing:
         self, codes: np.ndarray, box: Box, before: np.ndarray | None, given: bool
     ) -> np.ndarray:
         """A box of codes as uint8 (H, W, 3); where a picture is given, its own pixels."""
-        pixels, cell = self.parts.decode(codes, box, before), self.config.vqgan.cell
-        place, picture = self.layout.picture, self.picture
-        if given and place is not None and picture is not None:
+        cell = self.config.vqgan.cell
+        place, picture = (self.layout.picture, self.picture) if given else (None, None)
+        own = place and Box(place.top // cell, place.left // cell, place.bottom // cell,
+                            place.right // cell)  # fmt: skip
+        pixels = self.parts.decode(codes, box, before, own)
+        if place is not None and picture is not None:
             if self.edges is None:
                 self.edges = edges(picture, place, self._borders(codes, place), FADING * cell)
             self.edges.carry_on(pixels, box.top * cell, box.left * cell)
