@@ -1,7 +1,7 @@
 """`dln evaluate`: how like real clips a model's are and how well they show what their prompts ask
 for, or how sharp the minimum is that its training found."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -14,10 +14,21 @@ from dln.core.errors import UsageError
 
 from .clips import Engine, Runner, sampler_settings
 from .generate import given
-from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
+from .measured import against_steps, drawn_pace, summary
+from .options import (
+    ConfigFile,
+    Device,
+    FixedSeed,
+    Force,
+    Json,
+    Precision,
+    Quiet,
+    Verbose,
+    size_of,
+)
 from .places import check_places, file_named
 from .progress import progress
-from .show import Result, number, screen, table
+from .show import Result, screen
 
 LONG = 64  # frames of a clip whose coherence is measured
 USUAL = 200  # clips of it, or samples of a loss
@@ -26,6 +37,7 @@ USUAL = 200  # clips of it, or samples of a loss
 class Metrics(StrEnum):
     """What is measured."""
 
+    blocks = "blocks"
     clips = "clips"
     coherence = "coherence"
     motion = "motion"
@@ -38,8 +50,8 @@ def evaluate(
     metrics: Annotated[
         Metrics,
         typer.Option(
-            help="Of its clips, of how long ones hold together, of how they move or how fast their "
-            "content changes, or how sharp the minimum of its loss is."
+            help="Of its clips, of blocks of large pictures, of how long clips hold together, how "
+            "they move or how fast their content changes, or how sharp the minimum of its loss is."
         ),
     ] = Metrics.clips,
     count: Annotated[
@@ -76,6 +88,9 @@ def evaluate(
         ),
     ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="As in dln generate.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WIDTHxHEIGHT", help="As in dln generate.")
+    ] = None,
     reconstruction: Annotated[
         float | None, typer.Option(min=0.0, help="As in dln generate.")
     ] = None,
@@ -126,7 +141,8 @@ def evaluate(
     is StyleGAN-V's protocol: 2048 clips, FVD 16 and FVD 128. --metrics motion says of landscapes
     whether land stays and the hour goes forward, and of all clips how they flicker, beside real
     ones. --metrics pace says how fast colours become unlike the first frame's, beside real clips at
-    their speed, at half and at twice of it.
+    their speed, at half and at twice of it. --metrics blocks says of pictures of any --size how
+    like real ones each block of them is, and whether seams show between their patches.
 
     \b
     Examples:
@@ -136,6 +152,7 @@ def evaluate(
       dln evaluate stylegan-v --i3d i3d_torchscript.pt
       dln evaluate stylegan-v --metrics motion
       dln evaluate stylegan-v --metrics pace --frames 256 --out pace.png
+      dln evaluate nuwa-infinity --metrics blocks --size 1024x256
       dln evaluate runs/mine --data my-videos/
       dln evaluate runs/diffusion --steps 2 --steps 4 --steps 8 --out steps.png
       dln evaluate runs/diffusion --metrics coherence --frames 64 -n 50
@@ -150,7 +167,7 @@ def evaluate(
     if metrics is Metrics.sharpness:
         refuse_of_clips(
             data=data, held_out=held_out, guidance=guidance, temperature=temperature, steps=steps,
-            frames=frames, reconstruction=reconstruction, set=settings, i3d=i3d,
+            frames=frames, size=size, reconstruction=reconstruction, set=settings, i3d=i3d,
             best_of=best_of if best_of > 1 else None,
             engine=None if engine is Engine.torch else engine,
             precision=None if precision is Precision.fp32 else precision,
@@ -159,14 +176,16 @@ def evaluate(
     tried = sorted(set(steps or []))
     check_plot(plot, force, metrics, tried)
     wish = given(guidance=guidance, temperature=temperature, reconstruction=reconstruction)
-    wish |= sampler_settings(settings)
+    wish |= sampler_settings(settings) | given(size=size and size_of(size))
     runner = Runner(engine, precision, None, device)
     identify(model).check(wish | given(frames=frames, steps=max(tried, default=None)))
-    if metrics is not Metrics.clips and (best_of > 1 or i3d):
+    if metrics is not Metrics.clips and (best_of > 1 or (i3d and metrics is not Metrics.blocks)):
         raise UsageError("--best-of and --i3d are for --metrics clips.", "leave them out")
     if metrics is Metrics.coherence:
         count = count or USUAL
         measure = coherence(frames or LONG)
+    elif metrics is Metrics.blocks:
+        measure = blocks(i3d, trust)
     elif metrics in (Metrics.motion, Metrics.pace):
         wish |= given(frames=frames)
         measure = motion() if metrics is Metrics.motion else pace()
@@ -212,6 +231,13 @@ def clips(i3d: Path | None, best_of: int, trust: bool) -> Measure:
     from dln.core.metrics.clips import evaluate as measure
 
     return partial(measure, i3d=i3d, best_of=best_of, trust=trust)
+
+
+def blocks(i3d: Path | None, trust: bool) -> Measure:
+    """What is measured of pictures of any size."""
+    from dln.core.metrics.blocks import blocks as measure
+
+    return partial(measure, i3d=i3d, trust=trust)
 
 
 def coherence(frames: int) -> Measure:
@@ -269,33 +295,6 @@ class Job:
         return found, asked | {"settings": settings, "notes": world.notes}
 
 
-def against_steps(
-    model: str, asked: dict[str, Any], found: Mapping[Any, Mapping[str, Any]], out: Path | None
-) -> Result:
-    """A column for each number of steps; drawn where `out` says."""
-    from dln.core.metrics.steps import plot_steps
-
-    if out is not None:
-        plot_steps(out, found)
-        asked["plot"] = str(out)
-    columns = [dict(lines(metrics)) for metrics in found.values()]
-    names = [name for name in columns[0] if name != "seen otherwise"]
-    rows = [(name, *(column.get(name, "") for column in columns)) for name in names]
-    title = ("metric", *(f"{n} steps" for n in found))
-    data = {"model": model, **asked, "steps": {str(n): metrics for n, metrics in found.items()}}
-    return Result(data, table(title, rows, title=model), [" ".join(row) for row in rows])
-
-
-def drawn_pace(found: Mapping[str, Any], out: Path | None) -> dict[str, str]:
-    """Where the pace is drawn, if anywhere."""
-    if out is None:
-        return {}
-    from dln.core.metrics.pace import plot_pace
-
-    plot_pace(out, [value for name, value in found.items() if name.endswith("curve")])
-    return {"plot": str(out)}
-
-
 def minimum(
     model: str, count: int, seed: int, device: str, out: Path | None, force: bool
 ) -> Result:
@@ -314,31 +313,3 @@ def minimum(
         plot_slice(out, slices)
         asked["slice"] = str(out)
     return summary(model, asked, found)
-
-
-def summary(model: str, asked: Mapping[str, Any], metrics: Mapping[str, Any]) -> Result:
-    rows = list(lines(metrics))
-    brief = [f"{name} {value}" for name, value in rows]
-    data = {"model": model, **asked, "metrics": metrics}
-    return Result(data, table(("metric", "value"), rows, title=model), brief)
-
-
-def lines(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A row a metric, with its 95 % interval if any, and one a clip that shows something else."""
-    for name, value in metrics.items():
-        label = name.replace("_", " ")
-        if name.endswith(("_low", "_high", "curve")):
-            continue
-        if name.endswith("confusions"):
-            for miss in value:
-                yield "seen otherwise", f"{miss['prompt']}: {miss['seen']}"
-        else:
-            yield label, number(value) + interval(name, metrics)
-
-
-def interval(name: str, metrics: Mapping[str, Any]) -> str:
-    """What follows a value: actor_accuracy has actor_low and actor_high, kernel_distance has
-    kernel_distance_low and kernel_distance_high, and most have none."""
-    stem = name.removesuffix("_accuracy")
-    low, high = (metrics.get(f"{stem}_{end}") for end in ("low", "high"))
-    return "" if low is None or high is None else f" (95 %: {number(low)} to {number(high)})"

@@ -79,7 +79,7 @@ def stream(
     loaded.about.check(request.asked())
     reader = loaded.model.reader
     silent = loaded.about.wordless and not request.prompt.strip()
-    notes = check_prompt(request.prompt, reader) if reader and not silent else []
+    notes = [] if reader is None or silent else check_prompt(request.prompt, reader)
     start = time.perf_counter()
     runner = engine or torch_engine(loaded.model.graphs(), device)
     ready = time.perf_counter()

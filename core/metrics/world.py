@@ -196,7 +196,7 @@ def world_of(loaded: Loaded, data: str | None = None) -> World:
     if not about.generates:
         raise UsageError(f"{about.name} makes no clips to judge", hint="dln evaluate cogvideo")
     if data is not None:
-        return World(data, about.text, None, learnt)
+        return World(data, reads(loaded), None, learnt)
     named = trained_on(loaded.card)
     if named is None:
         raise UsageError(
@@ -204,7 +204,14 @@ def world_of(loaded: Loaded, data: str | None = None) -> World:
             hint="name data to hold its clips against: --data menagerie, or --data DIR",
         )
     moved = f"{loaded.path} was trained on {named}; where it lies elsewhere now: --data DIR"
-    return World(named, about.text, moved, learnt)
+    return World(named, reads(loaded), moved, learnt)
+
+
+def reads(loaded: Loaded) -> bool:
+    """Whether the model reads prompts; one that can do without may have been taught no words."""
+    reader = loaded.model.reader
+    silent = reader is None or bool(reader.unknown("word") and not reader.words)
+    return loaded.about.text and not (loaded.about.wordless and silent)
 
 
 def trained_on(card: dict[str, Any]) -> str | None:

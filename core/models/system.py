@@ -103,6 +103,11 @@ class System(ABC):
         """The frames of a clip of that length at which one block goes on from the one before."""
         return []
 
+    def side(self, model: Any) -> int | None:
+        """Pixels along a side of the patches that its pictures are drawn in, from the top left;
+        None for one that draws them as a whole."""
+        return None
+
     def reconstruct(self, model: Any, frames: np.ndarray) -> np.ndarray | None:
         """uint8 (T, H, W, 3) through the model's tokenizer and back, None for a model without."""
         return None

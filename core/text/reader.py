@@ -36,9 +36,12 @@ class Reader(Protocol):
 def check_prompt(prompt: str, reader: Reader) -> list[str]:
     """Notes on the words that the model does not know.
 
-    Raises UsageError when it knows none of the words that name something.
+    Raises UsageError when it knows none of the words that name something, or no word at all.
     """
     unknown = list(dict.fromkeys(reader.unknown(prompt)))
+    if unknown and not reader.words:
+        raise UsageError("the model was taught no words: its data had no captions",
+                         hint="leave the prompt out")  # fmt: skip
     naming = [w for w in normalise(prompt) if w not in unknown and w not in FUNCTION_WORDS]
     if not naming:
         words = ", ".join(w for w in reader.words if w not in FUNCTION_WORDS)

@@ -126,3 +126,17 @@ def test_a_disk_that_is_full_in_the_middle(dln: Dln, weights: str, monkeypatch):
     assert made.code == 1
     assert "disk full while writing" in made.err
     assert [path.name for path in Path().iterdir() if path.is_file()] == []
+
+
+def test_its_pictures_are_measured(dln: Dln, weights: str):
+    line = ["evaluate", weights, "--data", "menagerie", "-n", "4", "--size", "24x8", "--json"]
+    found = dln(*line, "--metrics", "blocks").json["metrics"]
+    assert (found["count"], found["blocks"]) == (4, 3)
+    assert found["block_frechet_distance"] > 0
+    assert found["seams"] > 0
+    found = dln(*line, "--seen").json["metrics"]
+    assert 0 <= found["actor_accuracy"] <= 1
+    assert found["psnr_db"] > 0
+    refused = dln("evaluate", "cogvideo", "--metrics", "blocks")
+    assert refused.code == 2
+    assert "no pictures of any size" in refused.err

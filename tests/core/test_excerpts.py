@@ -193,7 +193,7 @@ class Films:
 
 
 def test_short_clips_are_discarded_and_few_are_looked_at_again(monkeypatch):
-    monkeypatch.setattr("dln.core.metrics.world.open_source", lambda spec: Films())
+    monkeypatch.setattr("dln.core.metrics.world.open_source", lambda spec, **asked: Films())
     world = World("films", False)
     real = world.excerpts(7, 0, 16, FPS)  # four seconds
     assert sorted(set(real.rows.tolist())) == [3, 4, 5]

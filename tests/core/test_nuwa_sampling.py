@@ -17,12 +17,14 @@ from micro import MICRO  # pyright: ignore[reportMissingImports]
 
 from dln.core.errors import DlnError, UsageError
 from dln.core.generation.generate import generate, stream
+from dln.core.metrics.world import world_of
 from dln.core.models.engine import TorchEngine
 from dln.core.models.layers.pixels import to_frames, to_pixels
 from dln.core.models.nuwa_infinity.about import Sampling
 from dln.core.models.nuwa_infinity.config import Config
 from dln.core.models.nuwa_infinity.directions import Box
 from dln.core.models.nuwa_infinity.draw import Draw
+from dln.core.models.nuwa_infinity.edges import edges
 from dln.core.models.nuwa_infinity.layout import around, blank
 from dln.core.models.nuwa_infinity.model import Model
 from dln.core.models.nuwa_infinity.parts import Parts
@@ -109,6 +111,31 @@ def test_given_pixels_stay_to_the_bit(size, extend, photo):
     assert np.array_equal(found[top : top + size[0], left : left + size[1]], pixels)
 
 
+def test_what_codes_do_not_say_of_a_picture_fades_around_it():
+    """Codes that say 100 of a picture that is brighter at its right: no step where it ends."""
+    picture = np.full((20, 40, 3), 110, np.uint8)
+    picture[:, 30:] = 140
+    place = Box(30, 50, 50, 90)
+    told = edges(picture, place, [np.full((n, 3), 100.0) for n in (40, 40, 20, 20)], far=10)
+    whole = np.full((80, 120, 3), 100, np.uint8)
+    told.carry_on(whole, 0, 0)
+    inside = whole[30:50, 50:90].copy()
+    assert (inside == 100).all()
+    line = whole[40, :, 0].astype(int)
+    assert np.all(np.diff(line[90:102]) <= 0)
+    assert line[90] == 136
+    assert line[49] == 109
+    assert (line[101:] == 100).all()
+    assert (line[:40] == 100).all()
+    around = np.pad(whole[29:51, 49:91], 0).astype(int)
+    ring = np.concatenate([around[0], around[:, -1], around[-1, ::-1], around[::-1, 0]])[:, 0]
+    assert np.abs(np.diff(ring)).max() <= 5  # as smooth as along the border, also at corners
+    parts = np.full((80, 120, 3), 100, np.uint8)
+    for top in range(0, 80, 16):
+        told.carry_on(parts[top : top + 16, 7:], top, 7)
+    assert np.array_equal(parts[:, 7:], whole[:, 7:])
+
+
 def test_what_lies_around_a_picture_hangs_on_it(photo):
     one, other = (made(image=photo(size)[1], extend={"right": 16})[0, :, -16:]
                   for size in ((8, 8), (8, 16)))  # fmt: skip
@@ -165,6 +192,10 @@ def test_parts_are_the_whole(monkeypatch):
         found = parts.decode(codes, box, before).astype(int)
         assert np.abs(found - expected[4:32, 8:40]).max() <= 1  # of 255: sums in another order
         assert (found == expected[4:32, 8:40]).mean() > 0.99
+        some = parts.decode(codes, box, before, Box(1, 2, 5, 8))  # the first of parts of 3 x 3
+        assert not some[:12, :24].any()
+        assert np.array_equal(some[12:], found[12:])
+        assert np.array_equal(some[:, 24:], found[:, 24:])
 
 
 def test_a_model_without_words_and_one_without_clips():
@@ -174,6 +205,18 @@ def test_a_model_without_words_and_one_without_clips():
     still = replace(CONFIG, extent_frames=0)
     refused(still, "lake", "no clips", frames=2)
     check(still, Request("lake", frames=1))
+
+
+def test_weights_that_were_taught_no_words():
+    about = replace(MODELS["nuwa-infinity"], module="nuwa_infinity")
+    torch.manual_seed(0)
+    model = Model(CONFIG, Vocabulary([]))
+    loaded = Loaded(model, about, {}, "0" * 64, Path("m.safetensors"), False)
+    assert generate(loaded, Request("", 1, size=(8, 8))).clip.frames.shape == (1, 8, 8, 3)
+    with pytest.raises(UsageError, match="taught no words"):
+        generate(loaded, Request("a lake", 1, size=(8, 8)))
+    assert not world_of(loaded, "vistas").text
+    assert world_of(replace(loaded, model=MODEL), "vistas").text
 
 
 def refused(config: Config, prompt: str, words: str, **asked: Any) -> None:

@@ -10,7 +10,6 @@ from ..proof import Proof
 from .about import Sampling
 from .config import SYMBOLS
 from .directions import PATHS, centre
-from .sample import FPS
 from .transformer import HIDDEN
 
 if TYPE_CHECKING:
@@ -58,5 +57,5 @@ def constants(model: Model) -> dict[str, Any]:
         "margins": {"decode": model.vqgan.margin, "decode_guided": model.vqgan.guided_margin},
         "pixels": {"graph": "decode", "output": "pixels", "range": [0, 1],
                    "axes": ["picture", "channel", "row", "column"]},
-        "clip": {"fps": FPS},
+        "clip": {"fps": config.training.fps},
     }  # fmt: skip

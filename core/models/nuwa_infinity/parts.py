@@ -41,14 +41,22 @@ class Parts:
             found[area(part)] = codes[area(inner)]
         return found
 
-    def decode(self, codes: np.ndarray, box: Box, before: np.ndarray | None = None) -> np.ndarray:
+    def decode(
+        self,
+        codes: np.ndarray,
+        box: Box,
+        before: np.ndarray | None = None,
+        spared: Box | None = None,
+    ) -> np.ndarray:
         """The pixels of a box of codes (h, w): uint8, (height, width, 3). before: those of all
-        codes of the frame before."""
+        codes of the frame before. spared: codes whose pixels nobody needs."""
         cell = self.vqgan.config.cell
         margin = self.vqgan.margin if before is None else self.vqgan.guided_margin
         sides = (box.bottom - box.top) * cell, (box.right - box.left) * cell
-        found = np.empty((*sides, 3), np.uint8)
+        found = np.zeros((*sides, 3), np.uint8)
         for part in parts(box):
+            if spared is not None and covers(spared, part):
+                continue
             seen = widened(part, margin, codes.shape)
             told = {} if before is None else {"before": to_pixels(before[area(seen, cell)])[None]}
             made = self.engine.run(
@@ -73,6 +81,12 @@ def widened(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
     """With its surroundings, as far as there are any in a grid of that shape."""
     bottom, right = min(box.bottom + margin, shape[0]), min(box.right + margin, shape[1])
     return Box(max(0, box.top - margin), max(0, box.left - margin), bottom, right)
+
+
+def covers(outer: Box, box: Box) -> bool:
+    """Whether a box lies within another one."""
+    rows = outer.top <= box.top and box.bottom <= outer.bottom
+    return rows and outer.left <= box.left and box.right <= outer.right
 
 
 def relative(box: Box, outer: Box) -> Box:

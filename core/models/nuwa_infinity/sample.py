@@ -28,6 +28,7 @@ from ..request import MOST_SIDE, Request
 from .about import Sampling
 from .directions import Box, Order
 from .draw import Draw
+from .edges import Edges, edges
 from .layout import Layout, around, blank
 from .neighbourhood import Neighbourhood
 from .parts import Parts, area
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
     from .config import Config
     from .model import Model
 
-FPS = 5.0  # as published
 PATCHES = 4  # along a side of a picture, unless told
 UNKNOWN = -1  # in the place of a code
+FADING = 3  # codes beyond a given picture in which its difference from its codes goes on
 
 
 def check(config: Config, request: Request) -> None:
@@ -96,13 +97,24 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     drawing.tell = counted(on_progress, drawing.patches, "patches")
     if request.frames is None:
         return Stream(drawing.bands(), 1.0, layout.size, 1, banded=True)
-    return Stream(drawing.frames(), request.fps or FPS, layout.size, frames)
+    return Stream(drawing.frames(), request.fps or config.training.fps, layout.size, frames)
 
 
 def preview(model: Model, prompt: str, size: tuple[int, int], frames: int | None = None) -> Clip:
     """What a model in training draws: a picture, or a clip of so many frames."""
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
     return sample(engine, model, Request(prompt, size=size, frames=frames), unheard).clip()
+
+
+def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:
+    """uint8 (T, H, W, 3) through the tokenizer and back, each frame alone."""
+    engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
+    parts, cell = Parts(engine, model.vqgan), model.config.vqgan.cell
+    height, width = frames.shape[1:3]
+    rows, columns = -(-height // cell), -(-width // cell)
+    codes = [parts.encode(frame, rows, columns) for frame in frames]
+    whole = Box(0, 0, rows, columns)
+    return np.stack([parts.decode(each, whole)[:height, :width] for each in codes])
 
 
 @dataclass
@@ -117,6 +129,7 @@ class Drawing:
     tell: Callable[[], None] = lambda: None
     order: Order = field(init=False)
     pool: Pool[Pair] = field(init=False)
+    edges: Edges | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         config, request = self.model.config, self.request
@@ -146,6 +159,8 @@ class Drawing:
         cells, shown = self._cells(), self.layout.shown
         starts = range(cells.top, cells.bottom, PART)
         left = [(self._until(start + PART), start) for start in starts]
+        if self.picture is not None:  # what its borders are like, all codes around it say together
+            left = [(len(self.order.path) - 1, start) for start in starts]
         for number, codes in self.drawn(0):
             while left and left[0][0] <= number:
                 _, start = left.pop(0)
@@ -244,15 +259,36 @@ class Drawing:
         self, codes: np.ndarray, box: Box, before: np.ndarray | None, given: bool
     ) -> np.ndarray:
         """A box of codes as uint8 (H, W, 3); where a picture is given, its own pixels."""
-        pixels, cell = self.parts.decode(codes, box, before), self.config.vqgan.cell
-        place = self.layout.picture
-        if given and place is not None and self.picture is not None:
+        cell = self.config.vqgan.cell
+        place, picture = (self.layout.picture, self.picture) if given else (None, None)
+        own = place and Box(place.top // cell, place.left // cell, place.bottom // cell,
+                            place.right // cell)  # fmt: skip
+        pixels = self.parts.decode(codes, box, before, own)
+        if place is not None and picture is not None:
+            if self.edges is None:
+                self.edges = edges(picture, place, self._borders(codes, place), FADING * cell)
+            self.edges.carry_on(pixels, box.top * cell, box.left * cell)
             top, left = place.top - box.top * cell, place.left - box.left * cell
             first = max(0, -top)
-            end = max(first, min(len(self.picture), len(pixels) - top))
+            end = max(first, min(len(picture), len(pixels) - top))
             rows = slice(top + first, top + end)
-            pixels[rows, left : left + self.picture.shape[1]] = self.picture[first:end]
+            pixels[rows, left : left + picture.shape[1]] = picture[first:end]
         return pixels
+
+    def _borders(self, codes: np.ndarray, place: Box) -> list[np.ndarray]:
+        """What codes say of the top, bottom, left and right line of a picture, (length, 3) each."""
+        cell = self.config.vqgan.cell
+        found = []
+        for row in (place.top, place.bottom - 1):
+            box = Box(row // cell, place.left // cell, row // cell + 1, -(-place.right // cell))
+            line = self.parts.decode(codes, box)[row % cell]
+            found.append(line[: place.right - place.left])
+        for column in (place.left, place.right - 1):
+            box = Box(place.top // cell, column // cell, -(-place.bottom // cell),
+                      column // cell + 1)  # fmt: skip
+            line = self.parts.decode(codes, box)[:, column % cell]
+            found.append(line[: place.bottom - place.top])
+        return found
 
     def _shown(self, pixels: np.ndarray, box: Box, shown: Box) -> np.ndarray:
         """Of a box's pixels those that are shown."""

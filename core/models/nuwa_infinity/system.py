@@ -13,9 +13,11 @@ from .config import PRESETS, Config
 from .exported import constants, proofs
 from .grids import fitted
 from .model import Model
-from .sample import check, sample
+from .sample import check, reconstructed, sample
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...data import Source
     from ...media.stream import Stream
     from ...progress import OnProgress
@@ -56,6 +58,12 @@ class NuwaInfinity(System):
         self, engine: Engine, model: Any, request: Request, on_progress: OnProgress
     ) -> Stream:
         return sample(engine, model, request, on_progress)
+
+    def side(self, model: Model) -> int:
+        return model.config.side
+
+    def reconstruct(self, model: Model, frames: np.ndarray) -> np.ndarray:
+        return reconstructed(model, frames)
 
     def proofs(self, model: Model) -> list[Proof]:
         return proofs(model)
