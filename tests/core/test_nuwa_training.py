@@ -31,7 +31,7 @@ from dln.core.training.rates import Linear
 from dln.core.training.run import Run
 from dln.core.training.stage import learning
 
-from .toy_nuwa import MICRO, patches, stages, toy
+from .toy_nuwa import MICRO, SYSTEM, patches, stages, toy
 from .toy_systems import Colours
 from .toy_training import QUICK, rows, same
 
@@ -106,7 +106,7 @@ def test_the_data_decide_how_lessons_are_cut():
 def test_what_does_not_fit_together_is_said():
     with pytest.raises(UsageError, match="48 patches has not as many in 50"):
         grids(open_source("vistas,camera=panorama"), rows=50)
-    with pytest.raises(UsageError, match="5 x 7 patches have not the 45 of the clips"):
+    with pytest.raises(UsageError, match="5 x 7 patches have not the 30 of the clips"):
         grids(open_source("vistas,camera=still"), rows=5, columns=7)
 
 
@@ -365,3 +365,16 @@ def test_the_rate_rises_and_falls_along_lines():
 def test_a_turn_may_come_later():
     turn = Turn(torch.nn.Identity(), every=3, after=4)
     assert [step for step in range(12) if turn.due(step)] == [4, 7, 10]
+
+
+def test_weights_that_know_pictures_go_on_to_clips():
+    """The grids that they were not told are filled in; what does not fit with them is said."""
+    still = Kept(*[(8, 16)] * 4)
+    moving = Kept(*[(8, 16)] * 4, moving=4)
+    model = toy(still, views=4)
+    assert model.config.training.clip_rows is None
+    names = [stage.name for stage in SYSTEM.stages(model, moving, TrainOptions())]
+    assert names == ["vqgan", "guide", "transformer"]
+    views = stages(moving, model)["transformer"].views
+    assert views.lesson(True) == (2, 1, 1)
+    assert views.lesson(False) == (1, 1, 2)

@@ -81,7 +81,7 @@ class TrainingConfig(Checked):
     crop: int = size(128, most=1 << 12, least=8)
     perceptual: float = limited(1.0, least=0, most=1000)
     adversary: float = limited(0.2, least=0, most=10)
-    judged_after: float = limited(0.4, least=0, most=1)
+    judged_after: float = limited(0.6, least=0, most=1)
     tokenizer_rate: float = limited(1e-3, above=0, most=1)
     judge_rate: float = limited(5e-3, above=0, most=1)
     rate: float = limited(2e-3, above=0, most=1)
@@ -167,7 +167,7 @@ _PUBLISHED = VqganConfig(
 _CLIP = "openai/clip-vit-base-patch32"
 _AS_PUBLISHED = TrainingConfig(
     patches=80, rows=4, columns=4, frames=5, clip_rows=4, clip_columns=4, crop=256, views=100_000,
-    adversary=0.8, tokenizer_rate=2.2e-4, judge_rate=1e-3, rate=1e-4,
+    adversary=0.8, judged_after=0.4, tokenizer_rate=2.2e-4, judge_rate=1e-3, rate=1e-4,
 )  # fmt: skip
 
 # tiny: 7.5 million numbers in all. Codes of 8 x 8 pixels, as small networks can draw them; a

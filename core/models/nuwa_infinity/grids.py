@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -39,12 +40,13 @@ def fitted(config: Config, source: Source) -> dict[str, Any]:
     nothing is read by a published encoder where there is nothing to read. UsageError where the
     patches of a lesson do not lie in the rows and columns that are asked for."""
     told, found = config.training, {}
+    patches = told.rows * told.columns if told.rows and told.columns else told.patches
     pictures, clips = kinds(config, source)
     if clips:
         there, most = told.clip_rows, _largest(config, source, DRAWN_CLIPS, moving=True)
         if most[0] is None:  # all of the height is shown, and the same is as large in both
             there = there or _grid((told.rows, told.columns), told.patches, None, DRAWN)[0]
-        rows, columns = _grid((there, told.clip_columns), told.patches // told.frames, *most)
+        rows, columns = _grid((there, told.clip_columns), patches // told.frames, *most)
         found |= {"clip_rows": rows, "clip_columns": columns}
     if pictures:
         there, most = (told.rows, told.columns), _largest(config, source, DRAWN, moving=False)
@@ -56,6 +58,13 @@ def fitted(config: Config, source: Source) -> dict[str, Any]:
         found |= {"rows": rows, "columns": columns}
     wordless = {"text_length": 0} if config.encoder and not source.words() else {}
     return {"training": found, **wordless}
+
+
+def filled(config: Config, source: Source) -> Config:
+    """The configuration with the grids of these data where it has none: weights to start from may
+    have learnt no clips yet."""
+    training = replace(config.training, **fitted(config, source)["training"])
+    return replace(config, training=training)
 
 
 def _largest(

@@ -29,7 +29,6 @@ from .views import Views, views_table
 from .vqgan import Vqgan
 
 if TYPE_CHECKING:
-    from ...data import Source
     from ...training.events import OnEvent
     from ...training.options import TrainOptions
     from .model import Model
@@ -145,10 +144,9 @@ class PaintingStage(Stage):
     painting: type[Painting] = Painting
 
     def __init__(
-        self, model: Model, source: Source, options: TrainOptions, judge: PatchJudge
+        self, model: Model, views: Views, options: TrainOptions, judge: PatchJudge
     ) -> None:
-        self.model, self.source, self.options = model, source, options
-        self.views = Views(model.config, source)
+        self.model, self.views, self.options = model, views, options
         self.judge, self.game = judge, Game()
         self.modules = nn.ModuleDict({**self.own(), "judge": judge})
         self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -164,7 +162,7 @@ class PaintingStage(Stage):
 
     def _players(self) -> list[Player]:
         told, device = self.model.config.training, next(self.model.parameters()).device
-        likeness = Likeness(self.source.name, told.perceptual).to(device)
+        likeness = Likeness(self.views.source.name, told.perceptual).to(device)
         painting = self.painting(self.model.vqgan, self.judge, likeness, self.game, told.adversary)
         judge = list(self.judge.parameters())
         return [
@@ -225,7 +223,7 @@ class VqganStage(PaintingStage):
     """Pictures to codes and back."""
 
     name = "vqgan"
-    steps, batch = 4000, 16
+    steps, batch = 5000, 8
 
     def own(self) -> dict[str, nn.Module]:
         vqgan = self.model.vqgan
@@ -272,7 +270,7 @@ class GuideStage(PaintingStage):
     name = "guide"
     needs = ("vqgan",)
     painting = GuidedPainting
-    steps, batch = 2000, 8
+    steps, batch = 800, 8
 
     def own(self) -> dict[str, nn.Module]:
         return {"guide": self.model.vqgan.guide}

@@ -23,6 +23,7 @@ from ..layers.captions import drawn_caption
 from ..layers.lessons import held_back, in_parts, lesson_rng, measuring_rows
 from .config import WAYS
 from .directions import split, straight
+from .grids import filled
 from .rendering import PatchObjective, PictureObjective, pieces
 from .text import encode_captions
 from .tokenizer_training import GuideStage, VqganStage, judge_of
@@ -45,11 +46,11 @@ class TransformerStage(Stage):
 
     name = "transformer"
     needs = ("vqgan",)
-    steps, batch = 400, 16
+    steps, batch = 340, 8
 
-    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
-        self.model, self.source, self.options = model, source, options
-        self.views = Views(model.config, source)
+    def __init__(self, model: Model, views: Views, options: TrainOptions) -> None:
+        self.model, self.views, self.options = model, views, options
+        self.source = views.source
         self.modules = model.transformer
         self.objective = PatchObjective(model.transformer, model.vqgan.codebook, self.smoothing)
         turn = Turn(self.objective, pieces=partial(pieces, model.config))
@@ -153,9 +154,7 @@ class TransformerStage(Stage):
 
 def stages(model: Model, source: Source, options: TrainOptions) -> list[Stage]:
     """The tokenizer, its guide where there are clips to learn from, the transformer."""
-    judge = judge_of(model)
-    guided = (
-        [GuideStage(model, source, options, judge)] if Views(model.config, source).kinds[1] else []
-    )
-    vqgan = VqganStage(model, source, options, judge)
-    return [vqgan, *guided, TransformerStage(model, source, options)]
+    views, judge = Views(filled(model.config, source), source), judge_of(model)
+    tokenizers = [VqganStage, GuideStage] if views.kinds[1] else [VqganStage]
+    made = [make(model, views, options, judge) for make in tokenizers]
+    return [*made, TransformerStage(model, views, options)]

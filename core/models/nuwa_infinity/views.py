@@ -32,7 +32,7 @@ Shape = tuple[int, int, int]  # frames, rows and columns: of patches, codes or p
 @dataclass(frozen=True)
 class Views:
     """The views of a source, by number: those of a sample are neighbours. config: one whose grids
-    are filled in."""
+    are `filled`."""
 
     config: Config
     source: Source
