@@ -104,6 +104,8 @@ def test_the_data_decide_how_lessons_are_cut():
 
 
 def test_what_does_not_fit_together_is_said():
+    with pytest.raises(UsageError, match="at most 4,096 patches, not 1,000,000"):
+        grids(Kept((9, 9)), rows=1000, columns=1000)
     with pytest.raises(UsageError, match="48 patches has not as many in 50"):
         grids(open_source("vistas,camera=panorama"), rows=50)
     with pytest.raises(UsageError, match="5 x 7 patches have not the 30 of the clips"):

@@ -1,11 +1,13 @@
 """Sizes of NUWA-Infinity: one dataclass and its presets."""
 
 from dataclasses import dataclass, field
+from math import prod
 
 from ...errors import UsageError
 from ..fields import Checked, limited, size
 
 MOST_LEVELS = 6
+MOST_PATCHES = 1 << 12  # of a lesson
 MOST_OFFSETS = 1 << 14  # of patches to a patch in the middle, as far as the extents reach
 # The ways through a picture that training draws from, one for each sample.
 WAYS = ("down-right", "down-left", "right-down", "right-up")
@@ -67,7 +69,7 @@ class TrainingConfig(Checked):
     labels; None: as published, 0.1, and 0.15 where all views are of one picture.
     """
 
-    patches: int = size(48, most=1 << 12)
+    patches: int = size(48, most=MOST_PATCHES)
     rows: int | None = size(None, most=1 << 10)
     columns: int | None = size(None, most=1 << 10)
     frames: int = size(3, most=64, least=2)
@@ -87,6 +89,13 @@ class TrainingConfig(Checked):
     rate: float = limited(2e-3, above=0, most=1)
     optimise: str = limited("patch", choices=("patch", "picture"))
     smoothing: float | None = limited(None, least=0, below=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        clip = self.frames, self.clip_rows or 1, self.clip_columns or 1
+        most = max((self.rows or 1) * (self.columns or 1), prod(clip))
+        if most > MOST_PATCHES:
+            raise UsageError(f"a lesson has at most {MOST_PATCHES:,} patches, not {most:,}")
 
 
 @dataclass(frozen=True)
