@@ -333,8 +333,9 @@ def test_each_ablation_learns(changed: dict[str, Any], new_run: NewRun, accelera
         before = stage.evaluate()[0]
     fit(stage, QUICK, new_run(), accelerator, silent)
     with torch.no_grad():
-        after = stage.evaluate()[0]
+        after, shown = stage.evaluate()
     assert before.keys() == after.keys()
+    assert all((shown[0].frames != other.frames[:1]).any() for other in shown[1:])
     assert all(after[name] < before[name] for name in before)
 
 

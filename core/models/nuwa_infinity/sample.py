@@ -100,10 +100,12 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     return Stream(drawing.frames(), request.fps or config.training.fps, layout.size, frames)
 
 
-def preview(model: Model, prompt: str, size: tuple[int, int], frames: int | None = None) -> Clip:
+def preview(
+    model: Model, prompt: str, seed: int, size: tuple[int, int], frames: int | None = None
+) -> Clip:
     """What a model in training draws: a picture, or a clip of so many frames."""
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
-    return sample(engine, model, Request(prompt, size=size, frames=frames), unheard).clip()
+    return sample(engine, model, Request(prompt, seed, size=size, frames=frames), unheard).clip()
 
 
 def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:

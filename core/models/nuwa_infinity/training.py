@@ -130,7 +130,7 @@ class TransformerStage(Stage):
         return found, self.shown()
 
     def shown(self) -> list[Clip]:
-        """Pictures of captions of the data, and a clip where clips are learnt; seed 0."""
+        """Pictures of captions of the data, and a clip where clips are learnt."""
         from .sample import preview
 
         config, rng = self.model.config, np.random.default_rng(0)
@@ -142,7 +142,7 @@ class TransformerStage(Stage):
             size = rows * config.side, min(rows, columns) * config.side
             index = number * len(self.source) // len(drawn)
             prompt = self.source.caption(index, rng) if self.model.reader else ""
-            found.append(preview(self.model, prompt, size, 2 if clip else None))
+            found.append(preview(self.model, prompt, number, size, 2 if clip else None))
         return found
 
     def _measuring(self) -> dict[str, np.ndarray]:
