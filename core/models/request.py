@@ -17,6 +17,7 @@ SHARED = {
     "size": "--size",
     "image": "--image",
     "last_image": "--last-image",
+    "video": "--video",
     "label": "--class",
 }
 MOST_SEED = 2**64 - 1
@@ -30,7 +31,8 @@ class Request:
     """What is asked for; None leaves a choice to the model.
 
     frames: how many; fps: playback rate, frames a second; size: (height, width) in pixels; image
-    and last_image: pictures' files, the first frame and the last; label: a class by its name.
+    and last_image: pictures' files, the first frame and the last; video: a clip's file, which is
+    made larger; label: a class by its name.
     settings: the model's own by name, as its `about` declares them.
     """
 
@@ -41,6 +43,7 @@ class Request:
     size: tuple[int, int] | None = None
     image: str | None = None
     last_image: str | None = None
+    video: str | None = None
     label: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,7 +64,7 @@ class Request:
         if len(self.prompt) > MOST_LETTERS:
             count = len(self.prompt)
             raise UsageError(f"a prompt has at most {MOST_LETTERS:,} letters, not {count:,}")
-        for name in ("prompt", "image", "last_image", "label"):
+        for name in ("prompt", "image", "last_image", "video", "label"):
             if (value := getattr(self, name)) is not None:
                 _check_text(name.replace("_", " "), value)
 

@@ -66,6 +66,7 @@ class Config(Checked):
     judge_base: int = size(4096, most=1 << 20)
     judge_max: int = size(96, most=4096)
     clamp: float = limited(256.0, above=0)
+    fps: float = limited(30.0, above=0, most=1000)  # of what it learnt from
 
     def __post_init__(self) -> None:
         super().__post_init__()
