@@ -34,7 +34,7 @@ class FilterBank:
         first. Computed in double precision, so that any cut of the noise gives the same codes."""
         length = noise.shape[-1]
         padded = quick_length(length)
-        spectrum = _spectrum(self.sizes, padded).to(noise.device)
+        spectrum = _spectrum(self.sizes, padded, noise.device)
         codes = []
         for one in noise.double():  # one by one: a batch's spectra are large
             product = torch.fft.rfft(one, padded)[:, None] * spectrum
@@ -62,9 +62,10 @@ def bank(filters: int, shortest: float, longest: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _spectrum(sizes: tuple[int, float, float], length: int) -> Tensor:
+def _spectrum(sizes: tuple[int, float, float], length: int, device: torch.device) -> Tensor:
     """complex128 (filters, length / 2 + 1), such that a product with it correlates."""
-    return torch.fft.rfft(torch.from_numpy(bank(*sizes)), length).conj().resolve_conj()
+    spectrum = torch.fft.rfft(torch.from_numpy(bank(*sizes)), length)
+    return spectrum.conj().resolve_conj().to(device)
 
 
 def quick_length(least: int) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..layers.excerpts import watched
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
-from .moments import FREE, fitted, watched
+from .moments import FREE, fitted
 from .sample import check, sample
 
 if TYPE_CHECKING:
