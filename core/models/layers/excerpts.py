@@ -1,4 +1,4 @@
-"""How long clips are that are learnt from, and at what rate, for trainings that look at excerpts."""
+"""How long the clips are that are learnt from, and their rate, for trainings on excerpts."""
 
 from __future__ import annotations
 

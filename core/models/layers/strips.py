@@ -47,8 +47,8 @@ def clips_table(
     workers: int,
     on_event: OnEvent,
 ) -> Table:
-    """fill(row), uint8 of `shape`, for each of the first `rows` clips; it can be pickled. UsageError
-    where none of them lasts as long as a frame."""
+    """fill(row), uint8 of `shape`, for each of the first `rows` clips; `fill` can be pickled.
+    UsageError where none of them lasts as long as a frame."""
     if all(source.duration(clip) < 1 / fps for clip in range(rows)):
         raise UsageError(
             f"no clip of {source.name} lasts {1 / fps:g} s, the time of one frame",
