@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
 from .model import Model
+from .moments import FREE, fitted, learnt
 
 if TYPE_CHECKING:
     from ...data import Source
@@ -19,9 +20,16 @@ class LongVideoGan(System):
     """A generator of small frames, one that makes them large, and their discriminators."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+    free = FREE
+
+    def fitted(self, config: Config, source: Source) -> dict[str, Any]:
+        return fitted(config, source)
+
+    def learnt(self, model: Model, source: Source) -> Source:
+        return learnt(model.config, source)
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
-        from .training import STAGES  # pyright: ignore
+        from .training import STAGES
 
         return [make(model, source, options) for make in STAGES]
 
