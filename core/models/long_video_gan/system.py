@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
+from .exported import constants, proofs
 from .model import Model
+from .sample import check, sample
 
 if TYPE_CHECKING:
     from ...data import Source
+    from ...media.stream import Stream
+    from ...progress import OnProgress
     from ...training.options import TrainOptions
     from ...training.stage import Stage
+    from ..engine import Engine
+    from ..proof import Proof
+    from ..request import Request
 
 
 class LongVideoGan(System):
@@ -24,6 +31,20 @@ class LongVideoGan(System):
         from .training import STAGES  # pyright: ignore
 
         return [make(model, source, options) for make in STAGES]
+
+    def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
+        check(config, request)
+
+    def sample(
+        self, engine: Engine, model: Model, request: Request, on_progress: OnProgress
+    ) -> Stream:
+        return sample(engine, model, request, on_progress)
+
+    def proofs(self, model: Model) -> list[Proof]:
+        return proofs(model)
+
+    def constants(self, model: Model) -> dict[str, Any]:
+        return constants(model)
 
 
 SYSTEM = LongVideoGan()
