@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...training.stage import Stage
     from ..engine import Engine
     from ..proof import Proof
+    from ..published.parts import Published
     from ..request import Request
 
 
@@ -42,6 +43,11 @@ class LongVideoGan(System):
 
     def proofs(self, model: Model) -> list[Proof]:
         return proofs(model)
+
+    def published(self, *held: Any) -> Published | None:
+        from .published import published
+
+        return published(held)
 
     def constants(self, model: Model) -> dict[str, Any]:
         return constants(model)
