@@ -20,6 +20,7 @@ SHARED = {
     "video": "--video",
     "label": "--class",
 }
+FILES = ("image", "last_image", "video")  # of these, what names a file
 MOST_SEED = 2**64 - 1
 MOST_FRAMES = 1_000_000  # a day and a half at 8 a second
 MOST_SIDE = 16_384  # pixels; encoders take no more
@@ -64,7 +65,7 @@ class Request:
         if len(self.prompt) > MOST_LETTERS:
             count = len(self.prompt)
             raise UsageError(f"a prompt has at most {MOST_LETTERS:,} letters, not {count:,}")
-        for name in ("prompt", "image", "last_image", "video", "label"):
+        for name in ("prompt", "label", *FILES):
             if (value := getattr(self, name)) is not None:
                 _check_text(name.replace("_", " "), value)
 

@@ -48,6 +48,11 @@ def taps_of(rate: float) -> int:
     return int(np.ceil(rate / 2))
 
 
+def rates(filters: int, shortest: float, longest: float) -> list[float]:
+    """The filters' sampling rates, of which each is half as many frames long."""
+    return np.geomspace(shortest, longest, filters).tolist()
+
+
 @lru_cache(maxsize=4)
 def bank(filters: int, shortest: float, longest: float) -> np.ndarray:
     """float64 (filters, taps of the longest), each of norm one, in the last of its row's places.
@@ -55,7 +60,7 @@ def bank(filters: int, shortest: float, longest: float) -> np.ndarray:
     shortest, longest: sampling rates, of which a filter is half as many frames long.
     """
     rows = np.zeros((filters, taps_of(longest)))
-    for row, rate in zip(rows, np.geomspace(shortest, longest, filters), strict=True):
+    for row, rate in zip(rows, rates(filters, shortest, longest), strict=True):
         taps = low_pass(taps_of(rate), CUTOFF, TRANSITION, rate)
         row[len(row) - len(taps) :] = taps / np.linalg.norm(taps)
     return rows

@@ -1,8 +1,8 @@
 """LongVideoGAN as pure tensor functions: codes to styles to small frames, and those to large ones.
 
-Every size is a constant of the configuration, and blocks lie where the video's own multiples of
-SCALE do: the same frame is computed by the same calls, whatever clip asks for it. What filters the
-noise in double precision is no part of them.
+Every size is a constant of the configuration: the same frame is computed by the same calls,
+whatever clip asks for it. Large frames are made one by one, which ONNX Runtime does fastest. What
+filters the noise in double precision is no part of the graphs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import Graph, Value
-from .config import CONTEXT
+from .conditions import WINDOW
 from .windows import SCALE, coded
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .low_generator import LatentMapping
     from .super_generator import Generator as SuperGenerator
     from .super_generator import Synthesis
-
-BLOCK_PIXELS = 1 << 17  # of the large frames that one call makes
 
 
 class LatentGraph(nn.Module):
@@ -64,27 +62,20 @@ class MappingGraph(nn.Module):
 
 
 class SuperGraph(nn.Module):
-    """Small frames, with CONTEXT more on either side, to large ones."""
+    """A small frame, with those around it, to a large one."""
 
     def __init__(self, synthesis: Synthesis) -> None:
         super().__init__()
         self.synthesis = synthesis
 
     def forward(self, small: Tensor, w: Tensor) -> tuple[Tensor]:
-        """small: (1, T + 2 CONTEXT, 3, h, w), w: (1, Z) -> pixels (1, T, 3, H, W), about 0 to 1."""
+        """small: (1, WINDOW, 3, h, w), w: (1, Z) -> pixels (1, 1, 3, H, W), about 0 to 1."""
         return ((self.synthesis(small, w).to(w.dtype) + 1) / 2,)
-
-
-def block_frames(config: Config) -> int:
-    """Large frames that one call makes: a power of two, at most SCALE."""
-    most = max(1, min(SCALE, BLOCK_PIXELS // (config.height * config.width)))
-    return 1 << most.bit_length() - 1
 
 
 def build_graphs(low: LowGenerator, large: SuperGenerator, config: Config) -> dict[str, Graph]:
     """The graphs "latent", "low", "mapping" and "super"."""
     codes, latent, sides = config.codes, config.latent, (config.low_height, config.low_width)
-    frames = block_frames(config) + 2 * CONTEXT
 
     def coding() -> dict[str, Value]:
         return {"codes": torch.randn(1, codes, SCALE)}
@@ -96,7 +87,7 @@ def build_graphs(low: LowGenerator, large: SuperGenerator, config: Config) -> di
         return {"z": torch.randn(1, latent)}
 
     def neighbours() -> dict[str, Value]:
-        small = torch.randn(1, frames, 3, *sides) / 2
+        small = torch.randn(1, WINDOW, 3, *sides) / 2
         return {"small": small, "w": torch.randn(1, latent)}
 
     styled = large.SG3

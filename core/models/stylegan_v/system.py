@@ -53,10 +53,10 @@ class StyleGanV(System):
     def proofs(self, model: Model) -> list[Proof]:
         return proofs(model)
 
-    def published(self, held: Any) -> Published | None:
+    def published(self, *held: Any) -> Published | None:
         from .published import published
 
-        return published(held)
+        return published(held[0]) if len(held) == 1 else None
 
     def constants(self, model: Model) -> dict[str, Any]:
         return constants(model)
