@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
-from ...media.picture import middle
+from ...media.picture import fitted
 from ..layers.pixels import to_pixels
 from .config import CONTEXT
 
@@ -19,12 +18,10 @@ if TYPE_CHECKING:
 
 def small_of(config: Config, frames: Iterator[np.ndarray]) -> Iterator[Tensor]:
     """frames: uint8 (H, W, 3) each -> (1, 3, h, w), -1 to 1: the largest part in the middle that
-    has the small frames' aspect, without what is too fine for them."""
-    size = config.low_height, config.low_width
+    has the small frames' aspect, made smaller as training makes them, by the means of areas."""
     for frame in frames:
-        part = Image.fromarray(np.ascontiguousarray(frame[middle(frame.shape[:2], size)]))
-        resized = part.resize((size[1], size[0]), Image.Resampling.LANCZOS)
-        yield 2 * to_pixels(np.array(resized))[None] - 1
+        small = fitted(frame, (config.low_height, config.low_width))
+        yield 2 * to_pixels(small.copy())[None] - 1
 
 
 def bordered(frames: Iterator[Tensor]) -> Iterator[Tensor]:
