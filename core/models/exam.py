@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from ..data import Source
     from .package import Loaded
 
-FEWEST, MOST = 16, 128  # clips, as many as the data have between these
+FEWEST = 16  # clips
 SHOWN = 8  # on the sheet
 LOOKED_AT = 9  # frames of a clip, where no recognizer says at how many it looks
 
 
 class Exam(ABC):
-    """The same clips each time. missing: what cannot be measured here, and why; "" where all can.
-    A subclass makes the clips and cuts excerpts out of real ones."""
+    """The same clips each time, at most `most`. missing: what cannot be measured here, and why; ""
+    where all can. A subclass makes the clips and cuts excerpts out of real ones."""
+
+    most = 128
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.count = min(MOST, max(FEWEST, len(source)))
+        self.count = min(self.most, max(FEWEST, len(source)))
         self.judge: Any = None
         self.missing = ""
         try:

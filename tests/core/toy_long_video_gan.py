@@ -47,7 +47,7 @@ class Toy:
     def __init__(self, batch: int = 4, source: Any = None, **sizes: Any) -> None:
         options = TrainOptions(seed=0, batch=batch)
         super().__init__(model_of(**sizes), source or Hues(), options)  # pyright: ignore
-        self.steps, self.evaluate_every = 6, None
+        self.steps, self.evaluate_every = 4, None
         self.exam.judge = None  # pyright: ignore
 
     def batch_of(self, *indices: int) -> dict[str, torch.Tensor]:

@@ -71,7 +71,10 @@ class LowExam(Exam):
 
 
 class SuperExam(Exam):
-    """Of large frames: successive ones, made of real small ones."""
+    """Of large frames: successive ones, made of real small ones. (They take long, and hang on these
+    so much that fewer clips tell.)"""
+
+    most = 48
 
     def __init__(self, model: Model, source: Source, seed: int) -> None:
         super().__init__(source)
@@ -83,27 +86,25 @@ class SuperExam(Exam):
         for numbers in in_turn(self.count):
             rngs = [lesson_rng(self.seed, "super/evaluate", 0, number) for number in numbers]
             z = np.stack([rng.standard_normal(self.config.latent, np.float32) for rng in rngs])
-            small = centred(on_device(self._small[list(numbers)], generator))
-            clips += clips_of(generator(small, on_device(z, generator)), self.config.fps)
+            small = shrunk(self._large[numbers.start : numbers.stop], self.config.scale)
+            videos = generator(centred(on_device(small, generator)), on_device(z, generator))
+            clips += clips_of(videos, self.config.fps)
         return clips
 
     def _excerpt(self, number: int) -> Clip:
-        return Clip(self._large(number)[CONTEXT:-CONTEXT], self.config.fps)
+        return Clip(self._large[number, CONTEXT:-CONTEXT], self.config.fps)
 
     @cached_property
-    def _small(self) -> np.ndarray:
-        """uint8 (count, looks + 2 CONTEXT, h, w, 3)."""
-        scale = self.config.scale
-        return np.stack([shrunk(self._large(number), scale) for number in range(self.count)])
-
-    def _large(self, number: int) -> np.ndarray:
-        """uint8 (looks + 2 CONTEXT, H, W, 3), of a real clip."""
-        config, rng = self.config, lesson_rng(self.seed, "super/real", 0, number)
-        index, frames = self.clip_of(number), self.looks + 2 * CONTEXT
-        room = np.array([length(self.source, index, config.fps)])
-        first = begins(room, frames, rng.random(1))
-        times = (first + np.arange(frames)) / config.fps
-        return self.source.frames(index, times, (config.height, config.width))[0]
+    def _large(self) -> np.ndarray:
+        """uint8 (count, looks + 2 CONTEXT, H, W, 3), of real clips."""
+        config, frames = self.config, self.looks + 2 * CONTEXT
+        size, found = (config.height, config.width), []
+        for number in range(self.count):
+            rng, index = lesson_rng(self.seed, "super/real", 0, number), self.clip_of(number)
+            room = np.array([length(self.source, index, config.fps)])
+            times = (begins(room, frames, rng.random(1)) + np.arange(frames)) / config.fps
+            found.append(self.source.frames(index, times, size)[0])
+        return np.stack(found)
 
 
 def in_turn(count: int) -> Iterator[range]:
