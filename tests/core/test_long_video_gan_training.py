@@ -42,10 +42,13 @@ from dln.core.models.long_video_gan.making import (
 )
 from dln.core.models.long_video_gan.moments import begins, fitted
 from dln.core.models.long_video_gan.system import SYSTEM
+from dln.core.models.long_video_gan.training import LowStage, SuperStage
 from dln.core.runs.start import extended
+from dln.core.runs.work import flop_per_sample
 from dln.core.training.ema import Average, Ema
 from dln.core.training.events import Event, Note, silent
 from dln.core.training.fit import fit
+from dln.core.training.options import TrainOptions
 from dln.core.training.player import Player
 from dln.core.training.run import Run
 from dln.core.training.stage import Stage, averaged_buffers, learning
@@ -412,6 +415,21 @@ def test_an_exam_holds_clips_of_fixed_seeds_against_real_ones(make: Any):
     found, _ = stage.evaluate()
     assert found[DISTANCE] < 1e-6 * first[DISTANCE]
     assert found[SPREAD] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("make", [LowStage, SuperStage])
+def test_work_is_counted_without_weights(make: Any):
+    """Of twice the channels it is up to four times as much."""
+
+    def counted(**sizes: Any) -> float:
+        with torch.device("meta"):
+            model = model_of(**sizes)
+        options = TrainOptions(seed=0, batch=2)
+        return flop_per_sample(make(model, Hues(), options))
+
+    wide = counted(low_channels=32, low_judge_channels=2, channel_base=512, channel_max=16,
+                   judge_base=512, judge_max=16)  # fmt: skip
+    assert 2 < wide / counted() < 4
 
 
 # What other trainings could share.

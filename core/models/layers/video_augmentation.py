@@ -9,6 +9,8 @@ What is drawn is given, so that a video's changes depend on nothing but itself.
 import torch
 from torch import Tensor
 
+from .precision import full_precision
+
 SHIFT, CUT = 1 / 4, 1 / 2  # of a side
 # Numbers of a video: brightness, saturation, contrast, both shifts, both places of the box, time.
 CHANGES = 8
@@ -20,7 +22,7 @@ def changed_alike(videos: Tensor, uniform: Tensor) -> Tensor:
     Linear but for the contrast's mean, so that it is differentiable twice; nothing waits for the
     device.
     """
-    with torch.autocast(videos.device.type, enabled=False):
+    with full_precision(videos):
         colour, shift, place, time = uniform.float().split([3, 2, 2, 1], 1)
         x = coloured(videos.float(), colour)
         x = shifted(x, shift)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..layers.adversarial import Controller, Running
 from ..layers.augmentation import augment
+from ..layers.precision import full_precision
 from ..layers.video_augmentation import changed_alike
 from .config import CONTEXT
 
@@ -72,7 +73,7 @@ class LowMaking(Making):
 
 def _styled(generator: LowGenerator, noise: Tensor) -> Tensor:
     """noise: (B, N, coded(T) + reach) -> styles (B, W, coded(T)), to the last digit."""
-    with torch.autocast(noise.device.type, enabled=False):
+    with full_precision(noise):
         return generator.latent_mapping(generator.bank(noise))
 
 
@@ -99,7 +100,7 @@ class SuperMaking(Making):
         """Videos (B, PAIRS, 3, H, W), as drawn for this turn."""
         small, moves, noise = centred(batch["small"]), batch["moves"], batch["noise"]
         small = disturbed(small, moves[:, turn], noise[:, turn])
-        with torch.autocast(small.device.type, enabled=False):
+        with full_precision(small):
             w = self.generator.SG3.mapping(batch["z"][:, turn])
         if turn == FOOLING:
             self.styles.heed(w)

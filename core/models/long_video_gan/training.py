@@ -34,6 +34,7 @@ from ..layers.adversarial import (
 )
 from ..layers.augmentation import DRAWS
 from ..layers.magnitude import Magnitudes
+from ..layers.precision import full_precision
 from ..layers.video_augmentation import CHANGES
 from .config import PAIRS
 from .judging import LowExam, SuperExam
@@ -105,7 +106,7 @@ class GradientPenalty(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """A batch of `collate` -> loss and the penalty itself."""
         videos = centred(batch[self.making.real]).requires_grad_(True)
-        with torch.autocast(videos.device.type, enabled=False):
+        with full_precision(videos):
             slope = squared_slope(self.making.judged(videos, batch, SLOPE), videos)
         penalty = videos.shape[1] * slope
         return {"loss": LAZY * self.gamma / 2 * penalty, "penalty": penalty.detach()}
