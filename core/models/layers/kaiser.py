@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ROWS = 160  # of a matrix that are multiplied at once
+ROWS = 64  # of a matrix that are multiplied at once
 
 
 def low_pass(taps: int, cutoff: float, width: float, rate: float) -> np.ndarray:
