@@ -66,6 +66,9 @@ def generate(
     last_image: Annotated[
         str | None, typer.Option(metavar="FILE", help="One that it ends with; diffusion.")
     ] = None,
+    video: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A clip that is made larger; long-video-gan.")
+    ] = None,
     label: Annotated[
         str | None, typer.Option("--class", metavar="NAME", help="What to show, by its class.")
     ] = None,
@@ -140,12 +143,14 @@ def generate(
       dln generate "lion drinking" --engine onnx
       dln generate "lion drinking" --count 9 --grid
       dln generate --model stylegan-v --seed 7 --frames 10000 --fps 60 --out sky.mp4
+      dln generate --model long-video-gan --frames 9000 --set start=600 --out ride.mp4
+      dln generate --model long-video-gan --video small.mp4 --out large.mp4
     """
     wanted = Runner(engine, precision, graphs, device)
     wish = given(
         frames=frames, fps=fps, size=size and size_of(size), image=image, last_image=last_image,
-        label=label, guidance=guidance, temperature=temperature, top_p=top_p, steps=steps,
-        reconstruction=reconstruction,
+        video=video, label=label, guidance=guidance, temperature=temperature, top_p=top_p,
+        steps=steps, reconstruction=reconstruction,
     ) | sampler_settings(settings)  # fmt: skip
     about = check_asked(prompt, model, wish)
     check_rank(prompt, best_of)

@@ -17,8 +17,10 @@ SHARED = {
     "size": "--size",
     "image": "--image",
     "last_image": "--last-image",
+    "video": "--video",
     "label": "--class",
 }
+FILES = ("image", "last_image", "video")  # of these, what names a file
 MOST_SEED = 2**64 - 1
 MOST_FRAMES = 1_000_000  # a day and a half at 8 a second
 MOST_SIDE = 16_384  # pixels; encoders take no more
@@ -30,7 +32,8 @@ class Request:
     """What is asked for; None leaves a choice to the model.
 
     frames: how many; fps: playback rate, frames a second; size: (height, width) in pixels; image
-    and last_image: pictures' files, the first frame and the last; label: a class by its name.
+    and last_image: pictures' files, the first frame and the last; video: a clip's file, which is
+    made larger; label: a class by its name.
     settings: the model's own by name, as its `about` declares them.
     """
 
@@ -41,6 +44,7 @@ class Request:
     size: tuple[int, int] | None = None
     image: str | None = None
     last_image: str | None = None
+    video: str | None = None
     label: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,7 +65,7 @@ class Request:
         if len(self.prompt) > MOST_LETTERS:
             count = len(self.prompt)
             raise UsageError(f"a prompt has at most {MOST_LETTERS:,} letters, not {count:,}")
-        for name in ("prompt", "image", "last_image", "label"):
+        for name in ("prompt", "label", *FILES):
             if (value := getattr(self, name)) is not None:
                 _check_text(name.replace("_", " "), value)
 
