@@ -40,8 +40,7 @@ class GraphFiles:
 
     def precision_of(self, graph: "Graph") -> str:
         """That its file computes in."""
-        whole = graph.exact or (self.precision == "int8" and not graph.int8)
-        return "fp32" if whole else self.precision
+        return "fp32" if graph.exact else self.precision
 
     def write(self, graph: "Graph", path: Path) -> dict[str, Any]:
         """Its entry in the manifest, unproven yet. DlnError where it cannot be exported."""

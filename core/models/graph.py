@@ -30,7 +30,7 @@ class Graph:
     tensors; engines know its parts as name_0, name_1 ... `sizes` names the numbers that the
     shapes follow from: each dimension is a sum of them, of their products and of a constant.
     example(**sizes) makes inputs of these sizes from torch's random state. exact: an export in
-    another precision leaves it in float32. int8: whether one in int8 may round it; halves it takes.
+    another precision leaves it in float32.
     """
 
     name: str
@@ -39,7 +39,6 @@ class Graph:
     example: Callable[..., dict[str, Value]]
     sizes: Mapping[str, Range] = field(default_factory=dict)
     exact: bool = False
-    int8: bool = True
 
     def inputs(self, **sizes: int) -> dict[str, Value]:
         """Example inputs: of the typical sizes, save those that are given."""

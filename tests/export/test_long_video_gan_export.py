@@ -53,10 +53,9 @@ def test_a_frame_is_the_same_whatever_clip_asks_for_it_on_onnx_too():
     assert np.array_equal(frames(frames=3, start=33 / fps), frames(frames=36)[33:])
 
 
-def test_int8_leaves_small_frames_in_float32():
+def test_small_frames_are_made_in_float32_always():
     toy, precisions = loaded(NAME), ("fp16", "int8")
-    kept = {name: {p: GraphFiles(toy, p, "cpu").precision_of(graph) for p in precisions}
+    kept = {name: [GraphFiles(toy, each, "cpu").precision_of(graph) for each in precisions]
             for name, graph in toy.model.graphs().items()}  # fmt: skip
-    whole = {"fp16": "fp32", "int8": "fp32"}
-    assert kept == {"latent": whole, "mapping": whole, "low": {"fp16": "fp16", "int8": "fp32"},
-                    "super": {"fp16": "fp16", "int8": "int8"}}  # fmt: skip
+    whole = ["fp32", "fp32"]
+    assert kept == {"latent": whole, "low": whole, "mapping": whole, "super": ["fp16", "int8"]}
