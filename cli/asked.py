@@ -73,7 +73,7 @@ def check_able(job: Job) -> None:
         from dln.core.models.engine import pick_device
 
         pick_device(job.runner.device)
-    if not {"frames", "label", "size", "extend", *PICTURES}.isdisjoint(job.wish):
+    if not {"frames", "label", "size", "extend", "video", *PICTURES}.isdisjoint(job.wish):
         check_sizes(job)
 
 
@@ -92,8 +92,8 @@ def check_engine(job: Job) -> None:
 
 
 def check_sizes(job: Job) -> None:
-    """UsageError and MissingCapability for frames, sizes, classes and pictures that the weights, or
-    the engine, have no way with."""
+    """UsageError and MissingCapability for frames, sizes, classes, pictures and clips that the
+    weights, or the engine, have no way with."""
     from dln.core.models.locate import identify, locate, read_header
     from dln.core.models.package import rebuild
     from dln.core.models.registry import load

@@ -74,6 +74,9 @@ def generate(
             help="Draw on around --image: left, right, up and down; nuwa-infinity.",
         ),
     ] = None,
+    video: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A clip that is made larger; long-video-gan.")
+    ] = None,
     label: Annotated[
         str | None, typer.Option("--class", metavar="NAME", help="What to show, by its class.")
     ] = None,
@@ -151,11 +154,13 @@ def generate(
       dln generate "mountains by a lake" --model nuwa-infinity --size 2048x256 --out wide.png
       dln generate --model nuwa-infinity --image photo.png --extend left=256,right=512
       dln generate --model nuwa-infinity --image photo.png --frames 20
+      dln generate --model long-video-gan --frames 9000 --set start=600 --out ride.mp4
+      dln generate --model long-video-gan --video small.mp4 --out large.mp4
     """
     wanted = Runner(engine, precision, graphs, device)
     wish = given(
         frames=frames, fps=fps, size=size and size_of(size), image=image, last_image=last_image,
-        extend=extend and extension_of(extend), label=label, guidance=guidance,
+        extend=extend and extension_of(extend), video=video, label=label, guidance=guidance,
         temperature=temperature, top_p=top_p, steps=steps, reconstruction=reconstruction,
     ) | sampler_settings(settings)  # fmt: skip
     about = check_asked(prompt, model, wish)

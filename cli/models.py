@@ -86,6 +86,10 @@ def import_model(
         str | None,
         typer.Option("--model", "-m", metavar="NAME", help="Whose weights; told by the file."),
     ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option("--with", metavar="FILE", help="The second, where weights come in two files."),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="FILE", help="FILE.safetensors if left out."),
@@ -106,6 +110,7 @@ def import_model(
     Examples:
       dln models import sky.pkl
       dln models import sky.pkl --model stylegan-v --out sky.safetensors
+      dln models import small-frames.pkl --with large-frames.pkl --out ride.safetensors
     """
     from dln.core.files import claimed
 
@@ -113,10 +118,10 @@ def import_model(
     check_places([path], force)
     with claimed(path):
         check_places([path], force)
-        return imported(file, model, path)
+        return imported(file, model, other, path)
 
 
-def imported(file: str, model: str | None, path: Path) -> Result:
+def imported(file: str, model: str | None, other: str | None, path: Path) -> Result:
     """What `dln models import` shows of the file that it has written."""
     from dataclasses import asdict
 
@@ -124,10 +129,10 @@ def imported(file: str, model: str | None, path: Path) -> Result:
     from dln.core.models.imported import import_published
     from dln.core.models.package import save_model
 
-    made = import_published(Path(file), model)
+    made = import_published(Path(file), model, None if other is None else Path(other))
     save_model(path, made.model, made.card)
     if made.drawn:
-        screen.note(f"{file} has no {made.drawn}: one was drawn; clips are made without it")
+        screen.note(f"{file} has no {made.drawn}: drawn anew, and not needed for clips")
     numbers = sum(parameter.numel() for parameter in made.model.parameters())
     data = {"path": str(path), "model": made.about.name, "parameters": numbers,
             "sha256": known_sha256(path), "config": asdict(made.model.config),
@@ -209,7 +214,7 @@ def told(settings: list[dict[str, Any]]) -> list[tuple[str, str]]:
         (
             f"--set {s['name']}=",
             "; ".join(
-                [s["help"], s["range"]]
+                [s["help"], *filter(None, [s["range"]])]
                 + ([] if s["default"] is None else [f"default {s['default']}"])
             ),
         )

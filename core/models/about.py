@@ -16,6 +16,7 @@ INPUTS = {
     "class": "label",
     "picture": "image",
     "last-picture": "last_image",
+    "video": "video",
     "size": "size",
     "extension": "extend",
 }
