@@ -97,7 +97,7 @@ def stream(
         inputs=inputs_of(request),
     )
     timed = frames.through(lambda blocks: _timed(blocks, seconds))
-    begun = None if request.extend else request.image  # all of a frame is like it
+    begun = None if request.extend else request.image  # a part of frames is like it
     seen = watched(timed, begun, request.last_image, notes.append)
     return Streaming(seen, receipt, notes, seconds)
 
