@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dln.core.errors import UsageError
-
 from .clips import Engine, Job
 
 if TYPE_CHECKING:
@@ -22,14 +20,8 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
     from dln.core.models.request import Request
 
     about = identify(model)
-    if not about.generates:
-        raise UsageError(f"{about.name} makes no clips: its task is {about.task}.",
-                         "dln models list")  # fmt: skip
+    about.check_prompt(prompt)
     Request.of(prompt, 0, wish)
-    if about.text and not prompt.strip():
-        raise UsageError(f"{about.name} needs a prompt.", 'dln generate "lion drinking"')
-    if prompt.strip() and not about.text:
-        raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
     about.check(wish)
     header = look(model)
     if header.vocabulary is not None:

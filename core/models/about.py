@@ -53,6 +53,16 @@ class About:
         """Whether it makes clips or pictures."""
         return self.gives is not None
 
+    def check_prompt(self, prompt: str) -> None:
+        """UsageError where it makes nothing, lacks a prompt or would leave one unread."""
+        if not self.generates:
+            raise UsageError(f"{self.name} makes no clips: its task is {self.task}.",
+                             "dln models list")  # fmt: skip
+        if self.text and not prompt.strip():
+            raise UsageError(f"{self.name} needs a prompt.", 'dln generate "lion drinking"')
+        if prompt.strip() and not self.text:
+            raise UsageError(f"{self.name} reads no prompt.", "leave the prompt out")
+
     def check(self, asked: Mapping[str, Any]) -> None:
         """UsageError, with the flag to leave out, for what it has no use for, and for settings
         that its sampler lacks or does not take.
