@@ -1,18 +1,26 @@
-"""`dln models`: the systems that dln knows, and the weights that ship with it."""
+"""`dln models`: the systems that dln knows, and their weights: bundled, trained, imported."""
 
 import os
+import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dln.core.errors import UsageError
+from dln.core.text.shown import on_one_line
+
 from .options import Force, Json, Quiet, Verbose
-from .places import check_places, file_named
+from .places import RUNS, check_places, file_named
 from .show import Result, facts, rows_of, screen, table
 
 if TYPE_CHECKING:
     from dln.core.models.about import About
+    from dln.core.runs.shelf import Held
+
+HELD = ("name", "task", "state", "size", "when", "how good")
 
 app = typer.Typer(name="models", help="The systems that dln knows, and their weights.")
 
@@ -23,20 +31,133 @@ def list_models(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """List the models, what each is for, and whether its weights are here.
+    """List the models, and the weights that are here: bundled ones, runs in runs/ and files in this
+    folder, each with its size, when it was written and how good it is by its own measure.
 
     \b
     Examples:
       dln models list
       dln models list --quiet
     """
+    from rich.console import Group
+
     from dln.core.models.registry import MODELS
+    from dln.core.runs.shelf import runs_in, weights_in
 
     entries = [entry(spec) for spec in MODELS.values()]
     columns = ("name", "task", "presets", "weights", "paper")
     rows = [(e["name"], e["task"], ", ".join(e["presets"]), e["weights"], e["paper"])
             for e in entries]  # fmt: skip
-    return Result({"models": entries}, table(columns, rows), [e["name"] for e in entries])
+    own = [account(each) for each in (*runs_in(RUNS), *weights_in(Path()))]
+    there = [*(account(each, bundled=True) for each in shipped()), *own]
+    drawn = (table(columns, rows), "", table(HELD, [row_of(each) for each in there]))
+    names = [e["name"] for e in (*entries, *own)]
+    return Result({"models": entries, "weights": there}, Group(*drawn), names)
+
+
+@app.command("rm")
+def remove_model(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="RUN|FILE", help="A run, or a file of weights."),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Result:
+    """Remove a run with its checkpoints, samples and record of energy, or a file of weights.
+
+    It asks first. What a run did not write stays in its folder. A run that is being trained stays,
+    and so do the weights that came with dln.
+
+    \b
+    Examples:
+      dln models rm runs/mine
+      dln models rm sky.safetensors --yes
+    """
+    from dln.core.runs.shelf import held_file, held_run, remove_file, remove_run
+
+    refuse_bundled(name)
+    path = Path(name)
+    run = os.path.isdir(path)
+    found = held_run(path) if run else held_file(located(name))
+    if found.state == "training":
+        raise UsageError(f"{path} is being trained by another process.", "dln models list")
+    if not yes:
+        confirm(f"Remove {found.name} ({found.about.name}, {size(found.size)})?")
+    left = remove_run(path) if run else remove_file(path)
+    for each in left or []:
+        screen.note(f"{path / each} stays: no run wrote it")
+    data = {"removed": str(path), "freed_bytes": found.size, "left": left or []}
+    return Result(data, f"removed {on_one_line(str(path))}, {size(found.size)}", [str(path)])
+
+
+def refuse_bundled(name: str) -> None:
+    """UsageError for the name of a model or of weights that came with dln."""
+    from dln.core.models.registry import MODELS
+
+    if name in MODELS or any(name in spec.further for spec in MODELS.values()):
+        raise UsageError(f"{name} is a model that came with dln, not a run or a file.",
+                         "dln models list")  # fmt: skip
+
+
+def located(name: str) -> Path:
+    """The file of that name. UsageError where there is none."""
+    from dln.core.models.locate import locate
+
+    return locate(name)
+
+
+def confirm(question: str) -> None:
+    """Ask on the terminal; "no" is an interruption. UsageError where nobody sits there."""
+    if screen.json or not sys.stdin.isatty():
+        raise UsageError("whether to remove it cannot be asked here.", "--yes, if you mean it")
+    typer.confirm(on_one_line(question), abort=True, err=True)
+
+
+def shipped() -> "Iterator[Held]":
+    """The weights that came with dln, those of models and further ones."""
+    from dln.core.errors import DlnError
+    from dln.core.models.locate import locate
+    from dln.core.models.registry import MODELS
+    from dln.core.runs.shelf import held_file
+
+    for spec in MODELS.values():
+        for name in (*([spec.name] if spec.bundled else []), *spec.further):
+            with suppress(DlnError):  # not there: doctor tells
+                yield held_file(locate(name), name)
+
+
+def account(held: "Held", bundled: bool = False) -> dict[str, Any]:
+    """What is told of a run or a file of weights."""
+    from datetime import UTC, datetime
+
+    return {
+        "name": held.name,
+        "model": held.about.name,
+        "task": held.about.task,
+        "state": "bundled" if bundled else held.state,
+        "size_bytes": held.size,
+        "written": None
+        if bundled
+        else datetime.fromtimestamp(held.written, UTC).isoformat(timespec="seconds"),
+        "measure": held.measure,
+    }
+
+
+def row_of(told: dict[str, Any]) -> tuple[Any, ...]:
+    """The same as a person reads it."""
+    from datetime import datetime
+
+    when = told["written"] and f"{datetime.fromisoformat(told['written']).astimezone():%d %b %H:%M}"
+    return (told["name"], told["task"], told["state"], size(told["size_bytes"]), when,
+            told["measure"])  # fmt: skip
+
+
+def size(count: int) -> str:
+    """Bytes in MB or GB, to three figures."""
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
 
 
 @app.command("show")
@@ -140,6 +261,7 @@ def found(name: str) -> "tuple[About, Path | None, dict[str, Any]]":
     else a run tells. UsageError for a name of nothing."""
     from dln.core.models.locate import identify, locate
     from dln.core.models.registry import MODELS, find
+    from dln.core.runs.shelf import held_run
     from dln.core.training.contents import CONFIG, read_record
 
     if name in MODELS:
@@ -147,11 +269,12 @@ def found(name: str) -> "tuple[About, Path | None, dict[str, Any]]":
     run = Path(name)
     if not os.path.isfile(run / CONFIG):
         return identify(name), locate(name), {}
-    record = read_record(run)
+    record, lies = read_record(run), account(held_run(run))
     weights = run / "model.safetensors"
     spec = identify(name) if os.path.isfile(weights) else find(str(record.get("model")))
     told = {key: record[key] for key in ("options", "data") if key in record}
-    return spec, weights if os.path.isfile(weights) else None, {"run": str(run), **told}
+    lying = {key: lies[key] for key in ("state", "size_bytes", "written", "measure")}
+    return spec, weights if os.path.isfile(weights) else None, {"run": str(run), **lying, **told}
 
 
 def entry(spec: "About") -> dict[str, Any]:

@@ -18,6 +18,7 @@ from .carbon.account import ScopeOption, Stated, account_of
 from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import PaceOptions
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
+from .places import RUNS
 from .progress import progress
 from .show import Result, facts, is_main_process, rows_of, say, screen
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from dln.core.models.about import About
     from dln.core.training.options import TrainOptions
 
-RUNS = Path("runs")
 # What a model that learned a built-in world can be asked for.
 PROMPTS = {"menagerie": '"lion drinking"', "vistas": '"a mountain lake at sunset"'}
 N = TypeVar("N", int, float)
@@ -163,29 +163,34 @@ def train(
       dln train resnet --data digits --sharpness saf
       dln train resnet --preset resnet50 --data imagenet --sharpness mesa --dry-run
     """
+    from dln.core.data import check_spec
     from dln.core.models.locate import look
     from dln.core.models.registry import find
 
-    spec = find(model)
+    spec, of_stages = find(model), parse_steps(steps or [])
+    spec.check_training(preset, stage or "", *(of_stages if isinstance(of_stages, dict) else ()))
     if start_from is not None:
         look(start_from)
+    if data is not None and not dry_run:
+        check_spec(data)
+    paced = None if dry_run else PaceOptions(
+        carbon_plan, pause_above, region, grid, deadline, pue
+    ).resolve()  # fmt: skip
     from dln.core.training.options import TrainOptions
 
     overrides = parse_overrides(settings or [])
     place = out or (latest_run(spec.name) if resume else RUNS / spec.name)
     options = TrainOptions(
         data=data, preset=preset, start_from=start_from, stage=stage,
-        steps=parse_steps(steps or []), batch=batch, lr=parse_rates(lr or []), resume=resume,
+        steps=of_stages, batch=batch, lr=parse_rates(lr or []), resume=resume,
         out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
         optimizer=optimizer and optimizer.value, sharpness=sharpness,
     )  # fmt: skip
-    if dry_run:
+    if paced is None:
         return intention(spec, options)
-    schedule, place = PaceOptions(
-        carbon_plan, pause_above, region, grid, deadline, pue
-    ).resolve()  # fmt: skip
+    schedule, place = paced
     account = account_of(scope, intensity)
     return carry_out(spec, options, schedule, place, on_pause == OnPause.exit, account)
 

@@ -212,6 +212,18 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         os.close(handle)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether another holder has the lock in this file at the moment."""
+    try:
+        handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return try_lock(handle) is False
+    finally:
+        os.close(handle)
+
+
 def _acquire(path: Path, waiting: Callable[[], None]) -> int:
     told = False
     while True:

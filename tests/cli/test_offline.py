@@ -76,6 +76,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "verify exported --model toy.safetensors": (),
     "bench toy.safetensors --engine torch --runs 1 --threads 1 --out bench": ("bench/",),
     "evaluate toy.safetensors --data menagerie --count 3": (),
+    "models rm run --yes": (),
 }
 
 

@@ -44,6 +44,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "models show": ("toy-gan",),
     "models list": (),
     "models import": ("theirs.pkl",),
+    "models rm": ("clips", "--yes"),
     "doctor": (),
     "data list": (),
     "data show": ("menagerie",),
