@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,15 +11,14 @@ import typer
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
+from . import completion
+from .held import COLUMNS, account, in_megabytes, row_of, shipped
 from .options import Force, Json, Quiet, Verbose
 from .places import RUNS, check_places, file_named
 from .show import Result, facts, rows_of, screen, table
 
 if TYPE_CHECKING:
     from dln.core.models.about import About
-    from dln.core.runs.shelf import Held
-
-HELD = ("name", "task", "state", "size", "when", "how good")
 
 app = typer.Typer(name="models", help="The systems that dln knows, and their weights.")
 
@@ -50,7 +48,7 @@ def list_models(
             for e in entries]  # fmt: skip
     own = [account(each) for each in (*runs_in(RUNS), *weights_in(Path()))]
     there = [*(account(each, bundled=True) for each in shipped()), *own]
-    drawn = (table(columns, rows), "", table(HELD, [row_of(each) for each in there]))
+    drawn = (table(columns, rows), "", table(COLUMNS, [row_of(each) for each in there]))
     names = [e["name"] for e in (*entries, *own)]
     return Result({"models": entries, "weights": there}, Group(*drawn), names)
 
@@ -59,7 +57,9 @@ def list_models(
 def remove_model(
     name: Annotated[
         str,
-        typer.Argument(metavar="RUN|FILE", help="A run, or a file of weights."),
+        typer.Argument(
+            autocompletion=completion.held, metavar="RUN|FILE", help="A run, or a file of weights."
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
@@ -85,12 +85,14 @@ def remove_model(
     if found.state == "training":
         raise UsageError(f"{path} is being trained by another process.", "dln models list")
     if not yes:
-        confirm(f"Remove {found.name} ({found.about.name}, {size(found.size)})?")
+        confirm(f"Remove {found.name} ({found.about.name}, {in_megabytes(found.size)})?")
     left = remove_run(path) if run else remove_file(path)
     for each in left or []:
         screen.note(f"{path / each} stays: no run wrote it")
     data = {"removed": str(path), "freed_bytes": found.size, "left": left or []}
-    return Result(data, f"removed {on_one_line(str(path))}, {size(found.size)}", [str(path)])
+    return Result(
+        data, f"removed {on_one_line(str(path))}, {in_megabytes(found.size)}", [str(path)]
+    )
 
 
 def refuse_bundled(name: str) -> None:
@@ -116,54 +118,15 @@ def confirm(question: str) -> None:
     typer.confirm(on_one_line(question), abort=True, err=True)
 
 
-def shipped() -> "Iterator[Held]":
-    """The weights that came with dln, those of models and further ones."""
-    from dln.core.errors import DlnError
-    from dln.core.models.locate import locate
-    from dln.core.models.registry import MODELS
-    from dln.core.runs.shelf import held_file
-
-    for spec in MODELS.values():
-        for name in (*([spec.name] if spec.bundled else []), *spec.further):
-            with suppress(DlnError):  # not there: doctor tells
-                yield held_file(locate(name), name)
-
-
-def account(held: "Held", bundled: bool = False) -> dict[str, Any]:
-    """What is told of a run or a file of weights."""
-    from datetime import UTC, datetime
-
-    return {
-        "name": held.name,
-        "model": held.about.name,
-        "task": held.about.task,
-        "state": "bundled" if bundled else held.state,
-        "size_bytes": held.size,
-        "written": None
-        if bundled
-        else datetime.fromtimestamp(held.written, UTC).isoformat(timespec="seconds"),
-        "measure": held.measure,
-    }
-
-
-def row_of(told: dict[str, Any]) -> tuple[Any, ...]:
-    """The same as a person reads it."""
-    from datetime import datetime
-
-    when = told["written"] and f"{datetime.fromisoformat(told['written']).astimezone():%d %b %H:%M}"
-    return (told["name"], told["task"], told["state"], size(told["size_bytes"]), when,
-            told["measure"])  # fmt: skip
-
-
-def size(count: int) -> str:
-    """Bytes in MB or GB, to three figures."""
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
-
-
 @app.command("show")
 def show_model(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|RUN|FILE", help="A model, a run or its weights.")
+        str,
+        typer.Argument(
+            autocompletion=completion.weights,
+            metavar="NAME|RUN|FILE",
+            help="A model, a run or its weights.",
+        ),
     ],
     json: Json = False,
     quiet: Quiet = False,

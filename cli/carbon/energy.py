@@ -116,7 +116,7 @@ class Asked:
         from dln.core.carbon.values import within
         from dln.core.models.registry import find
 
-        from ..train import parse_steps
+        from ..assign import parse_steps
 
         within(self.gpus, "--gpus", MOST_DEVICES, least=1)
         steps = parse_steps(self.steps)

@@ -77,6 +77,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "bench toy.safetensors --engine torch --runs 1 --threads 1 --out bench": ("bench/",),
     "evaluate toy.safetensors --data menagerie --count 3": (),
     "models rm run --yes": (),
+    "config show --out mine.toml generate lion --frames 8": ("mine.toml",),
+    "help models show": (),
 }
 
 

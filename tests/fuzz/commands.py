@@ -45,6 +45,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "models list": (),
     "models import": ("theirs.pkl",),
     "models rm": ("clips", "--yes"),
+    "config show": ("generate", "lion"),
+    "help": ("models", "show"),
     "doctor": (),
     "data list": (),
     "data show": ("menagerie",),
