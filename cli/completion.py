@@ -74,6 +74,13 @@ def data(incomplete: str) -> list[str]:
     return beginning(BUILT_IN, incomplete)
 
 
+def subjects(incomplete: str) -> list[str]:
+    """The pages of the guide."""
+    from .pages import read_pages
+
+    return beginning(read_pages(), incomplete)
+
+
 def commands(ctx: typer.Context, incomplete: str) -> list[str]:
     """The commands at this point of the line."""
     from .main import tree

@@ -27,7 +27,7 @@ ENTRIES = {
         (CREATE, ("generate", "train", "export")),
         (INSPECT, ("models", "data", "evaluate", "bench", "verify", "doctor")),
         (CARBON, ("carbon",)),
-        (HELP, ("config", "help")),
+        (HELP, ("guide", "config", "help")),
     )
     for name in names
 }

@@ -79,6 +79,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "models rm run --yes": (),
     "config show --out mine.toml generate lion --frames 8": ("mine.toml",),
     "help models show": (),
+    "guide api": (),
 }
 
 

@@ -47,6 +47,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "models rm": ("clips", "--yes"),
     "config show": ("generate", "lion"),
     "help": ("models", "show"),
+    "guide": ("api",),
     "doctor": (),
     "data list": (),
     "data show": ("menagerie",),
