@@ -60,7 +60,7 @@ def check_able(job: Job) -> None:
     in the answer. MissingCapability, UsageError."""
     if job.runner.engine is not Engine.torch:
         check_engine(job)
-    elif job.runner.device.startswith("cuda"):
+    elif job.runner.device not in ("auto", "cpu"):
         from dln.core.models.engine import pick_device
 
         pick_device(job.runner.device)

@@ -140,7 +140,7 @@ def remove_file(path: Path) -> None:
     or belong to a run, and where another process is writing it."""
     held_file(path)
     if path.resolve().parent == Path(str(files("dln.core") / "weights")).resolve():
-        raise UsageError(f"{path} came with dln", "pip uninstall dln")
+        raise UsageError(f"{path} came with dln", "dln models list")
     if os.path.isfile(path.parent / CONFIG):
         raise UsageError(f"{path} belongs to a run", f"dln models rm {path.parent}")
     with claimed(path), disk_errors(path):
