@@ -77,24 +77,37 @@ class Clip(plain.Clip):
 
     def _repr_html_(self) -> str:
         """It plays in the page, or stands in it as a picture where it is one frame; the file goes
-        into the page itself, so of a long clip only the beginning."""
+        into the page itself, so of a long clip only the beginning. What no video can hold is
+        told in words."""
         from .text.shown import in_html
 
-        count = len(self.frames)
-        if count == 1:
-            shown, told = 1, _tag("img alt=''", "image/png", _png(self))
-        else:
-            shown, mp4 = _beginning(self)
-            told = _tag("video controls loop autoplay muted playsinline", "video/mp4", mp4)
-            told += "</video>"
-        words = [repr(self)[5:-1]]
-        if self.receipt is not None:
-            asked = str(self.receipt.get("prompt") or self.receipt.get("model") or "")
-            words = [asked, f"seed {self.receipt.get('seed')}", *words]
+        count, words = len(self.frames), self._words()
+        try:
+            shown, told = _drawn_in_html(self)
+        except UsageError as error:  # a rate or a side that no video has
+            shown, told = count, ""
+            words.append(error.message)
         if shown < count:
             words.append(f"the first {shown} are shown, save() writes all")
         caption = in_html(", ".join(filter(None, words)))
         return f'<figure style="margin: 0">{told}<figcaption>{caption}</figcaption></figure>'
+
+    def _words(self) -> list[str]:
+        """What made it, and what it is."""
+        words = [repr(self)[5:-1]]
+        if self.receipt is not None:
+            asked = str(self.receipt.get("prompt") or self.receipt.get("model") or "")
+            words = [asked, f"seed {self.receipt.get('seed')}", *words]
+        return words
+
+
+def _drawn_in_html(clip: plain.Clip) -> tuple[int, str]:
+    """How many frames are in the tag, and the tag."""
+    if len(clip.frames) == 1:
+        return 1, _tag("img alt=''", "image/png", _png(clip))
+    shown, mp4 = _beginning(clip)
+    tag = _tag("video controls loop autoplay muted playsinline", "video/mp4", mp4)
+    return shown, f"{tag}</video>"
 
 
 def _tag(opening: str, kind: str, data: bytes) -> str:

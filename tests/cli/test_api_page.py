@@ -103,6 +103,28 @@ def test_a_cell_shows_a_clip(tmp_path: Path) -> None:
     assert figure.words == "<b>lion</b>, seed 3, 5 frames of 32x32 pixels, 8 a second"
 
 
+CELL = """
+import numpy as np
+from dln.core import Clip
+Clip(np.zeros((3, 16, 16, 3), np.uint8), 8.0)
+"""
+
+
+def test_a_notebook_shows_a_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter's own kernel runs the cell, where it is installed."""
+    nbclient: Any = pytest.importorskip("nbclient")
+    nbformat: Any = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
+    nbclient.NotebookClient(book, timeout=120, kernel_name="python3").execute()
+    (shown,) = book.cells[0].outputs
+    assert shown.data["text/plain"] == "Clip(3 frames of 16x16 pixels, 8 a second)"
+    (tmp_path / "shown.mp4").write_bytes(Figure(shown.data["text/html"]).data("video", "video/mp4"))
+    assert len(read_all(tmp_path / "shown.mp4", None)[0]) == 3
+
+
 def test_a_cell_shows_a_picture() -> None:
     from io import BytesIO
 
@@ -112,6 +134,12 @@ def test_a_cell_shows_a_picture() -> None:
     figure = Figure(clip._repr_html_())
     with Image.open(BytesIO(figure.data("img", "image/png"))) as shown:
         np.testing.assert_array_equal(np.asarray(shown), clip.frames[0])
+
+
+def test_what_no_video_can_hold_is_told_in_words() -> None:
+    figure = Figure(Clip(grey(2, 4), 50_000.0)._repr_html_())
+    assert figure.tags.keys() == {"figure", "figcaption"}
+    assert figure.words.startswith("2 frames of 4x4 pixels, 50000 a second, ")
 
 
 def test_of_a_long_clip_a_page_holds_the_beginning(monkeypatch, tmp_path) -> None:
