@@ -9,6 +9,7 @@ import typer
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
+from . import completion
 from .asked import check_able, check_asked, check_rates
 from .clips import Engine, Job, Made, Runner, fulfil, sampler_settings
 from .options import (
@@ -34,7 +35,13 @@ MOST_CLIPS = 10_000
 Prompt = Annotated[str, typer.Argument(help='What to show: "lion drinking".', show_default=False)]
 ModelName = Annotated[
     str,
-    typer.Option("--model", "-m", metavar="NAME|RUN|FILE", help="A model, a run or its weights."),
+    typer.Option(
+        "--model",
+        "-m",
+        autocompletion=completion.weights,
+        metavar="NAME|RUN|FILE",
+        help="A model, a run or its weights.",
+    ),
 ]
 Out = Annotated[
     str | None,

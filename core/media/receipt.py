@@ -21,6 +21,7 @@ from pydantic import Field
 
 from ..door import json_value, typed
 from ..errors import UsageError, reason_of
+from ..installed import AS_BEFORE
 from .containers import truncation
 from .mosaic import MOST
 
@@ -89,7 +90,7 @@ def receipt_of(path: Path | str) -> Receipt:
     text = _receipt_text(Path(path))
     if (schema := json.loads(text)["schema"]) != SCHEMA:
         raise UsageError(f"{path} has a receipt of the kind {short(schema)}; this dln reads "
-                         f"{SCHEMA!r}.", "pip install --upgrade dln")  # fmt: skip
+                         f"{SCHEMA!r}.", AS_BEFORE)  # fmt: skip
     return typed(Receipt, text, f"The receipt of {path}")
 
 

@@ -25,6 +25,7 @@ ABOUT = About(
     task="unconditional-video",
     paper="arXiv:2206.03429",
     presets=("tiny", "paper", "square"),
+    stages=("low", "super"),
     takes=("video",),
     gives="clip",
     settings=Sampling,
