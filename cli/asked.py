@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dln.core.errors import UsageError
-
 from .clips import Engine, Job
 
 if TYPE_CHECKING:
@@ -22,15 +20,9 @@ def check_asked(prompt: str, model: str, wish: dict[str, Any]) -> "About":
     from dln.core.models.request import Request
 
     about = identify(model)
-    if not about.generates:
-        raise UsageError(f"{about.name} makes no clips: its task is {about.task}.",
-                         "dln models list")  # fmt: skip
+    about.check_prompt(prompt)
     Request.of(prompt, 0, wish)
     silent = about.wordless and not prompt.strip()
-    if about.text and not silent and not prompt.strip():
-        raise UsageError(f"{about.name} needs a prompt.", 'dln generate "lion drinking"')
-    if prompt.strip() and not about.text:
-        raise UsageError(f"{about.name} reads no prompt.", f"dln generate --model {model}")
     about.check(wish)
     header = look(model)
     if header.vocabulary is not None and not silent:
@@ -69,11 +61,11 @@ def check_able(job: Job) -> None:
     in the answer. MissingCapability, UsageError."""
     if job.runner.engine is not Engine.torch:
         check_engine(job)
-    elif job.runner.device.startswith("cuda"):
+    elif job.runner.device not in ("auto", "cpu"):
         from dln.core.models.engine import pick_device
 
         pick_device(job.runner.device)
-    if not {"frames", "label", "size", "extend", *PICTURES}.isdisjoint(job.wish):
+    if not {"frames", "label", "size", "extend", "video", *PICTURES}.isdisjoint(job.wish):
         check_sizes(job)
 
 
@@ -92,8 +84,8 @@ def check_engine(job: Job) -> None:
 
 
 def check_sizes(job: Job) -> None:
-    """UsageError and MissingCapability for frames, sizes, classes and pictures that the weights, or
-    the engine, have no way with."""
+    """UsageError and MissingCapability for frames, sizes, classes, pictures and clips that the
+    weights, or the engine, have no way with."""
     from dln.core.models.locate import identify, locate, read_header
     from dln.core.models.package import rebuild
     from dln.core.models.registry import load

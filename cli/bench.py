@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import completion
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
@@ -27,7 +28,10 @@ class Engine(StrEnum):
 
 def bench(
     model: Annotated[
-        str, typer.Argument(metavar="NAME|RUN|FILE", help="What to measure.")
+        str,
+        typer.Argument(
+            metavar="NAME|RUN|FILE", help="What to measure.", autocompletion=completion.weights
+        ),
     ] = "cogvideo",
     engine: Annotated[
         list[Engine], typer.Option("--engine", help="Repeatable; torch is always the base.")
@@ -49,7 +53,10 @@ def bench(
         typer.Option(metavar="A,B", help="Train instead, by sgd,sam,saf,mesa, and compare."),
     ] = None,
     data: Annotated[
-        str, typer.Option(metavar="NAME|DIR", help="What --against trains on.")
+        str,
+        typer.Option(
+            autocompletion=completion.data, metavar="NAME|DIR", help="What --against trains on."
+        ),
     ] = "menagerie",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings a method of --against.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="Of each such training.")] = 40,

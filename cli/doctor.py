@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from dln.core.installed import install_line
+
 from .options import Json, Quiet, Verbose
 from .show import Result, table
 
@@ -51,13 +53,15 @@ def mark(check: Check):
 
 def examine() -> Iterator[Check]:
     """Every check, the machine first."""
-    yield package("dln", "pip install dln")
+    yield package("dln", install_line())
     yield Check("python", OK, f"{platform.python_version()} ({sys.executable})")
     yield Check("platform", OK, platform.platform())
     yield Check("cores", OK, str(usable_cores()))
     yield memory()
     yield package("torch", "pip install torch")
     yield cuda()
+    if sys.platform == "darwin":
+        yield mps()
     yield package("accelerate", "pip install accelerate")
     yield video()
     yield onnxruntime()
@@ -102,6 +106,22 @@ def cuda() -> Check:
         return Check("cuda", MISSING, why, hint)
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return Check("cuda", OK, f"{torch.version.cuda}: {', '.join(names)}")
+
+
+def mps() -> Check:
+    """The GPU of a Mac."""
+    try:
+        import torch
+    except ImportError as error:
+        return Check("mps", MISSING, str(error), "pip install torch")
+    if torch.backends.mps.is_available():
+        return Check("mps", OK, "--device mps takes it")
+    return Check(
+        "mps",
+        MISSING,
+        "torch finds no Metal GPU",
+        "macOS on Apple silicon, and a torch built with MPS",
+    )
 
 
 def video() -> Check:

@@ -13,6 +13,8 @@ import typer
 from dln.core.errors import UsageError
 
 from .clips import Engine, Runner, sampler_settings
+from .completion import data as worlds
+from .completion import weights
 from .generate import given
 from .measured import against_steps, drawn_pace, summary
 from .options import (
@@ -46,7 +48,9 @@ class Metrics(StrEnum):
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(metavar="NAME|RUN|FILE", help="What to judge.")],
+    model: Annotated[
+        str, typer.Argument(autocompletion=weights, metavar="NAME|RUN|FILE", help="What to judge.")
+    ],
     metrics: Annotated[
         Metrics,
         typer.Option(
@@ -75,6 +79,7 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
+            autocompletion=worlds,
             metavar="NAME|DIR",
             help="What to hold the clips against, instead of the data that the model learned from.",
         ),

@@ -8,6 +8,7 @@ import typer
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
+from . import completion
 from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Verbose
 from .show import Result, screen, table, teller
 
@@ -20,6 +21,7 @@ def export(
     model: Annotated[
         str,
         typer.Argument(
+            autocompletion=completion.weights,
             metavar="[NAME|RUN|FILE]",
             help="A model, a run or its weights; with --readiness ONNX files.",
         ),

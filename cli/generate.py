@@ -9,6 +9,7 @@ import typer
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
+from . import completion
 from .asked import check_able, check_asked, check_rates
 from .clips import Engine, Job, Made, Runner, fulfil, sampler_settings
 from .options import (
@@ -34,7 +35,13 @@ MOST_CLIPS = 10_000
 Prompt = Annotated[str, typer.Argument(help='What to show: "lion drinking".', show_default=False)]
 ModelName = Annotated[
     str,
-    typer.Option("--model", "-m", metavar="NAME|RUN|FILE", help="A model, a run or its weights."),
+    typer.Option(
+        "--model",
+        "-m",
+        autocompletion=completion.weights,
+        metavar="NAME|RUN|FILE",
+        help="A model, a run or its weights.",
+    ),
 ]
 Out = Annotated[
     str | None,
@@ -73,6 +80,9 @@ def generate(
             metavar="SIDE=PIXELS,...",
             help="Draw on around --image: left, right, up and down; nuwa-infinity.",
         ),
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A clip that is made larger; long-video-gan.")
     ] = None,
     label: Annotated[
         str | None, typer.Option("--class", metavar="NAME", help="What to show, by its class.")
@@ -151,11 +161,13 @@ def generate(
       dln generate "mountains by a lake" --model nuwa-infinity --size 2048x256 --out wide.png
       dln generate --model nuwa-infinity --image photo.png --extend left=256,right=512
       dln generate --model nuwa-infinity --image photo.png --frames 20
+      dln generate --model long-video-gan --frames 9000 --set start=600 --out ride.mp4
+      dln generate --model long-video-gan --video small.mp4 --out large.mp4
     """
     wanted = Runner(engine, precision, graphs, device)
     wish = given(
         frames=frames, fps=fps, size=size and size_of(size), image=image, last_image=last_image,
-        extend=extend and extension_of(extend), label=label, guidance=guidance,
+        extend=extend and extension_of(extend), video=video, label=label, guidance=guidance,
         temperature=temperature, top_p=top_p, steps=steps, reconstruction=reconstruction,
     ) | sampler_settings(settings)  # fmt: skip
     about = check_asked(prompt, model, wish)

@@ -20,13 +20,14 @@ from .lazy import Commands
 from .libraries import hush, keep_in_cache
 from .show import Result, Screen, screen, show, show_error
 
-CREATE, INSPECT, CARBON = "Create", "Inspect", "Carbon"
+CREATE, INSPECT, CARBON, HELP = "Create", "Inspect", "Carbon", "Help"
 ENTRIES = {
     name: {"rich_help_panel": panel}
     for panel, names in (
         (CREATE, ("generate", "train", "export")),
         (INSPECT, ("models", "data", "evaluate", "bench", "verify", "doctor")),
         (CARBON, ("carbon",)),
+        (HELP, ("guide", "config", "help")),
     )
     for name in names
 }

@@ -1,6 +1,7 @@
 """The options that several commands share, spelt the same everywhere."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -37,8 +38,10 @@ def into_screen(name: str) -> Callable[[bool], bool]:
 
 
 def check_device(value: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-        raise typer.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:0, cuda:1 ...")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise typer.BadParameter(f"{value!r} is none of auto, cpu, mps, cuda, cuda:0, cuda:1 ...")
+    if value == "mps":  # what it does not know is computed on the CPU; read when torch is loaded
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     return value
 
 
@@ -144,7 +147,7 @@ Verbose = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        "--device", metavar="DEVICE", help="auto, cpu, cuda or cuda:N.", callback=check_device
+        "--device", metavar="DEVICE", help="auto, cpu, mps, cuda or cuda:N.", callback=check_device
     ),
 ]
 Seed = Annotated[

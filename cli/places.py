@@ -12,6 +12,7 @@ from dln.core.text.shown import visible
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 4096
 MAX_SLUG_BYTES = 160
+RUNS = Path("runs")  # where runs lie unless --out says otherwise
 SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 
 

@@ -2,22 +2,23 @@
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
-from .assign import parse_overrides
+from . import completion
+from .assign import parse_overrides, parse_rates, parse_steps
 from .carbon.account import ScopeOption, Stated, account_of
 from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import PaceOptions
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
+from .places import RUNS
 from .progress import progress
 from .show import Result, facts, is_main_process, rows_of, say, screen
 
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     from dln.core.models.about import About
     from dln.core.training.options import TrainOptions
 
-RUNS = Path("runs")
 # What a model that learned a built-in world can be asked for.
 PROMPTS = {"menagerie": '"lion drinking"', "vistas": '"a mountain lake at sunset"'}
-N = TypeVar("N", int, float)
 
 
 class OnPause(StrEnum):
@@ -56,20 +55,33 @@ class TrainPrecision(StrEnum):
 
 @grouped
 def train(
-    model: Annotated[str, typer.Argument(help="A name from dln models list.")],
+    model: Annotated[
+        str, typer.Argument(autocompletion=completion.models, help="A name from dln models list.")
+    ],
     data: Annotated[
         str | None,
         typer.Option(
+            autocompletion=completion.data,
             metavar="NAME|DIR",
             help="menagerie, vistas, digits, a folder, a picture or shards of your own.",
         ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Size: see dln models show MODEL.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(autocompletion=completion.presets, help="Size: see dln models show MODEL."),
+    ] = None,
     start_from: Annotated[
         str | None,
-        typer.Option(metavar="NAME|RUN|FILE", help="Begin from these weights, not at random."),
+        typer.Option(
+            autocompletion=completion.weights,
+            metavar="NAME|RUN|FILE",
+            help="Begin from these weights, not at random.",
+        ),
     ] = None,
-    stage: Annotated[str | None, typer.Option(help="Go no further than this stage.")] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(autocompletion=completion.stages, help="Go no further than this stage."),
+    ] = None,
     steps: Annotated[
         list[str] | None,
         typer.Option(metavar="N|STAGE=N", help="Steps of every stage, or of one (repeatable)."),
@@ -117,7 +129,13 @@ def train(
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option("--region", "-r", metavar="REGION", help="Where it runs: its CO2e is kept."),
+        typer.Option(
+            "--region",
+            "-r",
+            autocompletion=completion.regions,
+            metavar="REGION",
+            help="Where it runs: its CO2e is kept.",
+        ),
     ] = None,
     carbon_plan: Annotated[
         Path | None,
@@ -164,66 +182,36 @@ def train(
       dln train resnet --data digits --sharpness saf
       dln train resnet --preset resnet50 --data imagenet --sharpness mesa --dry-run
     """
+    from dln.core.data import check_spec
     from dln.core.models.locate import look
     from dln.core.models.registry import find
 
-    spec = find(model)
+    spec, of_stages = find(model), parse_steps(steps or [])
+    spec.check_training(preset, stage or "", *(of_stages if isinstance(of_stages, dict) else ()))
     if start_from is not None:
         look(start_from)
+    if data is not None and not dry_run:
+        check_spec(data)
+    paced = None if dry_run else PaceOptions(
+        carbon_plan, pause_above, region, grid, deadline, pue
+    ).resolve()  # fmt: skip
     from dln.core.training.options import TrainOptions
 
     overrides = parse_overrides(settings or [])
     place = out or (latest_run(spec.name) if resume else RUNS / spec.name)
     options = TrainOptions(
         data=data, preset=preset, start_from=start_from, stage=stage,
-        steps=parse_steps(steps or []), batch=batch, lr=parse_rates(lr or []), resume=resume,
+        steps=of_stages, batch=batch, lr=parse_rates(lr or []), resume=resume,
         out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
         optimizer=optimizer and optimizer.value, sharpness=sharpness,
     )  # fmt: skip
-    if dry_run:
+    if paced is None:
         return intention(spec, options)
-    schedule, place = PaceOptions(
-        carbon_plan, pause_above, region, grid, deadline, pue
-    ).resolve()  # fmt: skip
+    schedule, place = paced
     account = account_of(scope, intensity)
     return carry_out(spec, options, schedule, place, on_pause == OnPause.exit, account)
-
-
-def parse_steps(words: Sequence[str]) -> dict[str, int] | int | None:
-    """["100"] -> 100; ["tokenizer=100", "keyframes=50"] -> a dict; [] -> None."""
-    return parse_each(words, "--steps", "stage", natural)
-
-
-def parse_rates(words: Sequence[str]) -> dict[str, float] | float | None:
-    """["1e-3"] -> 0.001; ["generator=2e-3", "discriminator=1e-3"] -> a dict; [] -> None."""
-    return parse_each(words, "--lr", "player", float)
-
-
-def parse_each(
-    words: Sequence[str], flag: str, kind: str, number: Callable[[str], N]
-) -> dict[str, N] | N | None:
-    """One number for all, or NAME=NUMBER for some. number: raises ValueError for what is none."""
-    if not words:
-        return None
-    pairs = [word.rpartition("=")[::2] for word in words]
-    try:
-        values = {name: number(text) for name, text in pairs}
-    except ValueError as error:
-        raise UsageError(f"{flag} takes N or {kind.upper()}=N, not {' '.join(words)!r}.") from error
-    if "" in values and len(words) > 1:
-        raise UsageError(
-            f"{flag} N goes for every {kind}: give it once, or give {kind.upper()}=N for each."
-        )
-    return values.get("", values)
-
-
-def natural(text: str) -> int:
-    """Digits alone. ValueError for anything else."""
-    if not text.isdigit():
-        raise ValueError(text)
-    return int(text)
 
 
 def latest_run(model: str) -> Path:

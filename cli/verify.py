@@ -9,6 +9,7 @@ import typer
 from dln.core.errors import DlnError, MissingCapability
 from dln.core.text.shown import on_one_line
 
+from . import completion
 from .options import ConfigFile, Device, Json, Quiet, Verbose
 from .progress import progress
 from .show import Result, screen
@@ -18,7 +19,13 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A clip that dln made, or the folder of an export.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", metavar="NAME|RUN|FILE", help="Where its weights lie now."),
+        typer.Option(
+            "--model",
+            "-m",
+            autocompletion=completion.weights,
+            metavar="NAME|RUN|FILE",
+            help="Where its weights lie now.",
+        ),
     ] = None,
     device: Device = "auto",
     json: Json = False,

@@ -72,10 +72,11 @@ def remove(path: Path) -> None:
 
 
 def fsync_path(path: Path) -> None:
-    """Flush a file or a folder's list of names to the disk (Windows opens no folder)."""
+    """Flush a file or a folder's list of names to the disk. Windows opens no folder, and flushes
+    only what is open for writing."""
     if _WINDOWS and path.is_dir():
         return
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -206,9 +207,25 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows removes no open file: the next holder takes it over
-            if is_at(handle, path):  # else the folder has been moved, and the lock is another's
+        if _WINDOWS:  # which removes no open file: where the next holder has it, it stays
+            os.close(handle)
+        with suppress(OSError):
+            # else the folder has been moved, and the lock is another's
+            if _WINDOWS or is_at(handle, path):
                 os.unlink(path)
+        if not _WINDOWS:
+            os.close(handle)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another holder has the lock in this file at the moment."""
+    try:
+        handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return try_lock(handle) is False
+    finally:
         os.close(handle)
 
 

@@ -12,8 +12,8 @@ if sys.platform == "win32":
         """Whether this process holds it now; None on a disk that has no locks."""
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
+        except OSError as error:
+            return False if error.errno in (errno.EACCES, errno.EDEADLK) else None
         return True
 
 else:

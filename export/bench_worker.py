@@ -179,6 +179,8 @@ def limits(
 
 def waiter(device: str) -> Callable[[], None]:
     """What makes a clock right: on CUDA a wait until the device has done all it was given."""
+    if device == "mps":
+        return torch.mps.synchronize
     return partial(torch.cuda.synchronize, device) if device.startswith("cuda") else lambda: None
 
 

@@ -18,6 +18,9 @@ import re
 import signal
 import sys
 import textwrap
+import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +31,7 @@ from dln.core.errors import DlnError
 from dln.core.files import atomic_write
 
 _GRACE_S = 10
+_LOOK_S = 1.0  # between two looks for the process that asked
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
@@ -70,14 +74,39 @@ def _end_after(seconds: float) -> None:
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(math.ceil(seconds))
+    else:
+        _in_background(lambda: time.sleep(seconds))
 
 
 def _end_with(parent: int) -> None:
-    """Die with the process that asked, however it ends: Linux kills this one then."""
+    """Die with the process that asked, however it ends: Linux kills this one then, elsewhere it
+    looks every now and then."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit("nobody is left to answer")
+    else:
+        _in_background(lambda: _outlive(parent))
+
+
+def _outlive(parent: int) -> None:
+    """Return when that process has ended."""
+    import psutil
+
+    with suppress(psutil.Error):
+        process = psutil.Process(parent)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(_LOOK_S)
+
+
+def _in_background(wait: Callable[[], None]) -> None:
+    """End this process, whatever it does, when the wait is over."""
+
+    def end() -> None:
+        wait()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _fault(stage: str, message: str, **more: Any) -> dict[str, Any]:

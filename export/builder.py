@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.installed import install_line
 
 from .process import ending, run_apart
 
 Backend = Literal["tensorrt", "tensorrt_rtx"]
 
 TITLES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
-INSTALL = {"tensorrt": 'pip install "dln[tensorrt]"', "tensorrt_rtx": "pip install tensorrt-rtx"}
 WORKER = (sys.executable, "-P", "-m", "dln.export.build_worker")
+
+
+def install_hint(backend: str) -> str:
+    """The line that gets it."""
+    if backend == "tensorrt":
+        return install_line("tensorrt")
+    return "pip install tensorrt-rtx"
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,9 @@ def ask(command: Sequence[str], question: Mapping[str, Any], log: Path) -> str:
 def _refusal(name: str, backend: str, faults: Sequence[Fault], hint: str) -> DlnError:
     first, title = faults[0], TITLES[backend]
     if first.stage == "import":
-        return MissingCapability(f"cannot import {title}: {first.message}", hint=INSTALL[backend])
+        return MissingCapability(
+            f"cannot import {title}: {first.message}", hint=install_hint(backend)
+        )
     if first.stage == "write" and first.errno:
         # disk_errors around the build knows the sentence for a full disk.
         raise OSError(first.errno, os.strerror(first.errno))

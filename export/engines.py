@@ -29,6 +29,8 @@ def pick_providers(device: str, available: list[str]) -> tuple[str, list[Any]]:
     """
     from dln.core.models.engine import pick_device
 
+    if device == "mps":
+        raise MissingCapability("ONNX Runtime computes on cpu or cuda here", hint="--device cpu")
     wanted = pick_device(device)
     if wanted == "cpu":
         return wanted, ["CPUExecutionProvider"]

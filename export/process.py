@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dln.core.files import disk_errors
@@ -46,7 +47,20 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     if hasattr(os, "killpg"):
         os.killpg(process.pid, signal.SIGKILL)
     else:
-        process.kill()
+        _stop_tree(process)
+
+
+def _stop_tree(process: subprocess.Popen[bytes]) -> None:
+    """Where there are no groups of processes: it and all that it has started."""
+    import psutil
+
+    children = []
+    with suppress(psutil.Error):
+        children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for child in children:
+        with suppress(psutil.Error):
+            child.kill()
 
 
 def ending(code: int) -> str:

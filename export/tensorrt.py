@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from dln.core.errors import MissingCapability, UsageError
 from dln.core.files import disk_errors, fsync_path, make_folder, sha256_file
 
-from .builder import INSTALL, WORKER, Backend, BuildError, Fault, ask
+from .builder import WORKER, Backend, BuildError, Fault, ask, install_hint
 
 if TYPE_CHECKING:
     from dln.core.models.graph import Graph
@@ -31,6 +31,7 @@ Shape = tuple[int, ...]
 CAPABILITIES = ("75", "80", "86", "89", "120", "121")
 DEFAULT_CAPABILITIES = ("80", "86", "89", "120")
 HOPPER = "90"
+HOPPER_NEEDS = "Hopper needs TensorRT: {}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def capabilities(names: Iterable[str]) -> tuple[str, ...]:
             raise UsageError(
                 f"TensorRT-RTX builds for compute capabilities {', '.join(CAPABILITIES)}, "
                 f"not for {name!r}",
-                hint=f"Hopper needs TensorRT: {INSTALL['tensorrt']}" if name == HOPPER else None,
+                hint=HOPPER_NEEDS.format(install_hint("tensorrt")) if name == HOPPER else None,
             )
     return tuple(dict.fromkeys(plain))
 
@@ -120,7 +121,7 @@ def choose_backend(device: str) -> Backend:
         "neither TensorRT nor TensorRT-RTX can be used here"
         if platform.machine() in ("x86_64", "AMD64")
         else f"there is no TensorRT-RTX for {platform.machine()} machines",
-        hint=INSTALL["tensorrt" if on_gpu else "tensorrt_rtx"],
+        hint=install_hint("tensorrt" if on_gpu else "tensorrt_rtx"),
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from dln.core.errors import DlnError, MissingCapability
 from dln.core.models.graph import Value, flatten
 
-from .builder import INSTALL, TITLES, Backend
+from .builder import TITLES, Backend, install_hint
 
 # Names of trt.DataType.
 DTYPES = {
@@ -77,7 +77,7 @@ def _library(backend: Backend) -> ModuleType:
         return import_module(backend)
     except (ImportError, OSError, RuntimeError) as error:
         raise MissingCapability(
-            f"cannot import {TITLES[backend]}: {error}", hint=INSTALL[backend]
+            f"cannot import {TITLES[backend]}: {error}", hint=install_hint(backend)
         ) from error
 
 

@@ -1,9 +1,9 @@
 """Kills real trainings at random moments, and compares what they come to with an undisturbed one.
 
-CogVideo, Video Diffusion and StyleGAN-V at the sizes of micro.py, every stage, by `dln train` in
-processes of their own, on videos that `dln data render` makes. A training is killed (SIGKILL) up to
-`--lives` times and goes on each time with --resume; before every third time the user's cache is
-deleted. In
+CogVideo, Video Diffusion, StyleGAN-V and LongVideoGAN at the sizes of micro.py, every stage, by
+`dln train` in processes of their own, on videos that `dln data render` makes. A training is killed
+(SIGKILL) up to `--lives` times and goes on each time with --resume; before every third time the
+user's cache is deleted. In
 the end its weights, the result of every stage, its log without times and the names of its files are
 those of the training that nobody disturbed.
 Run: python tests/kill_trainings.py --kills 100
@@ -24,7 +24,7 @@ from typing import Any
 
 from micro import MICRO
 
-MODELS = ("cogvideo", "video-diffusion", "stylegan-v")
+MODELS = ("cogvideo", "video-diffusion", "stylegan-v", "long-video-gan")
 DLN = (sys.executable, "-c", "from dln.cli.main import run; raise SystemExit(run())")
 TIMES = ("seconds", "samples_per_s", "versions")
 

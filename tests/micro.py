@@ -7,6 +7,10 @@ and over time at one of two levels above it.
 
 from typing import Any
 
+from torch import nn
+
+LIVELY = 0.2  # standard deviation of weights that training begins with smaller, or at zero
+
 _UNET = {"head": 8, "condition": 16, "condition_layers": 1}
 MICRO: dict[str, dict[str, Any]] = {
     "cogvideo": {
@@ -67,6 +71,34 @@ MICRO: dict[str, dict[str, Any]] = {
         },
         "training": {"patches": 4, "frames": 2, "views": 8},
     },
+    "long-video-gan": {
+        "low_height": 8,
+        "low_width": 16,
+        "height": 16,
+        "width": 32,
+        "noise_channels": 2,
+        "filters": 4,
+        "shortest_rate": 26.0,
+        "longest_rate": 400.0,
+        "low_channels": 16,
+        "low_judge_channels": 1,
+        "frames": 16,
+        "latent": 8,
+        "layers": 4,
+        "margin": 2,
+        "channel_base": 256,
+        "channel_max": 8,
+        "judge_base": 256,
+        "judge_max": 8,
+    },
     "resnet": {"width": 8, "blocks": (1, 1)},
     "vit": {"width": 16, "depth": 2, "heads": 2},
 }
+
+
+def enlivened(model: nn.Module) -> nn.Module:
+    """The model with weights so large that every one changes what comes out."""
+    for parameter in model.parameters():
+        if parameter.numel() == 1 or parameter.std() < LIVELY:
+            nn.init.normal_(parameter, std=LIVELY)
+    return model

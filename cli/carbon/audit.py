@@ -16,7 +16,8 @@ from dln.core.errors import UsageError
 from dln.core.files import disk_errors, make_folder
 from dln.core.text.shown import in_utf8
 
-from ..options import Force, Json, Quiet, Verbose
+from .. import completion
+from ..options import ConfigFile, Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..progress import clock
 from ..show import Result, errors, screen, table
@@ -35,7 +36,13 @@ def audit(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="What to run.")],
     region: Annotated[
         str | None,
-        typer.Option("--region", "-r", metavar="REGION", help="Where it runs; else energy alone."),
+        typer.Option(
+            "--region",
+            "-r",
+            autocompletion=completion.regions,
+            metavar="REGION",
+            help="Where it runs; else energy alone.",
+        ),
     ] = None,
     grid: Grid = USUAL,
     pue: Annotated[
@@ -61,6 +68,7 @@ def audit(
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    config: ConfigFile = None,
 ) -> Result | int:
     """Run a command, meter it, and stop and resume it with everything that it starts.
 

@@ -8,7 +8,7 @@ import typer
 
 from dln.core.carbon.values import Mode, Planner
 
-from ..options import Json, Quiet, Verbose
+from ..options import ConfigFile, Json, Quiet, Verbose
 from ..show import Result, screen, table
 from .grid import AS_IT_SAYS, FileOptions, grouped, remark
 
@@ -30,6 +30,7 @@ def backtest(
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    config: ConfigFile = None,
 ) -> Result:
     """Score a planner on a year that it has not seen, beside what was to be expected.
 

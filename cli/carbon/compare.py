@@ -7,7 +7,7 @@ import typer
 
 from dln.core.errors import UsageError, short
 
-from ..options import Force, Json, Quiet, Verbose
+from ..options import ConfigFile, Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, table
 from .region import located
@@ -33,6 +33,7 @@ def compare(
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    config: ConfigFile = None,
 ) -> Result:
     """Rank regions by what a run of so many kWh would emit there.
 

@@ -114,16 +114,19 @@ class Asked:
         """The stages of the training, whose sizes can be counted with."""
         from dln.core.carbon.costs.energy import MOST_DEVICES, MOST_STEPS
         from dln.core.carbon.values import within
-        from dln.core.runs.work import work
-        from dln.core.training.options import TrainOptions
+        from dln.core.models.registry import find
 
-        from ..train import parse_steps
+        from ..assign import parse_steps
 
         within(self.gpus, "--gpus", MOST_DEVICES, least=1)
         steps = parse_steps(self.steps)
+        find(model).check_training(self.preset, *(steps if isinstance(steps, dict) else ()))
         counts = list(steps.values()) if isinstance(steps, dict) else [steps]
         for count in (*counts, self.batch):
             within(1 if count is None else count, "--steps and --batch each", MOST_STEPS, least=1)
+        from dln.core.runs.work import work
+        from dln.core.training.options import TrainOptions
+
         return work(model, TrainOptions(preset=self.preset, steps=steps, batch=self.batch))
 
 

@@ -7,7 +7,8 @@ import typer
 
 from dln.core.errors import UsageError
 
-from ..options import Json, Quiet, Verbose
+from .. import completion
+from ..options import ConfigFile, Json, Quiet, Verbose
 from ..show import Result
 from .account import Embodied, Market, Per, check_making
 from .costs import Costs
@@ -31,16 +32,27 @@ def estimate(
         float | None, typer.Option(help="Share of the rated power; default 0.4 to 1.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A training of it, by its operations.")
+        str | None,
+        typer.Option(
+            autocompletion=completion.models,
+            metavar="NAME",
+            help="A training of it, by its operations.",
+        ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="Size of the model.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(autocompletion=completion.presets, help="Size of the model.")
+    ] = None,
     steps: Annotated[
         list[str] | None, typer.Option(metavar="N|STAGE=N", help="Of each stage, or of one.")
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Samples a step.")] = None,
     from_run: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="What a metered run used: its folder, or emissions.json."),
+        typer.Option(
+            autocompletion=completion.held,
+            metavar="RUN",
+            help="What a metered run used: its folder, or emissions.json.",
+        ),
     ] = None,
     times: Annotated[
         float, typer.Option(help="So many such runs: 10 for ten times its steps.")
@@ -61,6 +73,7 @@ def estimate(
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    config: ConfigFile = None,
 ) -> Result:
     """Estimate a run's energy and CO2e, with a range, and where and when it would be less.
 

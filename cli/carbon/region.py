@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand
 
+from .. import completion
 from ..show import screen
 
 if TYPE_CHECKING:
@@ -12,7 +13,13 @@ if TYPE_CHECKING:
 
 RegionOption = Annotated[
     str | None,
-    typer.Option("--region", "-r", metavar="REGION", help="A place; alone it lists them."),
+    typer.Option(
+        "--region",
+        "-r",
+        autocompletion=completion.regions,
+        metavar="REGION",
+        help="A place; alone it lists them.",
+    ),
 ]
 
 

@@ -10,7 +10,8 @@ from dln.core.carbon.report.seal import SEAL
 from dln.core.errors import DlnError, UsageError
 from dln.core.text.shown import in_utf8
 
-from ..options import Force, Json, Quiet, Verbose
+from .. import completion
+from ..options import ConfigFile, Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..show import Result, number, table
 from .account import Embodied, Market, Per, check_making
@@ -32,7 +33,13 @@ def report(
     ],
     region: Annotated[
         str | None,
-        typer.Option("--region", "-r", metavar="REGION", help="Where they ran, if not said then."),
+        typer.Option(
+            "--region",
+            "-r",
+            autocompletion=completion.regions,
+            metavar="REGION",
+            help="Where they ran, if not said then.",
+        ),
     ] = None,
     grid: Grid = USUAL,
     regions: Annotated[
@@ -51,6 +58,7 @@ def report(
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    config: ConfigFile = None,
 ) -> Result:
     """Write report.html, report.md and report.json about finished runs.
 

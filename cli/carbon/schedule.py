@@ -12,7 +12,7 @@ import typer
 from dln.core.carbon.values import Mode, ceil
 from dln.core.errors import UsageError
 
-from ..options import Force, Json, Quiet, Verbose
+from ..options import ConfigFile, Force, Json, Quiet, Verbose
 from ..places import check_places
 from ..progress import clock
 from ..show import Result, table
@@ -72,6 +72,7 @@ def schedule(
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    config: ConfigFile = None,
 ) -> Result:
     """Plan a run into the cleanest hours: Flexible Start or Pause and Resume.
 

@@ -10,7 +10,15 @@ from ..progress import OnProgress, unheard
 from .report import Note, Report
 from .source import Source
 
-__all__ = ["Report", "Source", "check_source", "names_shards", "open_source", "sizes_of"]
+__all__ = [
+    "Report",
+    "Source",
+    "check_source",
+    "check_spec",
+    "names_shards",
+    "open_source",
+    "sizes_of",
+]
 
 BUILT_IN = ("menagerie", "vistas", "digits")
 # Samples and classes of sets that a dry run may name without having them; ImageNet's number is the
@@ -63,7 +71,19 @@ def open_source(
         from .folder import Folder
 
         return Folder(name, count, on_progress, wordless)
-    raise UsageError(
+    raise _unknown(spec)
+
+
+def check_spec(spec: str) -> None:
+    """UsageError for what `open_source` refuses by its name alone; nothing is opened."""
+    name, _ = _parts(spec)
+    known = name.split(",")[0] in BUILT_IN or names_shards(name)
+    if not (known or isdir(name) or isfile(name)):
+        raise _unknown(spec)
+
+
+def _unknown(spec: str) -> UsageError:
+    return UsageError(
         f"There is no data set or folder named {short(spec)!r}.{closest(short(spec), BUILT_IN)}",
         "Data sets: menagerie, vistas, digits, the path of a folder with videos and metadata.csv "
         "or with a folder of images for each class, of a video or a picture, or of tars "

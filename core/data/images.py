@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MissingCapability, UsageError
+from ..installed import install_line
 from ..media.names import is_image
 from ..media.picture import fitted, read_picture, recent_picture
 from .source import Source, still_frames
@@ -90,7 +91,7 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise MissingCapability(
-            "digits come with scikit-learn, which is not installed", 'pip install "dln[data]"'
+            "digits come with scikit-learn, which is not installed", install_line("data")
         ) from error
     found = load_digits()
     return found.images, found.target.astype(np.int64)  # pyright: ignore

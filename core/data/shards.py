@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MissingCapability, UsageError, short
+from ..installed import install_line
 from ..media.decode import read_frames
 from ..media.picture import fitted, read_picture, recent_picture
 from ..progress import OnProgress, unheard
@@ -155,7 +156,7 @@ def _webdataset() -> Any:
     except ImportError as error:
         raise MissingCapability(
             "shards are read by webdataset's rules, which is not installed",
-            'pip install "dln[data]"',
+            install_line("data"),
         ) from error
     return webdataset
 

@@ -18,7 +18,7 @@ from ..media.stream import Stream
 from ..models.engine import Differentiable, torch_engine
 from ..models.package import Loaded
 from ..models.registry import load
-from ..models.request import Request
+from ..models.request import FILES, Request
 from ..progress import OnProgress, unheard
 from ..text.reader import check_prompt
 from .continued import watched
@@ -97,7 +97,8 @@ def stream(
         inputs=inputs_of(request),
     )
     timed = frames.through(lambda blocks: _timed(blocks, seconds))
-    seen = watched(timed, request.image, request.last_image, notes.append)
+    begun = None if request.extend else request.image  # a part of frames is like it
+    seen = watched(timed, begun, request.last_image, notes.append)
     return Streaming(seen, receipt, notes, seconds)
 
 
@@ -113,13 +114,12 @@ def _timed(blocks: Iterator[np.ndarray], seconds: dict[str, float]) -> Iterator[
 
 
 def inputs_of(request: Request) -> dict[str, str]:
-    """The SHA-256 of each picture that is given. UsageError where one cannot be read."""
-    files = {"image": request.image, "last_image": request.last_image}
+    """The SHA-256 of each file that is given. UsageError where one cannot be read."""
     found = {}
-    for name, path in files.items():
-        if path is not None:
+    for name in FILES:
+        if (path := getattr(request, name)) is not None:
             try:
                 found[name] = sha256_file(path)
             except OSError as error:
-                raise UsageError(f"cannot read the picture {path}: {error.strerror}") from error
+                raise UsageError(f"cannot read {path}: {error.strerror}") from error
     return found

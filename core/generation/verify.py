@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..door import is_plain
 from ..errors import DlnError, MissingCapability, UsageError
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..models.engine import Engine
     from ..models.package import Loaded
 
-
-PICTURES: tuple[Literal["image", "last_image"], ...] = ("image", "last_image")
 
 OpenEngine = Callable[[str, "Loaded", str], "Engine"]
 
@@ -113,26 +111,24 @@ def extent(path: Path) -> tuple[int, tuple[int, int]]:
 
 def request_of(receipt: Receipt, path: Path) -> Request:
     """What was asked for. UsageError for settings that no request has, MissingCapability where a
-    picture that was given is gone or another one by now."""
+    file that was given is gone or another one by now."""
     request = Request.of(receipt.prompt or "", receipt.seed, receipt.settings)
-    for name in PICTURES:
-        told, sha256 = getattr(request, name), receipt.inputs.get(name)
-        if sha256 and told is None:
+    for name, sha256 in receipt.inputs.items():
+        if (told := getattr(request, name)) is None:
             raise UsageError(f"The receipt of {path} is damaged: it says nothing of {name!r}.")
-        if sha256:
-            request = replace(request, **{name: picture_of(told, sha256, path)})
+        request = replace(request, **{name: given_file(told, sha256, path)})
     return request
 
 
-def picture_of(name: str, sha256: str, clip: Path) -> str:
-    """Where the picture that was given lies now: there, or beside the clip. MissingCapability where
-    it is at neither place, or another one."""
+def given_file(name: str, sha256: str, clip: Path) -> str:
+    """Where the picture or clip that was given lies now: there, or beside the clip made of it.
+    MissingCapability where it is at neither place, or another one."""
     for file in (Path(name), clip.parent / name, clip.parent / Path(name).name):
         with suppress(OSError):
             if is_plain(file) and sha256_file(file) == sha256:
                 return str(file)
     raise MissingCapability(
-        f"the picture {name} that the clip was made from is not here, or another one",
+        f"{name}, from which the clip was made, is not here, or another one",
         hint=f"put it back, or beside {clip}",
     )
 

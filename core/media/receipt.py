@@ -1,9 +1,9 @@
 """Receipts: what made a clip, kept as JSON in the metadata of its file.
 
 A receipt has the keys schema, prompt, seed, model, weights_sha256, engine, settings and versions;
-where pictures were given also inputs, the SHA-256 of each; that of the best of several clips also
-best_of, while its seed alone makes the clip again; that of a mosaic also grid, how many clips it
-shows, of its seed and of those after it.
+where pictures or a clip were given also inputs, the SHA-256 of each; that of the best of several
+clips also best_of, while its seed alone makes the clip again; that of a mosaic also grid, how many
+clips it shows, of its seed and of those after it.
 It lies in the tag `comment` of mp4 and webm, the comment of a gif, the text chunk of a png.
 """
 
@@ -21,6 +21,7 @@ from pydantic import Field
 
 from ..door import json_value, typed
 from ..errors import UsageError, reason_of
+from ..installed import AS_BEFORE
 from .containers import truncation
 from .mosaic import MOST
 
@@ -35,7 +36,7 @@ Engine = Literal["torch", "onnx", "onnx-fp16", "onnx-bf16", "onnx-int8", "trt", 
 @dataclass(frozen=True)
 class Receipt:
     """What is believed of a receipt: a stranger may have written it. model: a name, or where a run
-    or a file lay; settings: as `Request.of` takes them; inputs: the SHA-256 of each picture; grid:
+    or a file lay; settings: as `Request.of` takes them; inputs: the SHA-256 of each file; grid:
     clips of a mosaic."""
 
     seed: Annotated[int, Field(ge=0, lt=2**64)]
@@ -44,7 +45,7 @@ class Receipt:
     engine: Engine
     settings: dict[str, Any]
     prompt: str | None = None
-    inputs: dict[Literal["image", "last_image"], Sha256] = field(default_factory=dict)
+    inputs: dict[Literal["image", "last_image", "video"], Sha256] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     grid: Annotated[int, Field(ge=2, le=MOST)] | None = None
 
@@ -89,7 +90,7 @@ def receipt_of(path: Path | str) -> Receipt:
     text = _receipt_text(Path(path))
     if (schema := json.loads(text)["schema"]) != SCHEMA:
         raise UsageError(f"{path} has a receipt of the kind {short(schema)}; this dln reads "
-                         f"{SCHEMA!r}.", "pip install --upgrade dln")  # fmt: skip
+                         f"{SCHEMA!r}.", AS_BEFORE)  # fmt: skip
     return typed(Receipt, text, f"The receipt of {path}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import UsageError, closest
 from .request import SHARED
 from .settings import Settings, chosen
 
@@ -16,6 +16,7 @@ INPUTS = {
     "class": "label",
     "picture": "image",
     "last-picture": "last_image",
+    "video": "video",
     "size": "size",
     "extension": "extend",
 }
@@ -26,10 +27,10 @@ OF_CLIPS = ("frames", "fps")  # whichever model makes them
 class About:
     """takes: of INPUTS; gives: "clip" or "picture", None for a model that only judges.
 
-    data: what it learns from unless told.
-    moving: whether one that gives pictures makes a clip where frames are asked for; wordless:
-    whether one that reads a prompt does without, and learns without captions, too.
-    settings: what its sampler can be told. bundled: its weights' file in core/weights, if any.
+    stages: the names of its trainings, in order; () where they are not told here. data: what it
+    learns from unless told. moving: whether one that gives pictures makes a clip where frames are
+    asked for; wordless: whether one that reads a prompt does without, and learns without captions,
+    too. settings: what its sampler can be told. bundled: its weights' file in core/weights, if any.
     further: names of more weights that lie there, and the command that makes each. module: its
     folder, relative to this package.
     """
@@ -40,6 +41,7 @@ class About:
     presets: tuple[str, ...]
     default_preset: str = "tiny"
     data: str = "menagerie"
+    stages: tuple[str, ...] = ()
     paper: str = ""
     takes: tuple[str, ...] = ()
     gives: str | None = None
@@ -63,6 +65,26 @@ class About:
     def made(self, asked: Mapping[str, Any]) -> str | None:
         """What comes of a request: "clip" or "picture", None for a model that only judges."""
         return "clip" if self.moving and asked.get("frames") is not None else self.gives
+
+    def check_prompt(self, prompt: str) -> None:
+        """UsageError where it makes nothing, lacks a prompt or would leave one unread."""
+        if not self.generates:
+            raise UsageError(f"{self.name} makes no clips: its task is {self.task}.",
+                             "dln models list")  # fmt: skip
+        if self.text and not self.wordless and not prompt.strip():
+            raise UsageError(f"{self.name} needs a prompt.", 'dln generate "lion drinking"')
+        if prompt.strip() and not self.text:
+            raise UsageError(f"{self.name} reads no prompt.", "leave the prompt out")
+
+    def check_training(self, preset: str | None, *stages: str) -> None:
+        """UsageError for a preset or for stages that it does not have."""
+        if preset is not None and preset not in self.presets:
+            near = closest(preset, self.presets)
+            raise UsageError(f"no preset '{preset}'.{near}", f"one of {', '.join(self.presets)}")
+        for stage in filter(None, stages if self.stages else ()):
+            if stage not in self.stages:
+                hint = f"its stages are {', '.join(self.stages)}"
+                raise UsageError(f"no stage '{stage}'.{closest(stage, self.stages)}", hint)
 
     def check(self, asked: Mapping[str, Any]) -> None:
         """UsageError, with the flag to leave out, for what it has no use for, and for settings

@@ -86,12 +86,15 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 def pick_device(device: str) -> str:
-    """ "auto" is the first GPU, else the CPU. Raises for a device that is not here."""
+    """ "auto" is the first CUDA GPU, else the CPU; mps, a Mac's GPU, is taken where it is asked
+    for. Raises for a device that is not here."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise UsageError(f"device must be auto, cpu, cuda or cuda:n, not {device!r}")
+    if device != "mps" and (kind not in ("cpu", "cuda") or (number and not number.isdigit())):
+        raise UsageError(f"device must be auto, cpu, mps, cuda or cuda:n, not {device!r}")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise MissingCapability("there is no device mps here", hint="dln doctor")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise MissingCapability(f"there is no device {device} here", hint="dln doctor")
     return device

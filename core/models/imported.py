@@ -19,16 +19,16 @@ from .published.streams import read, readable
 from .published.tokens import Damaged
 from .registry import MODELS, find, load
 from .system import SystemModel
-from .undrawn import at_most, fill, undrawn
+from .undrawn import CONSTANTS, at_most, fill, undrawn
 
-SPARE_TENSORS, SPARE_NUMBERS = 64, 1 << 20  # that a model may have and a file lack
+SPARE = 64  # tensors that a model may have and a file lack
 TOLD = 3  # entries of a file that is nobody's, in the sentence about it
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A model with weights of a published file, and the card for a file of ours. drawn: what the
-    file lacks, if anything."""
+    """A model with published weights, and the card for a file of ours. drawn: the networks that
+    were not published, in words, if any."""
 
     model: SystemModel
     about: About
@@ -36,33 +36,41 @@ class Imported:
     drawn: str
 
 
-def import_published(path: Path, name: str | None = None) -> Imported:
+def import_published(path: Path, name: str | None = None, other: Path | None = None) -> Imported:
     """Read what others published as weights of the model `name`, or of the one whose they are.
 
-    Nothing in the file is run. UsageError for one that cannot be read, is of no model that is known
-    here, or does not fit together.
+    other: the second file of a model whose weights come in two, in whichever order. Nothing in them
+    is run. UsageError for one that cannot be read, is of no model that is known here, or does not
+    fit together, also with the other.
     """
-    held = read(path)
-    about, found = _owner(held, path, [find(name)] if name else list(MODELS.values()))
-    with readable(path):
+    files = [path] if other is None else [path, other]
+    held = [read(file) for file in files]
+    about, found = _owner(held, files, [find(name)] if name else list(MODELS.values()))
+    with readable(_named(files)):
         model = _filled(about, found)
-    card = {
-        "model": about.name,
-        "published": {"file": visible(path.name), "sha256": sha256_file(path), **found.told},
-        "drawn": found.drawn.rstrip(".") or None,
-    }
-    return Imported(model.eval(), about, card, found.drawn.rstrip("."))
+    first, *more = ({"file": visible(f.name), "sha256": sha256_file(f)} for f in files)
+    published = {**first, **found.told, **({"with": more[0]} if more else {})}
+    drawn = " and ".join(found.drawn)
+    card = {"model": about.name, "published": published, "drawn": drawn or None}
+    return Imported(model.eval(), about, card, drawn)
 
 
-def _owner(held: Any, path: Path, models: list[About]) -> tuple[About, Published]:
-    """The first model that knows the file as its own."""
-    with readable(path):
+def _owner(held: list[Any], files: list[Path], models: list[About]) -> tuple[About, Published]:
+    """The first model that knows the files as its own."""
+    with readable(_named(files)):
         for about in models:
-            if found := load(about).published(held):
+            if found := load(about).published(*held):
                 return about, found
     whom = models[0].name if len(models) == 1 else "any model here"
-    raise UsageError(f"{path} holds no weights of {whom}: it is {_in_words(held)}.",
+    what = " and ".join(map(_in_words, held))
+    holds = "holds" if len(files) == 1 else "hold together"
+    told = "it is" if len(files) == 1 else "they are"
+    raise UsageError(f"{_named(files)} {holds} no weights of {whom}: {told} {what}.",
                      "dln models import --help")  # fmt: skip
+
+
+def _named(files: list[Path]) -> str:
+    return " and ".join(map(str, files))
 
 
 def _filled(about: About, found: Published) -> SystemModel:
@@ -71,7 +79,7 @@ def _filled(about: About, found: Published) -> SystemModel:
     try:
         model = _made(about, found, sum(tensor.numel() for tensor in tensors.values()))
         own = model.state_dict()
-        absent = {name: own[name] for name in own if found.drawn and name.startswith(found.drawn)}
+        absent = {name: own[name] for name in own if name.split(".")[0] in found.drawn}
         fill(model, absent | tensors)
     except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
         told = short((str(error).splitlines() or [type(error).__name__])[0], 200)
@@ -82,7 +90,7 @@ def _filled(about: About, found: Published) -> SystemModel:
 def _made(about: About, found: Published, numbers: int) -> SystemModel:
     """The model with room for so many numbers, or with those that a fixed seed draws."""
     system = load(about)
-    most = at_most(2 * len(found.tensors) + SPARE_TENSORS, 2 * numbers + SPARE_NUMBERS)
+    most = at_most(2 * len(found.tensors) + SPARE, 2 * numbers + CONSTANTS)
     with most, _seeded() if found.drawn else undrawn():
         return system.Model(found.config, system.reader(found.config, []))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..door import is_plain, json_value, typed
 from ..errors import DlnError, MissingCapability, UsageError, closest, reason_of
+from ..installed import AS_BEFORE
 from .about import About
 from .registry import MODELS, PLACES
 
@@ -93,7 +94,7 @@ def read_header(path: Path) -> Header:
         raise damaged(path, str(error).rstrip(".")) from error
     if header.format != FORMAT:
         raise UsageError(f"{path} is of the kind {short(header.format)}; this dln reads "
-                         f"{FORMAT!r}", hint="pip install --upgrade dln")  # fmt: skip
+                         f"{FORMAT!r}", hint=AS_BEFORE)  # fmt: skip
     return header
 
 

@@ -18,8 +18,10 @@ SHARED = {
     "image": "--image",
     "last_image": "--last-image",
     "extend": "--extend",
+    "video": "--video",
     "label": "--class",
 }
+FILES = ("image", "last_image", "video")  # of these, what names a file
 SIDES = ("left", "right", "up", "down")  # on which a picture is extended
 MOST_SEED = 2**64 - 1
 MOST_FRAMES = 1_000_000  # a day and a half at 8 a second
@@ -33,7 +35,8 @@ class Request:
 
     frames: how many; fps: playback rate, frames a second; size: (height, width) in pixels; image
     and last_image: pictures' files, the first frame and the last; extend: pixels by which the first
-    is extended, by the name of the side; label: a class by its name.
+    is extended, by the name of the side; video: a clip's file, which is made larger; label: a class
+    by its name.
     settings: the model's own by name, as its `about` declares them.
     """
 
@@ -45,6 +48,7 @@ class Request:
     image: str | None = None
     last_image: str | None = None
     extend: Mapping[str, int] | None = None
+    video: str | None = None
     label: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,7 +71,7 @@ class Request:
         if len(self.prompt) > MOST_LETTERS:
             count = len(self.prompt)
             raise UsageError(f"a prompt has at most {MOST_LETTERS:,} letters, not {count:,}")
-        for name in ("prompt", "image", "last_image", "label"):
+        for name in ("prompt", "label", *FILES):
             if (value := getattr(self, name)) is not None:
                 _check_text(name.replace("_", " "), value)
 

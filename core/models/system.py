@@ -122,9 +122,10 @@ class System(ABC):
         export is calibrated on it; a graph that is not named, on its examples."""
         return {}
 
-    def published(self, held: Any) -> Published | None:
-        """The weights in what a file of the authors' holds (`published.streams.read`): None where
-        it is none of this system's, Damaged where it is one that does not fit."""
+    def published(self, *held: Any) -> Published | None:
+        """The weights in what each of the authors' files holds (`published.streams.read`), one in
+        most systems: None where they are none of this system's, Damaged where they are and do not
+        fit, UsageError where there should be more of them."""
         return None
 
     def constants(self, model: Any) -> dict[str, Any]:

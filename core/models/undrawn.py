@@ -15,6 +15,7 @@ from torch.nn.modules.module import (
 
 _DRAWING = [n for n in vars(nn.init) if n.endswith("_") and not n.startswith("_")]
 _ONE_AT_A_TIME = Lock()
+CONSTANTS = 1 << 22  # numbers of a model that follow from its sizes, and lie in no file
 _LAYERS_A_TENSOR = 16  # that have no weights of their own: containers, activations
 
 

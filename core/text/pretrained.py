@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import MissingCapability, UsageError
+from ..installed import install_line
 
 REMEMBERED = 2048  # captions
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")  # of a published model
@@ -69,7 +70,7 @@ def _load(name: str) -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingCapability(
             f"captions are read by {name}, which takes the package transformers",
-            hint='pip install "dln[text]"',
+            hint=install_line("text"),
         ) from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)

@@ -25,14 +25,20 @@ LAUNCHERS = "accelerate launch and torchrun set it; unset it to train in one pro
 
 
 def create_accelerator(device: str) -> Accelerator:
-    """The processes of `accelerate launch` or torchrun, or this one, on auto, cpu or cuda[:n]."""
+    """The processes of `accelerate launch` or torchrun, or this one, on auto, cpu, mps or cuda[:n].
+
+    auto takes no mps: a Mac's GPU computes where it is asked for."""
     from accelerate import Accelerator, InitProcessGroupKwargs
 
     kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (number and (kind != "cuda" or not number.isdigit())):
-        raise UsageError(f"device is auto, cpu, cuda or cuda:n, not {device!r}")
+    known = ("auto", "cpu", "mps", "cuda")
+    if kind not in known or (number and (kind != "cuda" or not number.isdigit())):
+        raise UsageError(f"device is auto, cpu, mps, cuda or cuda:n, not {device!r}")
     if kind == "cuda":
         _require_cuda(int(number or 0))
+    mps = torch.backends.mps.is_available()
+    if kind == "mps" and not mps:
+        raise MissingCapability("there is no device mps here", "--device cpu always works")
     launched = launched_processes()
     if number and launched > 1:
         raise UsageError(f"several processes share out the devices: --device cuda, not {device}")
@@ -41,7 +47,7 @@ def create_accelerator(device: str) -> Accelerator:
         torch.cuda.set_device(int(number))
     try:
         accelerator = Accelerator(
-            cpu=kind == "cpu" or not torch.accelerator.is_available(),
+            cpu=kind == "cpu" or (kind == "auto" and mps) or not torch.accelerator.is_available(),
             mixed_precision="no",
             kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=6))],
         )

@@ -1,12 +1,12 @@
 """An exponential moving average of a player's parameters: the weights that are kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UsageError
 
@@ -34,10 +34,10 @@ class Average:
 
 
 class Ema:
-    """The average of `parameters` (by name) as `ramp` says. Buffers are not averaged: the module
-    holds them as they are, whichever of the two weights are in place."""
+    """The average of `parameters` (by name), and of buffers among them, as `ramp` says. Other
+    buffers are as they are, whichever of the two weights are in place."""
 
-    def __init__(self, parameters: dict[str, nn.Parameter], ramp: Ramp) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], ramp: Ramp) -> None:
         self.ramp, self.parameters = ramp, parameters
         self.averages = {name: p.detach().clone() for name, p in parameters.items()}
 

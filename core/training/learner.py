@@ -46,11 +46,11 @@ class Learner:
     def __init__(
         self,
         player: Player,
-        named: dict[str, nn.Parameter],
+        named: dict[str, Tensor],
         settings: FitSettings,
         accelerator: "Accelerator",
     ) -> None:
-        """named: the player's parameters by the names that a checkpoint gives their averages."""
+        """named: what is averaged, by the names that a checkpoint gives the averages."""
         self.player = player
         self.parameters = player.parameters
         self.optimizers = create_optimizers(player, accelerator.device)

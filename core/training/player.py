@@ -58,7 +58,8 @@ class Player:
     learning rate. `rate` is the learning rate's schedule; `clip_norm` the largest norm of the
     gradient of all its parameters, None: any; `mend` what a number of it becomes that is infinite,
     while one that is none becomes 0, None: training ends there; `average` what evaluation and the
-    result take in place of the weights, None: the weights themselves.
+    result take in place of the weights, None: the weights themselves; `buffers` a network whose
+    persistent buffers are averaged with them.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Player:
         clip_norm: float | None = 1.0,
         mend: float | None = None,
         average: Ramp | None = DEFAULT_AVERAGE,
+        buffers: nn.Module | None = None,
     ) -> None:
         """objective: one for every step, or the turns. ValueError where two turns share a name."""
         self.name, self.parameters = name, parameters
@@ -83,7 +85,7 @@ class Player:
         self.learning_rate, self.betas, self.weight_decay = learning_rate, betas, weight_decay
         self.optimizer, self.muon, self.muon_gain = optimizer, list(muon), muon_gain
         self.rate, self.clip_norm, self.average = rate, clip_norm, average
-        self.mend = mend
+        self.mend, self.buffers = mend, buffers
 
     @property
     def objective(self) -> nn.Module:

@@ -118,6 +118,17 @@ def trainable_parameters(stage: Stage) -> dict[str, dict[str, nn.Parameter]]:
     return named
 
 
+def averaged_buffers(player: Player, stage: Stage) -> dict[str, Tensor]:
+    """The buffers that are averaged with the player's parameters, by their name in stage.modules.
+    (They are others once a network has moved to another device.)"""
+    if player.buffers is None:
+        return {}
+    own = {id(buffer) for buffer in player.buffers.buffers()}
+    kept = stage.modules.state_dict()
+    named = stage.modules.named_buffers()
+    return {name: buffer for name, buffer in named if id(buffer) in own and name in kept}
+
+
 @contextmanager
 def learning(player: Player, stage: Stage) -> Iterator[None]:
     """Of all that takes part, only the player's parameters ask for gradients."""

@@ -18,7 +18,7 @@ from .player import Player, Turn
 from .run import Run
 from .settings import FitSettings
 from .sharpness import Mesa, Penalty, Saf, Sharpness, ascended
-from .stage import Stage, learning, trainable_parameters
+from .stage import Stage, averaged_buffers, learning, trainable_parameters
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -53,7 +53,7 @@ class Team:
         self.learners: list[Learner] = []
         for player in stage.players:
             with learning(player, stage):
-                own = named[player.name]
+                own = named[player.name] | averaged_buffers(player, stage)
                 self.learners.append(Learner(player, own, settings, accelerator))
         self.penalty = _penalty(stage, settings.sharpness, run, accelerator)
 

@@ -84,8 +84,9 @@ def until(condition) -> None:
 
 
 def stopped(process: psutil.Process) -> bool:
+    """Or ended, and not yet buried by a parent that is stopped itself."""
     try:
-        return process.status() == psutil.STATUS_STOPPED
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return True
 

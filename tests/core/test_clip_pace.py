@@ -13,7 +13,15 @@ from dln.core.generation.generate import Generated
 from dln.core.media.clip import Clip
 from dln.core.metrics import clips
 from dln.core.metrics.pace import (
-    BINS, SPEEDS, against, lags, of_real, pace, plot_pace, rate, similarity,
+    BINS,
+    SPEEDS,
+    against,
+    lags,
+    of_real,
+    pace,
+    plot_pace,
+    rate,
+    similarity,
 )  # fmt: skip
 from dln.core.metrics.world import Real, World
 from dln.core.models.package import Loaded

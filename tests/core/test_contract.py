@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 sys.path.append(str(Path(__file__).parents[1]))
-from micro import MICRO  # pyright: ignore[reportMissingImports]
+from micro import MICRO, enlivened  # pyright: ignore[reportMissingImports]
 
 from dln.core.data import open_source
 from dln.core.data.menagerie.source import Menagerie
@@ -43,8 +42,7 @@ def made(name: str, seed: int = 0) -> SystemModel:
     """A micro model whose every weight changes what comes out."""
     torch.manual_seed(seed)
     model = build(MODELS[name], None, MICRO.get(name, {}), SOURCE)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.2)
+    enlivened(model)
     return model.eval()
 
 

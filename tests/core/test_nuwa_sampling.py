@@ -29,6 +29,7 @@ from dln.core.models.nuwa_infinity.layout import around, blank
 from dln.core.models.nuwa_infinity.model import Model
 from dln.core.models.nuwa_infinity.parts import Parts
 from dln.core.models.nuwa_infinity.sample import Drawing, check, sample
+from dln.core.models.nuwa_infinity.vqgan import PART
 from dln.core.models.package import Loaded
 from dln.core.models.registry import MODELS, load
 from dln.core.models.request import Request
@@ -324,3 +325,15 @@ def test_one_door_and_its_progress():
     assert not heard
     assert np.array_equal(first.clip().frames, generate(loaded, request).clip.frames)
     assert heard == [(1, 3, "patches"), (2, 3, "patches"), (3, 3, "patches")]
+
+
+def test_rows_of_a_tall_picture_come_while_others_are_still_to_be_drawn():
+    heard: list[int] = []
+    request, engine = Request("", 1, size=(200, 8)), TorchEngine(MODEL.graphs())
+    rows = sample(engine, MODEL, request, lambda done, *_: heard.append(done)).bands()
+    first = next(rows)
+    margin = MODEL.vqgan.margin
+    assert first.shape == (4 * PART, 8, 3)
+    assert heard[-1] == -(-(PART + margin) // CONFIG.patch) < 25
+    assert sum(map(len, rows)) == 200 - len(first)
+    assert heard[-1] == 25

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("media", "text", "carbon", "data", "training", "models", "runs", "generation", "metrics",
-         "study")  # fmt: skip
+         "study", "api")  # fmt: skip
 CARBON = ("values", "documents", "places", "costs", "grid", "plan", "meter", "report")
 HEAVY_FREE = ("typer", "rich", "onnx", "onnxruntime", "tensorrt", "textual_image")
 

@@ -20,6 +20,7 @@ from dln.core.data.folder import Folder
 from dln.core.data.menagerie.source import Menagerie
 from dln.core.data.render import render_folder
 from dln.core.errors import Interrupted, MissingCapability, UsageError
+from dln.core.installed import install_line
 from dln.core.media.clip import Clip
 from dln.core.media.video import write_clip
 from dln.core.runs.train import train
@@ -226,7 +227,7 @@ def test_what_is_no_shard_is_said_in_one_sentence(clips, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "webdataset", None)
     with pytest.raises(MissingCapability, match="webdataset") as missing:
         open_source(str(tmp_path / "s.tar"))
-    assert missing.value.hint == 'pip install "dln[data]"'
+    assert missing.value.hint == install_line("data")
 
 
 def test_a_shard_that_changed_is_read_again(clips, tmp_path):

@@ -28,7 +28,7 @@ from .toy_run import Config, Inner, World
         ({"preset": "tinny"}, "no preset 'tinny'. Did you mean 'tiny'"),
         ({"config": {"widht": 3}}, "no field 'widht'. Did you mean 'width'"),
         ({"config": {"width": 0}}, "width is at least 1"),
-        ({"device": "gpu"}, "device is auto, cpu, cuda or cuda:n"),
+        ({"device": "gpu"}, "device is auto, cpu, mps, cuda or cuda:n"),
         ({"batch": 7, "accumulate": 2}, "batch 7 .* 1 processes x 2 micro-batches"),
         ({"resume": True}, "is not a run"),
     ],

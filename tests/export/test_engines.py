@@ -32,6 +32,7 @@ MODEL: Any = loaded().model
 GRAPHS = MODEL.graphs()
 TORCH = TorchEngine(GRAPHS)
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+share_threads = engines._share_threads  # before all tests are kept from it
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +296,7 @@ def test_one_pool_of_threads_once_someone_samples(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(engines, "require_onnxruntime", lambda: fake)
     monkeypatch.setattr(engines, "_shared_pool", [])
+    monkeypatch.setattr(engines, "_share_threads", share_threads)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     files = {"step": tmp_path / "step.onnx"}
     proving, sampling, later = (OnnxEngine(files, "cpu") for _ in range(3))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 sys.path.append(str(Path(__file__).parents[1]))
-from micro import MICRO  # pyright: ignore[reportMissingImports]
+from micro import MICRO, enlivened  # pyright: ignore[reportMissingImports]
 
 from dln.cli.main import run
 from dln.core.data import open_source
@@ -42,8 +42,7 @@ def build(name: str = "cogvideo", seed: int = 0) -> Any:
     torch.manual_seed(seed)
     source = open_source("menagerie", count=6)
     model = build_model(find(name), None, MICRO.get(name, {}), source)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.2)
+    enlivened(model)
     return model.eval()
 
 

@@ -31,6 +31,7 @@ ABOUT = About(
     task="text-to-video",
     paper="arXiv:2205.15868",
     presets=("tiny", "small", "paper"),
+    stages=("tokenizer", "decoder", "image", "keyframes", "interpolation"),
     takes=("text", "picture"),
     gives="clip",
     settings=Sampling,

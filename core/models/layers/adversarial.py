@@ -72,11 +72,19 @@ class HalfLife:
 
 class Controller:
     """The probability of augmentation: it goes up where the discriminator is surer of real samples
-    than `target`, else down, by `step` every `every` steps. Never below 0, above 1 it is
-    certain."""
+    than `target`, else down, by `step` every `every` steps; where it is just as sure, `even` steps.
+    Never below 0 or above `most`, above 1 it is certain."""
 
-    def __init__(self, step: float, target: float = 0.6, every: int = 4) -> None:
+    def __init__(
+        self,
+        step: float,
+        target: float = 0.6,
+        every: int = 4,
+        most: float = math.inf,
+        even: int = 0,
+    ) -> None:
         self.step, self.target, self.every = step, target, every
+        self.most, self.even = most, even
         self.probability, self.signs = torch.zeros(()), torch.zeros(2)
         self.shown: list[Tensor] = []
 
@@ -101,8 +109,9 @@ class Controller:
         own = torch.stack([logits.sign().sum(), torch.tensor(float(len(logits)))])
         self.signs = self.signs + reduce(own)
         if step % self.every == 0:
-            way = (self.signs[0] / self.signs[1] - self.target).sign()
-            self.probability = (self.probability + self.step * way).clamp(min=0)
+            surer = self.signs[0] / self.signs[1] - self.target
+            way = torch.where(surer == 0, float(self.even), surer.sign())
+            self.probability = (self.probability + self.step * way).clamp(0, self.most)
             self.signs = torch.zeros(2)
 
     def state(self) -> dict[str, Tensor]:

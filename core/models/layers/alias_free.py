@@ -62,6 +62,12 @@ def signals(
     return found
 
 
+def passing(signal: Signal, fine: int) -> np.ndarray:
+    """The filter between a signal and the finer grid of that rate, adding up to 1."""
+    taps = FILTER * fine // signal.rate
+    return low_pass(taps, signal.cutoff, 2 * signal.half_width, fine)
+
+
 class Filtered(nn.Module):
     """Leaky ReLU at a finer resolution: upwards, `leaky`, and downwards to the next signal."""
 
@@ -70,8 +76,7 @@ class Filtered(nn.Module):
         super().__init__()
         fine = OVERSAMPLED * max(before.rate, after.rate)
         up, down = fine // before.rate, fine // after.rate
-        rising = up * low_pass(FILTER * up, before.cutoff, 2 * before.half_width, fine)
-        falling = low_pass(FILTER * down, after.cutoff, 2 * after.half_width, fine)
+        rising, falling = up * passing(before, fine), passing(after, fine)
         ways: list[list[Banded]] = [[], []]
         for side, size, out in zip((-2, -1), before.size, after.size, strict=True):
             # What the filters use up and the sides lack, shared out around the middle.

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .precision import full_precision
+
 # Each kind of change and the numbers that it is drawn with, in the order of the paper.
 KINDS = {
     "mirror": 1, "quarter": 1, "shift": 2,
@@ -75,7 +77,7 @@ def augment(videos: Tensor, uniform: Tensor, probability: Tensor) -> Tensor:
     """
     if float(probability) <= 0:
         return videos
-    with torch.autocast(videos.device.type, enabled=False):
+    with full_precision(videos):
         drawn = Drawn(uniform, probability)
         x = videos.flatten(1, 2).to(torch.promote_types(videos.dtype, torch.float32))
         x = changed(x, shuffled, source_pixels(drawn, x.shape[-1]))

@@ -10,22 +10,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ROWS = 160  # of a matrix that are multiplied at once
+ROWS = 64  # of a matrix that are multiplied at once
 
 
 def low_pass(taps: int, cutoff: float, width: float, rate: float) -> np.ndarray:
     """float64 (taps,), adding up to 1: a sinc that passes what is slower than `cutoff`, under the
     window whose transition is `width` wide (Kaiser 1974); all in units of the sampling `rate`."""
+    places = np.arange(taps) - (taps - 1) / 2
+    window = np.kaiser(taps, kaiser_beta(taps, width, rate))
+    filtered = np.sinc(2 * cutoff / rate * places) * window
+    return filtered / filtered.sum()
+
+
+def kaiser_beta(taps: int, width: float, rate: float) -> float:
+    """Of the window whose transition is `width` wide, in units of the sampling `rate`."""
     attenuation = 2.285 * (taps - 1) * math.pi * width / (rate / 2) + 7.95
     if attenuation > 50:
-        beta = 0.1102 * (attenuation - 8.7)
-    elif attenuation > 21:
-        beta = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
-    else:
-        beta = 0.0
-    places = np.arange(taps) - (taps - 1) / 2
-    filtered = np.sinc(2 * cutoff / rate * places) * np.kaiser(taps, beta)
-    return filtered / filtered.sum()
+        return 0.1102 * (attenuation - 8.7)
+    if attenuation > 21:
+        return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+    return 0.0
 
 
 def resampling(

@@ -4,6 +4,8 @@ Every size is a constant of the network, so that the graphs export. Where arithm
 memory, a convolution and the blur beside it are one convolution with a larger kernel.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,8 +27,41 @@ def blur(x: Tensor, pad: int, gain: float = 1.0) -> Tensor:
 
 def every_second(x: Tensor) -> Tensor:
     """Blurred, and of that each second pixel: (B, C, H, W) -> (B, C, H / 2, W / 2)."""
+    if x.dtype == torch.bfloat16 and x.device.type == "cpu":
+        return EverySecond.apply(x)
+    return _every_second(x)
+
+
+def _every_second(x: Tensor) -> Tensor:
     channels = x.shape[1]
     return F.conv2d(x, kernel(channels, x), stride=2, padding=1, groups=channels)
+
+
+class EverySecond(torch.autograd.Function):
+    """Its slope as an interpolation: as a transposed convolution of a channel each it takes a CPU
+    many times as long in bfloat16."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, C, H / 2, W / 2)."""
+        return _every_second(x)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        return Spread.apply(slopes[0])
+
+
+class Spread(torch.autograd.Function):
+    """The transpose of `EverySecond`."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        """y: (B, C, H, W) -> (B, C, 2 H, 2 W)."""
+        return doubled(y) / 4
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        return EverySecond.apply(slopes[0])
 
 
 def doubled(x: Tensor) -> Tensor:

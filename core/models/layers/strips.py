@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...data import Source
-from ...data.table import Table, build_table
+from ...data.table import Fill, Table, build_table
 from ...errors import UsageError
 from ...training.events import OnEvent
 from .pixels import noter, teller
@@ -30,21 +30,40 @@ def strips_table(
     A clip that ends sooner stands still at its last frame.
     """
     rows = min(len(source), rows)
+    fill = partial(_strip, source, frames, fps, size)
+    shape, key = (frames, size, size, 3), f"{source.fingerprint()} {frames} {float(fps)} {size}"
+    path = cache / f"strips-{size}.bin"
+    return clips_table(source, rows, shape, fill, fps, path, key, workers, on_event)
+
+
+def clips_table(
+    source: Source,
+    rows: int,
+    shape: tuple[int, int, int, int],
+    fill: Fill,
+    fps: float,
+    path: Path,
+    key: str,
+    workers: int,
+    on_event: OnEvent,
+) -> Table:
+    """fill(row), uint8 of `shape`, for each of the first `rows` clips; `fill` can be pickled.
+    UsageError where none of them lasts as long as a frame."""
     if all(source.duration(clip) < 1 / fps for clip in range(rows)):
         raise UsageError(
             f"no clip of {source.name} lasts {1 / fps:g} s, the time of one frame",
             hint=f"--set fps={4 * fps:g}",
         )
     return build_table(
-        cache / f"strips-{size}.bin",
+        path,
         rows,
-        (frames, size, size, 3),
+        shape,
         np.uint8,
-        partial(_strip, source, frames, fps, size),
+        fill,
         workers=workers,
         on_progress=teller("clips", on_event),
         on_note=noter(on_event),
-        key=f"{source.fingerprint()} {frames} {float(fps)} {size}",
+        key=key,
     )
 
 

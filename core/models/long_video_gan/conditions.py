@@ -44,12 +44,17 @@ def matrix(side: int, rate: int, margin: int, to: int, out: int) -> np.ndarray:
     more = down if down > 1 else 0  # so much further than the square frames go on, then zeros
     found = middle(square + 2 * more, side)
     if up * down > 1:
-        taps = up * low_pass(FILTER * up * down, 1.0, 6.0, 4.0 * up * down)
+        taps = up * passing(up * down)
         reach = (len(taps) - up * down) // 2
         before, after = (reach - more, reach - more) if down > 1 else (reach + up - 1, reach)
         size = dict(before=before, after=after)
         found = resampling(len(found), taps, up=up, down=down, **size) @ found
     return middle(out, len(found)) @ found
+
+
+def passing(times: int) -> np.ndarray:
+    """The filter by which the rate grows or falls so many times, adding up to 1."""
+    return low_pass(FILTER * times, 1.0, 6.0, 4.0 * times)
 
 
 def middle(out: int, size: int) -> np.ndarray:

@@ -44,7 +44,9 @@ class Config(Checked):
     codes: noise_channels filters, one number each a frame. low_channels: of the first blocks of the
     small frames' generator; low_judge_channels: of its discriminator's first block. channel_base,
     judge_base: channels of the large frames' networks are this over the pixels, at most channel_max
-    and judge_max.
+    and judge_max. clips: at most so many are drawn of data that are drawn. augment_target: of the
+    mean sign of the super discriminator's logits of real clips, above which augmentation grows; 1:
+    it never does.
     """
 
     low_height: int = size(36, most=512, least=COARSEST // 2)
@@ -66,6 +68,11 @@ class Config(Checked):
     judge_base: int = size(4096, most=1 << 20)
     judge_max: int = size(96, most=4096)
     clamp: float = limited(256.0, above=0)
+    fps: float = limited(15.0, above=0, most=1000)  # of what it learnt from
+    low_gamma: float = limited(1.0, least=0)  # of R1, of small videos and of large ones
+    super_gamma: float = limited(1.0, least=0)
+    augment_target: float = limited(0.6, least=-1, most=1)
+    clips: int = size(1000, most=10_000_000)
 
     def __post_init__(self) -> None:
         super().__post_init__()

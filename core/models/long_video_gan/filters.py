@@ -34,7 +34,7 @@ class FilterBank:
         first. Computed in double precision, so that any cut of the noise gives the same codes."""
         length = noise.shape[-1]
         padded = quick_length(length)
-        spectrum = _spectrum(self.sizes, padded).to(noise.device)
+        spectrum = _spectrum(self.sizes, padded, noise.device)
         codes = []
         for one in noise.double():  # one by one: a batch's spectra are large
             product = torch.fft.rfft(one, padded)[:, None] * spectrum
@@ -48,6 +48,11 @@ def taps_of(rate: float) -> int:
     return int(np.ceil(rate / 2))
 
 
+def rates(filters: int, shortest: float, longest: float) -> list[float]:
+    """The filters' sampling rates, of which each is half as many frames long."""
+    return np.geomspace(shortest, longest, filters).tolist()
+
+
 @lru_cache(maxsize=4)
 def bank(filters: int, shortest: float, longest: float) -> np.ndarray:
     """float64 (filters, taps of the longest), each of norm one, in the last of its row's places.
@@ -55,16 +60,17 @@ def bank(filters: int, shortest: float, longest: float) -> np.ndarray:
     shortest, longest: sampling rates, of which a filter is half as many frames long.
     """
     rows = np.zeros((filters, taps_of(longest)))
-    for row, rate in zip(rows, np.geomspace(shortest, longest, filters), strict=True):
+    for row, rate in zip(rows, rates(filters, shortest, longest), strict=True):
         taps = low_pass(taps_of(rate), CUTOFF, TRANSITION, rate)
         row[len(row) - len(taps) :] = taps / np.linalg.norm(taps)
     return rows
 
 
 @lru_cache(maxsize=4)
-def _spectrum(sizes: tuple[int, float, float], length: int) -> Tensor:
+def _spectrum(sizes: tuple[int, float, float], length: int, device: torch.device) -> Tensor:
     """complex128 (filters, length / 2 + 1), such that a product with it correlates."""
-    return torch.fft.rfft(torch.from_numpy(bank(*sizes)), length).conj().resolve_conj()
+    spectrum = torch.fft.rfft(torch.from_numpy(bank(*sizes)), length)
+    return spectrum.conj().resolve_conj().to(device)
 
 
 def quick_length(least: int) -> int:

@@ -40,8 +40,15 @@ class Discriminator(nn.Module):
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
         """low: (B, PAIRS, 3, h, w), or zeros where it is not to be seen; high: (B, PAIRS, 3, H, W)
         -> (B,)."""
-        pairs = torch.cat([enlarged(low, self.scale), high], 2).transpose(1, 2)
-        x = squared(pairs.flatten(1, 2), self.sides[0])
+        return self.judged(self.shown(low, high))
+
+    def shown(self, low: Tensor, high: Tensor) -> Tensor:
+        """All frames, the small ones first, as squares of one size: (B, 2 PAIRS, 3, S, S)."""
+        return squared(torch.cat([enlarged(low, self.scale), high], 1), self.sides[0])
+
+    def judged(self, frames: Tensor) -> Tensor:
+        """frames: (B, 2 PAIRS, 3, S, S) -> (B,)."""
+        x = frames.unflatten(1, (2, PAIRS)).transpose(2, 3).flatten(1, 3)
         for side in self.sides:
             x = self.get_submodule(f"b{side}")(x)
         return self.b4(x)[:, 0]

@@ -28,6 +28,7 @@ ABOUT = About(
     task="text-to-picture",
     paper="arXiv:2207.09814",
     presets=("tiny", "base", "large"),
+    stages=("vqgan", "guide", "transformer"),
     data="vistas,camera=panorama",
     takes=("text", "picture", "size", "extension"),
     gives="picture",

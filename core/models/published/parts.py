@@ -31,13 +31,13 @@ _NODES = 8  # of settings around a value
 @dataclass(frozen=True)
 class Published:
     """What a system takes out of a file: its configuration, the tensors under its own names, what
-    else its card tells, and with what the names of those begin that the file lacks: what is not
-    needed for clips is drawn."""
+    else its card tells, and the names of the networks that it lacks: what is not needed for clips
+    is drawn."""
 
     config: Any
     tensors: dict[str, Tensor]
     told: dict[str, Any] = field(default_factory=dict)
-    drawn: str = ""
+    drawn: tuple[str, ...] = ()
 
     def state(self) -> dict[str, torch.Tensor]:
         """The numbers, copied. Damaged where the file does not hold them, or tensors share them to

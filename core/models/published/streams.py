@@ -54,7 +54,7 @@ def read(path: Path) -> Any:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
+def readable(path: Path | str) -> Iterator[None]:
     """Inside, what is Damaged is a UsageError about the file, and what finds no room a DlnError."""
     try:
         yield

@@ -7,6 +7,7 @@ ABOUT = About(
     title="Recognizer: who does what, where, in a clip; where and when a landscape is",
     task="recognition",
     presets=("tiny",),
+    stages=("recognizer",),
     bundled="recognizer-tiny.safetensors",
     further={"recognizer-vistas": "dln train recognizer --data vistas"},
 )

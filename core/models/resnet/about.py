@@ -9,4 +9,5 @@ ABOUT = About(
     paper="arXiv:1512.03385",
     presets=("mini", "resnet18", "resnet50"),
     default_preset="mini",
+    stages=("classifier",),
 )

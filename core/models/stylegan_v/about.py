@@ -30,6 +30,7 @@ ABOUT = About(
     task="unconditional-video",
     paper="arXiv:2112.14683",
     presets=("tiny", "small", "paper", "mead"),
+    stages=("adversarial",),
     takes=("class", "picture"),
     gives="clip",
     settings=Sampling,

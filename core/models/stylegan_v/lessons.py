@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ...training.events import OnEvent
 from ..layers.augmentation import DRAWS
+from ..layers.excerpts import length, watched
 from ..layers.lessons import lesson_rng
 from ..layers.strips import strips_table
 from .config import FRAMES
-from .moments import CHOICES, drawn_moments, length, watched
+from .moments import CHOICES, drawn_moments
 from .videos import anchors_within
 
 if TYPE_CHECKING:

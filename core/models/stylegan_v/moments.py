@@ -9,28 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..layers.excerpts import lengths, usual_rate, watched
 from .config import FRAMES, Config
 
 if TYPE_CHECKING:
     from ...data import Source
 
 CHOICES = 4  # numbers that one clip's moments hang on
-EXCERPT = 2  # longest spans that a clip lasts, where that is a choice
-LOOKED_AT = 256  # clips that tell the rate and the length of all
 # No size of the networks: trainings that begin from weights may choose anew.
 FREE = ("fps", "longest_span", "gamma", "augment_target", "clips")
-
-
-def length(source: Source, index: int, fps: float) -> int:
-    """Frames of a clip at that rate, at least 1."""
-    return max(1, round(source.duration(index) * fps))
-
-
-def watched(source: Source, fps: float, span: int) -> Source:
-    """The clips, at least EXCERPT times as long as the longest span of frames, where the source can
-    tell them so."""
-    seconds = max(EXCERPT * span / fps, max(map(source.duration, range(min(2, len(source))))))
-    return source.told_for(seconds)
 
 
 def drawn_moments(
@@ -56,13 +43,10 @@ def drawn_moments(
 def fitted(config: Config, source: Source) -> dict[str, Any]:
     """The fields of the configuration that the data decide: the classes; the rate, the middle one
     of the clips' where they have one; and the longest span, of which no clip may be long enough."""
-    count = min(LOOKED_AT, len(source))
-    rows = [number * len(source) // count for number in range(count)]
-    rates = [rate for row in rows if (rate := source.rate(row))]
     told = config.fps != Config.fps  # by the user
-    fps = float(np.median(rates)) if rates and not told else config.fps
+    fps = config.fps if told else usual_rate(source) or config.fps
     source = watched(source, fps, config.longest_span)
-    longest = max(length(source, row, fps) for row in rows) - 1
+    longest = int(lengths(source, fps).max()) - 1
     span = max(FRAMES - 1, min(config.longest_span, longest))
     classes = tuple(source.classes) if len(source.classes) > 1 else ()
     return {"classes": classes, "fps": fps, "longest_span": span}

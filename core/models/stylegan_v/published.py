@@ -43,7 +43,7 @@ def published(held: Any) -> Published | None:
     tensors = {name: tensor for name, tensor in named.items() if not name.endswith(_FILTER)}
     _check_filters([tensor for name, tensor in named.items() if name not in tensors])
     config = config_of(held, discriminator)
-    return Published(config, tensors, _told(held), "" if discriminator else "discriminator.")
+    return Published(config, tensors, _told(held), () if discriminator else ("discriminator",))
 
 
 def config_of(held: dict[Any, Any], discriminator: dict[str, Tensor]) -> Config:

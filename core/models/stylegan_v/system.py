@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..layers.excerpts import watched
 from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
-from .moments import FREE, fitted, watched
+from .moments import FREE, fitted
 from .sample import check, sample
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ class StyleGanV(System):
     def proofs(self, model: Model) -> list[Proof]:
         return proofs(model)
 
-    def published(self, held: Any) -> Published | None:
+    def published(self, *held: Any) -> Published | None:
         from .published import published
 
-        return published(held)
+        return published(held[0]) if len(held) == 1 else None
 
     def constants(self, model: Model) -> dict[str, Any]:
         return constants(model)

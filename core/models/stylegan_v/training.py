@@ -35,6 +35,7 @@ from ..layers.adversarial import (
 )
 from ..layers.augmentation import DRAWS, augment
 from ..layers.judge import GROUP
+from ..layers.precision import full_precision
 from .config import FRAMES
 from .judging import Exam
 from .lessons import Lessons
@@ -136,7 +137,7 @@ class GradientPenalty(Making):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """A batch of `collate` -> loss and the penalty itself."""
         videos = centred(batch["real"]).requires_grad_(True)
-        with torch.autocast(videos.device.type, enabled=False):
+        with full_precision(videos):
             penalty = squared_slope(self.of_real(videos, batch, SLOPE), videos)
         return {"loss": LAZY * self.gamma / 2 * penalty, "penalty": penalty.detach()}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from ..layers.precision import full_precision
 from .config import Config
 from .generator import Generator
 from .motion import WINDOW
@@ -26,7 +26,7 @@ def made(
     (B, T) in frames, ascending -> videos (B, T, 3, S, S) and styles (B, W). Phases are told to the
     last digit."""
     encoder = generator.synthesis.motion_encoder
-    with torch.autocast(z.device.type, enabled=False):
+    with full_precision(z):
         w = generator.mapping(z, label)
         first = (times[:, 0] / encoder.distance).floor().long()
         motion = encoder(noise, times, label, first)

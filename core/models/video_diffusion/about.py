@@ -45,6 +45,7 @@ ABOUT = About(
     task="text-to-video",
     paper="arXiv:2204.03458",
     presets=("tiny", "small", "paper"),
+    stages=("base", "upsample", "distill"),
     takes=("text", "picture", "last-picture"),
     gives="clip",
     settings=Sampling,

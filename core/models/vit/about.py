@@ -9,4 +9,5 @@ ABOUT = About(
     paper="arXiv:2010.11929",
     presets=("mini", "tiny", "small"),
     default_preset="mini",
+    stages=("classifier",),
 )
