@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -23,6 +24,47 @@ from dln.core.runs.build import made, override
 from dln.core.training.events import silent
 from dln.core.training.options import TrainOptions
 from dln.core.training.stage import Stage
+
+
+class Kept(Source):
+    """Pictures and clips of given sizes that are kept: every pixel's colours are its place."""
+
+    name = "kept"
+
+    def __init__(self, *shapes: tuple[int, int], moving: int = 0, words: tuple[str, ...] = ()):
+        self.shapes, self.moving, self.told = shapes, moving, words
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def duration(self, index: int) -> float:
+        return 1.0
+
+    def still(self, index: int) -> bool:
+        return index >= self.moving
+
+    def shape(self, index: int) -> tuple[int, int]:
+        return self.shapes[index]
+
+    def whole(self, index: int, times: np.ndarray) -> np.ndarray:
+        height, width = self.shapes[index]
+        down, across = np.mgrid[:height, :width]
+        frame = np.stack([down, across, np.zeros_like(down)], axis=-1)
+        frames = np.repeat(frame[None], len(times), axis=0)
+        frames[..., 2] = np.round(100 * times)[:, None, None]
+        return frames.astype(np.uint8)
+
+    def frames(self, index: int, times: np.ndarray, size: tuple[int, int]) -> Any:
+        raise AssertionError("whole pictures are there")
+
+    def caption(self, index: int, rng: np.random.Generator) -> str:
+        return " ".join(self.told)
+
+    def words(self) -> list[str]:
+        return sorted(self.told)
+
+    def fingerprint(self) -> str:
+        return repr(self.shapes)
 
 
 def toy(source: Source | None = None, **changed: Any) -> Model:
