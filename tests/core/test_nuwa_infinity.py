@@ -27,11 +27,7 @@ from dln.core.models.nuwa_infinity.judge import PatchJudge, adaptive_weight, foo
 from dln.core.models.nuwa_infinity.model import Model
 from dln.core.models.nuwa_infinity.neighbourhood import Neighbourhood
 from dln.core.models.nuwa_infinity.pool import Pool
-from dln.core.models.nuwa_infinity.rendering import (
-    PatchObjective,
-    PictureObjective,
-    pieces,
-)
+from dln.core.models.nuwa_infinity.rendering import PatchObjective, PictureObjective, pieces
 from dln.core.models.nuwa_infinity.text import encode_captions
 from dln.core.models.nuwa_infinity.transformer import HIDDEN, NONE, Transformer
 from dln.core.models.nuwa_infinity.vqgan import Vqgan
@@ -217,10 +213,10 @@ def lessons(clip: bool = False) -> dict[str, Any]:
     rows, seen = encode_captions(SMALL, READER, ["a lake at dusk", None], ways, clip)
     codes = torch.randint(SMALL.codes, (2, 1 + clip, 4, 6))
     order = torch.tensor([WAYS.index(way) for way in ways])
-    orders = [straight(way, 1 + clip, 2, 3) for way in ways]
-    grid = torch.tensor([[1 + clip, 2, 3]] * 2)
-    patches = split(codes, SMALL.patch, orders)
-    return {"patches": patches, "grid": grid, "order": order, "text": rows, "seen": seen}
+    grid = (1 + clip, 2, 3)
+    patches = split(codes, SMALL.patch, [straight(way, *grid) for way in ways])
+    told = {"grid": torch.tensor([grid] * 2), "order": order, "text": rows, "seen": seen}
+    return {"patches": patches, **told}
 
 
 @pytest.mark.parametrize("clip", [False, True])
