@@ -19,9 +19,8 @@ from .published.streams import read, readable
 from .published.tokens import Damaged
 from .registry import MODELS, find, load
 from .system import SystemModel
-from .undrawn import CONSTANTS, at_most, fill, undrawn
+from .undrawn import fill, room_for, undrawn
 
-SPARE = 64  # tensors that a model may have and a file lack
 TOLD = 3  # entries of a file that is nobody's, in the sentence about it
 
 
@@ -90,8 +89,7 @@ def _filled(about: About, found: Published) -> SystemModel:
 def _made(about: About, found: Published, numbers: int) -> SystemModel:
     """The model with room for so many numbers, or with those that a fixed seed draws."""
     system = load(about)
-    most = at_most(2 * len(found.tensors) + SPARE, 2 * numbers + CONSTANTS)
-    with most, _seeded() if found.drawn else undrawn():
+    with room_for(len(found.tensors), numbers), _seeded() if found.drawn else undrawn():
         return system.Model(found.config, system.reader(found.config, []))
 
 

@@ -18,9 +18,7 @@ from .fields import check, unsaid
 from .locate import FORMAT, about_of, damaged, locate, read_header
 from .registry import MODELS, load
 from .system import SystemModel
-from .undrawn import CONSTANTS, at_most, fill, undrawn
-
-SPARE = 64  # tensors that a model may make and leave out of its file
+from .undrawn import fill, room_for, undrawn
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,7 @@ def load_model(name: str | Path) -> Loaded:
     system, tensors = load(about), _tensors(path)
     try:
         config = rebuild(system.Config, header.config)
-        most = at_most(2 * len(tensors) + SPARE, 2 * _numbers(tensors) + CONSTANTS)
-        with undrawn(), most:
+        with undrawn(), room_for(len(tensors), _numbers(tensors)):
             model = system.Model(config, system.reader(config, header.vocabulary or []))
         fill(model, tensors)
     except (UsageError, RuntimeError, ValueError, TypeError, ArithmeticError) as error:

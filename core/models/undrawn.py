@@ -1,7 +1,7 @@
 """Networks without weights, for weights that are there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Lock
 from typing import Any
 
@@ -15,7 +15,9 @@ from torch.nn.modules.module import (
 
 _DRAWING = [n for n in vars(nn.init) if n.endswith("_") and not n.startswith("_")]
 _ONE_AT_A_TIME = Lock()
-CONSTANTS = 1 << 22  # numbers of a model that follow from its sizes, and lie in no file
+# What follows from a model's sizes, or was not published, and lies in no file: so many numbers
+# beside twice the file's, tensors beside three times.
+CONSTANTS, SPARE = 1 << 22, 64
 _LAYERS_A_TENSOR = 16  # that have no weights of their own: containers, activations
 
 
@@ -76,6 +78,11 @@ def at_most(tensors: int, numbers: int) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def room_for(tensors: int, numbers: int) -> AbstractContextManager[None]:
+    """`at_most` what a network may have whose file holds so many."""
+    return at_most(3 * tensors + SPARE, 2 * numbers + CONSTANTS)
 
 
 @torch.no_grad()

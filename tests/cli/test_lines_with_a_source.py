@@ -11,7 +11,6 @@ import pytest
 
 from dln.core.carbon.plan.starts import following
 
-NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 SOURCE = ("--source", "csv:/a b.csv", "--zeros")
 
 
@@ -34,11 +33,12 @@ def test_the_source_goes_with_the_plan(command: str, expected: str):
 
 def test_what_is_pasted_knows_what_it_emitted(dln, tmp_path: Path):
     """From a file in tonnes, without any region; started in another folder."""
-    day = NOW - timedelta(hours=1)
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    day = now - timedelta(hours=1)
     rows = [f"{(day + i * timedelta(minutes=5)).isoformat()},{0.4 + i % 2 / 10}" for i in range(40)]
     Path("g.csv").write_text("\n".join(["time,Wert", *rows]), encoding="utf-8")
     file = ("--source", "csv:g.csv", "--column", "wert", "--unit", "t/MWh", "--signal", "marginal")
-    job = ("--start", NOW.isoformat(), "--duration", "12min", "--slack", "30min", "-o", "plan.json")
+    job = ("--start", now.isoformat(), "--duration", "12min", "--slack", "30min", "-o", "plan.json")
     line = shlex.join([sys.executable, "-c", "pass"])
     plan = dln("carbon", "schedule", *file, *job, "--command", line, "--json").json
     assert len(plan["blocks"]) > 1
