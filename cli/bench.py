@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dln.core.errors import UsageError
+
 from . import completion
+from .generate import given
 from .options import ConfigFile, Device, FixedSeed, Force, Json, Precision, Quiet, Verbose
 from .places import check_places
 from .progress import progress
@@ -50,18 +53,29 @@ def bench(
     ] = 1800.0,
     against: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Train instead, by sgd,sam,saf,mesa, and compare."),
+        typer.Option(
+            metavar="A,B",
+            help="Train instead, by sgd,sam,saf,mesa, or variants of a model that tells some "
+            "(all), and compare.",
+        ),
     ] = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
-            autocompletion=completion.data, metavar="NAME|DIR", help="What --against trains on."
+            autocompletion=completion.data,
+            metavar="NAME|DIR",
+            help="What --against trains on; unless told menagerie, or what a model of variants "
+            "learnt from.",
         ),
-    ] = "menagerie",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings a method of --against.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each such training.")] = 40,
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Trainings a method of --against: 5, a variant 1.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of each such training: 40, of a variant 1.")
+    ] = None,
     count: Annotated[
-        int | None, typer.Option(min=2, help="Samples of the menagerie for --against.")
+        int | None, typer.Option(min=2, help="Samples of a built-in world for --against.")
     ] = None,
     lr: Annotated[float | None, typer.Option(help="Of --against; default the model's.")] = None,
     sharpness: Annotated[
@@ -87,13 +101,19 @@ def bench(
       dln bench runs/mine --engine onnx --engine trt --runs 20 --out report/
       dln bench --engine torch --threads 1 --json
       dln bench resnet --against sgd,sam,saf,mesa --data digits,noise=0.2 --epochs 60
+      dln bench runs/land --against all --out variants/
     """
     if against is not None:
-        from dln.core.models.registry import find
+        from dln.core.models.locate import identify
+        from dln.core.models.registry import load
 
-        find(model)
-        wanted = {"seeds": seeds, "epochs": epochs, "count": count, "lr": lr}
-        return trained(model, data, against, wanted, sharpness, out, force)
+        methods = tuple(filter(None, (word.strip() for word in against.split(","))))
+        wanted = given(seeds=seeds, epochs=epochs, count=count, lr=lr, data=data)
+        if load(identify(model)).ablations:
+            if sharpness is not None:
+                raise UsageError("variants are trained without --sharpness.", "leave it out")
+            return varied(model, methods, wanted, out, force)
+        return trained(model, methods, wanted, sharpness, out, force)
     from dln.export.bench_request import BenchRequest
 
     if out is not None:
@@ -116,21 +136,22 @@ def bench(
 
 def trained(
     model: str,
-    data: str,
-    against: str,
+    methods: tuple[str, ...],
     wanted: dict[str, Any],
     sharpness: str | None,
     out: Path | None,
     force: bool,
 ) -> Result:
     """The study of methods for flat minima."""
+    from dln.core.models.registry import find
     from dln.core.study.report import COLUMNS, NUMBERS, PAGE, PICTURE, about, cells, write
     from dln.core.study.study import Comparison, study
     from dln.core.training.sharpness import parse
 
-    methods = tuple(filter(None, (word.strip() for word in against.split(","))))
+    find(model)
     settings = parse(f"none,{sharpness}" if sharpness else None)
-    asked = Comparison(model, data, methods, settings=settings, **wanted)
+    chosen: dict[str, Any] = {"data": "menagerie", **wanted}
+    asked = Comparison(model, methods=methods, settings=settings, **chosen)
     if out:
         check_places([out / PAGE, out / PICTURE, out / NUMBERS], force)
     with progress() as report:
@@ -139,6 +160,24 @@ def trained(
     rows = cells(found)
     brief = [f"{row.method} {row.accuracy:.4f} {row.top_hessian_eigenvalue:.4g}"
              for row in found.rows()]  # fmt: skip
+    return Result({**found.to_json(), "report": paths}, table(COLUMNS, rows, about(found)), brief)
+
+
+def varied(
+    model: str, variants: tuple[str, ...], wanted: dict[str, Any], out: Path | None, force: bool
+) -> Result:
+    """The comparison of a model's variants."""
+    from dln.core.study.ablation import COLUMNS, Ablation, ablation, about, cells, write
+    from dln.core.study.report import NUMBERS, PAGE
+
+    asked = Ablation(model, variants, **wanted)
+    if out:
+        check_places([out / PAGE, out / NUMBERS], force)
+    with progress() as report:
+        found = ablation(asked, report)
+    paths = [str(path) for path in write(out, found)] if out else []
+    rows = cells(found)
+    brief = [" ".join(row) for row in rows]
     return Result({**found.to_json(), "report": paths}, table(COLUMNS, rows, about(found)), brief)
 
 

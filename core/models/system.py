@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import nn
 
@@ -58,7 +58,8 @@ class System(ABC):
     """One system: how it is configured, built, trained and sampled.
 
     free: fields of its configuration that no network's size hangs on: a training may differ in them
-    from the weights that it starts from.
+    from the weights that it starts from. ablations: variants of what its last stage learns, by
+    their names, each with what it changes of the configuration.
     """
 
     about: About
@@ -66,6 +67,7 @@ class System(ABC):
     PRESETS: Mapping[str, Any]
     Model: type[SystemModel]
     free: tuple[str, ...] = ()
+    ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def fitted(self, config: Any, source: Source) -> dict[str, Any]:
         """The fields of the configuration that the data decide, such as the classes."""

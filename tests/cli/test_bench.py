@@ -7,7 +7,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from dln.core.errors import DlnError, MissingCapability
-from dln.core.study import study
+from dln.core.study import ablation, study
 from dln.export import bench
 from dln.export.bench_request import BenchRequest
 
@@ -161,6 +161,30 @@ def test_methods_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
     assert dln("bench", *flags, "--out", "study").code == 2
     assert dln("bench", *flags, "-q").out == "sgd 0.9000 40\nsaf 0.9000 30\n"
     assert "2 of 2" in dln("bench", *flags).out
+
+
+def test_variants_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def compare(request: ablation.Ablation, on_progress) -> ablation.Ablated:
+        asked.append(request)
+        arms = [ablation.Arm(variant, 0, 4.5, None, 60.0, 1.0, 10.0, 2.0)
+                for variant in request.variants]  # fmt: skip
+        return ablation.Ablated(request, tuple(arms))
+
+    monkeypatch.setattr(
+        ablation, "ablation", create_autospec(ablation.ablation, side_effect=compare)
+    )
+    flags = ["nuwa-infinity", "--against", "default,no-pool", "--epochs", "3", "--lr", "0.1"]
+    found = dln("bench", *flags, "--out", "variants", "--json").json
+    request = asked[0]
+    assert (request.variants, request.data) == (("default", "no-pool"), None)
+    assert (request.seeds, request.epochs, request.lr) == (1, 3, 0.1)
+    assert [row["loss"] for row in found["rows"]] == [4.5, 4.5]
+    assert found["report"] == ["variants/study.md", "variants/study.json"]
+    assert dln("bench", *flags, "-q").out == ("default 4.5 - 60 1 10 2\nno-pool 4.5 - 60 1 10 2\n")
+    for wrong in ([*flags, "--out", "variants"], [*flags, "--sharpness", "start=2"]):
+        assert dln("bench", *wrong).code == 2
 
 
 def test_a_method_that_there_is_not(dln):

@@ -27,12 +27,25 @@ if TYPE_CHECKING:
     from ..proof import Proof
     from ..request import Request
 
+# Those of 2207.09814: how far a patch sees, whether the optimiser steps after each patch or each
+# picture, and what tells the keys how far away they are.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no-pool": {"extent_frames": 0, "extent_rows": 0, "extent_columns": 0},
+    "extent-1": {"extent_frames": 1, "extent_rows": 1, "extent_columns": 1},
+    "extent-2": {"extent_frames": 2, "extent_rows": 2, "extent_columns": 2},
+    "step-a-picture": {"training": {"optimise": "picture"}},
+    "shared-positions": {"positions": "vector"},
+    "no-positions": {"positions": "none"},
+}
+
 
 class NuwaInfinity(System):
     """Tokenizers, and the transformer that draws patch after patch."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
     free = ("training",)
+    ablations = ABLATIONS
 
     def fitted(self, config: Config, source: Source) -> dict[str, Any]:
         return fitted(config, source)
