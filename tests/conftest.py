@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before any import of ONNX Runtime: some tests hold its own sessions against ours.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# What is started in the background, or to outlive its terminal, ignores these, and so does all
+# that it starts.
+for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 # Small systems of their own, each one folder: the contract holds for them as for those that ship.
 places = [str(Path(__file__).parent / "systems"), os.environ.get("DLN_MODELS", "")]
 os.environ["DLN_MODELS"] = os.pathsep.join(filter(None, places))
