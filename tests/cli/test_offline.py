@@ -76,6 +76,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "verify exported --model toy.safetensors": (),
     "bench toy.safetensors --engine torch --runs 1 --threads 1 --out bench": ("bench/",),
     "evaluate toy.safetensors --data menagerie --count 3": (),
+    "plot run --out curves.png": ("curves.png",),
     "models rm run --yes": (),
     "config show --out mine.toml generate lion --frames 8": ("mine.toml",),
     "help models show": (),

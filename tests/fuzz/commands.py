@@ -41,6 +41,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "evaluate": ("resnet", "--count", "2"),
     "bench": ("toy-none", "--against", "sgd"),
     "verify": ("c.gif",),
+    "plot": ("run",),
     "models show": ("toy-gan",),
     "models list": (),
     "models import": ("theirs.pkl",),
