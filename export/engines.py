@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,25 @@ def _share_threads(runtime: Any, count: int) -> None:
     if make is not None and not _shared_pool:
         make(count, 1)
         _shared_pool.append(count)
+
+
+@contextmanager
+def pool_shared() -> Iterator[None]:
+    """Inside, sessions that ONNX Runtime's own tools make take the pool that the process shares,
+    where there is one: without being told so they are refused."""
+    runtime = require_onnxruntime()
+    usual = runtime.InferenceSession
+
+    def session(model: Any, sess_options: Any = None, **rest: Any) -> Any:
+        options = sess_options or runtime.SessionOptions()
+        options.use_per_session_threads = False
+        return usual(model, options, **rest)
+
+    runtime.InferenceSession = session if _shared_pool else usual
+    try:
+        yield
+    finally:
+        runtime.InferenceSession = usual
 
 
 def engine_name(engine: str, precision: str) -> str:
