@@ -20,13 +20,12 @@ from ..models.frechet import FEWEST, Z, halves, spread
 from ..progress import OnProgress, unheard
 from .clips import classes, filmed, make, prefixed
 from .curvature import COLOURS
+from .motion import FRAMES, USUAL
 from .world import Real, World, world_of
 
 if TYPE_CHECKING:
     from ..models.package import Loaded
 
-USUAL = 100  # clips
-FRAMES = 128  # of each, of a model that makes them as long as one likes
 BINS = 20  # of a colour
 LAGS = 16  # at which S is told
 NAMED = (1, 10, 60)  # seconds, where clips are that long

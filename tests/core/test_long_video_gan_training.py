@@ -54,7 +54,7 @@ from dln.core.training.run import Run
 from dln.core.training.stage import Stage, averaged_buffers, learning
 
 from .toy_long_video_gan import SMALL, Hues, Low, Super, model_of
-from .toy_training import QUICK, rows, same
+from .toy_training import QUICK, check_lessons, rows, same
 
 NewRun = Callable[..., Run]
 STAGES = [Low, Super]
@@ -66,15 +66,7 @@ STAGES = [Low, Super]
 @pytest.mark.parametrize("make", STAGES)
 def test_a_lesson_is_a_function_of_its_sample(make: Any):
     stage = make()
-    whole, parts = stage.batch_of(3, 1, 8), [stage.batch_of(i) for i in (3, 1, 8)]
-    for name, tensor in whole.items():
-        assert torch.equal(tensor, torch.cat([part[name] for part in parts])), name
-    again = stage.collate(np.array([3]), 1)
-    assert not torch.equal(again["noise"], parts[0]["noise"]), "another epoch draws anew"
-    example = stage.example(3)
-    assert {k: (v.shape, v.dtype) for k, v in example.items()} == {
-        k: (v.shape, v.dtype) for k, v in whole.items()
-    }
+    check_lessons(stage, "noise")
 
 
 def test_excerpts_are_of_successive_frames_of_both_sizes():

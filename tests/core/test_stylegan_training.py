@@ -23,7 +23,7 @@ from dln.core.training.run import Run
 from dln.core.training.stage import learning
 
 from .toy_systems import Colours
-from .toy_training import QUICK, rows, same
+from .toy_training import QUICK, check_lessons, rows, same
 from .toy_videos import Named, Videos
 
 NewRun = Callable[..., Run]
@@ -86,15 +86,7 @@ def test_the_data_decide_rate_span_and_classes():
 
 def test_a_lesson_is_a_function_of_its_sample():
     stage = Videos(source=Named())
-    whole, parts = stage.batch_of(3, 1, 8), [stage.batch_of(i) for i in (3, 1, 8)]
-    for name, tensor in whole.items():
-        assert torch.equal(tensor, torch.cat([part[name] for part in parts])), name
-    again = stage.collate(np.array([3]), 1)
-    assert not torch.equal(again["z"], parts[0]["z"]), "another epoch draws anew"
-    example = stage.example(3)
-    assert {k: (v.shape, v.dtype) for k, v in example.items()} == {
-        k: (v.shape, v.dtype) for k, v in whole.items()
-    }
+    check_lessons(stage, "z")
 
 
 def test_real_frames_are_those_of_the_times_that_are_told():

@@ -115,3 +115,16 @@ class Stopping(Toy):
         super().after_step(step, reduce)
         if step in self.stops:
             os.kill(os.getpid(), self.stops.pop(step))
+
+
+def check_lessons(stage: Any, drawn: str) -> None:
+    """A lesson is a function of its sample and the epoch; drawn: what each epoch draws anew."""
+    whole, parts = stage.batch_of(3, 1, 8), [stage.batch_of(i) for i in (3, 1, 8)]
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, torch.cat([part[name] for part in parts])), name
+    again = stage.collate(np.array([3]), 1)
+    assert not torch.equal(again[drawn], parts[0][drawn]), "another epoch draws anew"
+    example = stage.example(3)
+    assert {k: (v.shape, v.dtype) for k, v in example.items()} == {
+        k: (v.shape, v.dtype) for k, v in whole.items()
+    }
