@@ -42,6 +42,7 @@ class Metrics(StrEnum):
     blocks = "blocks"
     clips = "clips"
     coherence = "coherence"
+    interpolation = "interpolation"
     motion = "motion"
     pace = "pace"
     sharpness = "sharpness"
@@ -54,8 +55,9 @@ def evaluate(
     metrics: Annotated[
         Metrics,
         typer.Option(
-            help="Of its clips, of blocks of large pictures, of how long clips hold together, how "
-            "they move or how fast their content changes, or how sharp the minimum of its loss is."
+            help="Of its clips, of blocks of large pictures, of how long clips hold together, of "
+            "frames drawn between true ones, of how clips move or how fast their content changes, "
+            "or how sharp the minimum of its loss is."
         ),
     ] = Metrics.clips,
     count: Annotated[
@@ -64,8 +66,9 @@ def evaluate(
             "--count",
             "-n",
             min=1,
-            help="Clips to judge, or samples of the loss. Unless told 200; of motion and pace "
-            "100; with --i3d, of a model without prompts, the 2048 of StyleGAN-V's protocol.",
+            help="Clips to judge, or samples of the loss. Unless told 200; of motion, pace and "
+            "interpolation 100; with --i3d, of a model without prompts, the 2048 of StyleGAN-V's "
+            "protocol.",
         ),
     ] = None,
     held_out: Annotated[
@@ -147,7 +150,9 @@ def evaluate(
     whether land stays and the hour goes forward, and of all clips how they flicker, beside real
     ones. --metrics pace says how fast colours become unlike the first frame's, beside real clips at
     their speed, at half and at twice of it. --metrics blocks says of pictures of any --size how
-    like real ones each block of them is, and whether seams show between their patches.
+    like real ones each block of them is, and whether seams show between their patches. --metrics
+    interpolation hands the model every second frame of real clips and holds the frames that it
+    draws between against the true ones.
 
     \b
     Examples:
@@ -155,6 +160,7 @@ def evaluate(
       dln evaluate runs/mine --held-out --best-of 4 --json
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
       dln evaluate stylegan-v --i3d i3d_torchscript.pt
+      dln evaluate cogvideo --metrics interpolation
       dln evaluate stylegan-v --metrics motion
       dln evaluate stylegan-v --metrics pace --frames 256 --out pace.png
       dln evaluate nuwa-infinity --metrics blocks --size 1024x256
@@ -191,6 +197,8 @@ def evaluate(
         measure = coherence(frames or LONG)
     elif metrics is Metrics.blocks:
         measure = blocks(i3d, trust)
+    elif metrics is Metrics.interpolation:
+        measure = between()
     elif metrics in (Metrics.motion, Metrics.pace):
         wish |= given(frames=frames)
         measure = motion() if metrics is Metrics.motion else pace()
@@ -250,6 +258,13 @@ def coherence(frames: int) -> Measure:
     from dln.core.metrics.coherence import coherence as measure
 
     return partial(measure, frames=frames)
+
+
+def between() -> Measure:
+    """What is measured of frames that are drawn between true ones."""
+    from dln.core.metrics.interpolation import interpolation as measure
+
+    return measure
 
 
 def motion() -> Measure:

@@ -105,6 +105,18 @@ class System(ABC):
         """The frames of a clip of that length at which one block goes on from the one before."""
         return []
 
+    def rates(self, model: Any) -> list[float]:
+        """Frames a second of clips between whose frames it draws others, lowest first; none for one
+        that draws a clip's frames otherwise."""
+        return []
+
+    def between(
+        self, engine: Engine, model: Any, request: Request, known: np.ndarray, fps: float
+    ) -> np.ndarray:
+        """uint8 (F, H, W, 3), F odd, at one of `rates` -> the frames that it draws halfway between
+        neighbours, (F - 1, H, W, 3), for the request's prompt and seed."""
+        raise TypeError(f"{self.about.name} draws no frames between others")
+
     def side(self, model: Any) -> int | None:
         """Pixels along a side of the patches that its pictures are drawn in, from the top left;
         None for one that draws them as a whole."""

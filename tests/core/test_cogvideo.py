@@ -14,7 +14,7 @@ from dln.core.models.cogvideo.about import ABOUT, Sampling
 from dln.core.models.cogvideo.clustering import cluster_codes
 from dln.core.models.cogvideo.config import DURATIONS, PRESETS, Config
 from dln.core.models.cogvideo.model import Model
-from dln.core.models.cogvideo.prompt import encode_texts
+from dln.core.models.cogvideo.prompt import encode_texts, shift
 from dln.core.models.cogvideo.sample import (
     ClipRun,
     Draw,
@@ -22,10 +22,10 @@ from dln.core.models.cogvideo.sample import (
     first_frame,
     levels_for,
     sample,
-    shift,
     whole_frame,
 )
 from dln.core.models.cogvideo.tokenizer import TokenizerConfig
+from dln.core.models.cogvideo.training import taken_in
 from dln.core.models.cogvideo.transformer import clip_logits
 from dln.core.models.cogvideo.windows import Window, cut_windows
 from dln.core.models.engine import Engine, TorchEngine
@@ -150,27 +150,48 @@ def test_windows_limit_the_second_channel():
     assert not sees(1, token(1, 0, 0), token(4, 1, 1))
 
 
-@pytest.mark.parametrize("name", ["keyframes", "interpolation"])
-def test_cached_decoding_equals_the_full_pass(name):
-    model = toy()
+STAGES = {"keyframes": "sequential", "interpolation": "interpolating"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("keyframes", "shifted"), ("interpolation", "shifted"), ("interpolation", "placed")],
+)
+def test_cached_decoding_equals_the_full_pass(name, given):
+    model, config = toy(), replace(TOY, given=given)
     text, seen, codes = random_clip()
     channel, visibility = getattr(model, name), VISIBLE[name]
-    inputs = torch.stack([shift(TOY, codes[:, f]) for f in range(5)], dim=1)
+    inputs = taken_in(config, STAGES[name], codes)
     expected = full(model, channel, visibility, text, seen, inputs)
     engine = TorchEngine(model.graphs())
     draw = Draw(model.tokenizer.clusters, Sampling(), np.random.default_rng(0))
     run = ClipRun(
-        Loop(engine, TOY, draw, lambda: None), name, engine.run("text", text=text, seen=seen), 1.0
+        Loop(engine, config, draw, lambda: None), name, engine.run("text", text=text, seen=seen), 1
     )
-    given = masks.GIVEN if name == "interpolation" else (0,)
-    run.read({slot: codes[:, slot] for slot in given}, visibility.within[0])
+    known = masks.GIVEN if name == "interpolation" else (0,)
+    run.read({slot: codes[:, slot] for slot in known}, visibility.within[0])
     for slot in range(5):
-        if slot in given:
+        if slot in known:
             continue
         run.begin(slot)
         for number in range(16):
             logits = run.step(inputs[:, slot, number : number + 1], number)
             assert (logits[:, 0] - expected[:, slot, number]).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("given", "sees"), [("shifted", False), ("placed", True)])
+def test_a_given_frame_s_last_code_is_seen_where_it_stands_in_its_place(given, sees):
+    model, config = toy(), replace(TOY, given=given)
+    text, seen, codes = random_clip(batch=1)
+    other = codes.clone()
+    other[0, 2, -1] = (other[0, 2, -1] + 1) % 50
+    visibility = masks.interpolating(4, 5, 4)
+    before, after = (
+        full(model, model.interpolation, visibility, text, seen,
+             taken_in(config, "interpolating", each))[0, list(masks.NEW)]
+        for each in (codes, other)
+    )  # fmt: skip
+    assert bool((before != after).any()) is sees
 
 
 def test_cached_image_equals_the_full_pass():

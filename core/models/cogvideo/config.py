@@ -25,6 +25,9 @@ class Config(Checked):
     layers: int = size(6, most=256)
     heads: int = size(4, most=1024)
     window: int = size(4)
+    # How interpolation reads the frames that it is given: shifted by a place, like those that it
+    # draws, as published, or each code in its own place, where a new frame's looks for it.
+    given: str = limited("shifted", choices=("shifted", "placed"))
     clip_seconds: float = 4.0  # what five key frames span, one of DURATIONS
     image_position: int = limited(16, least=0)  # where a frame's positions begin in the base table
     positions: int = size(80)  # rows of the base table
@@ -95,7 +98,7 @@ class Config(Checked):
 
 
 PRESETS = {
-    "tiny": Config(),
+    "tiny": Config(window=8, given="placed"),
     "small": Config(
         image_size=128,
         text_length=32,

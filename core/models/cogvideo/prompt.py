@@ -1,4 +1,5 @@
-"""Captions as CogVideo reads them: a frame-rate phrase, then the words, padded on the left."""
+"""What CogVideo takes in: captions, by a frame-rate phrase and their words, padded on the left, and
+codes."""
 
 from collections.abc import Sequence
 
@@ -29,3 +30,9 @@ def encode_texts(
         rows[number, length - len(tokens) :] = torch.tensor(tokens)
         seen[number, length - len(tokens) :] = 1
     return rows, seen
+
+
+def shift(config: Config, codes: Tensor) -> Tensor:
+    """(..., N) codes -> the input tokens: opened by <start_of_image>, the last code left out."""
+    opening = codes.new_full((*codes.shape[:-1], 1), config.symbol("<start_of_image>"))
+    return torch.cat([opening, codes[..., :-1]], dim=-1)

@@ -28,7 +28,7 @@ from .about import Sampling
 from .cache import Windows
 from .config import Config
 from .draw import Draw
-from .prompt import encode_texts
+from .prompt import encode_texts, shift
 
 if TYPE_CHECKING:
     from .model import Model
@@ -107,7 +107,10 @@ class ClipRun:
     def read(self, frames: dict[int, Tensor], within: Tensor) -> None:
         """Take given frames in, first of all and all at once. frames[slot]: (B, N) codes;
         within: (N, N) mask."""
-        tokens = torch.cat([shift(self.loop.config, codes) for codes in frames.values()], dim=1)
+        config, placed = self.loop.config, self.graph == "interpolation"
+        placed = placed and config.given == "placed"
+        given = [codes if placed else shift(config, codes) for codes in frames.values()]
+        tokens = torch.cat(given, dim=1)
         places = torch.cat([self.places_of(slot) for slot in frames])
         count, copies = len(places), len(self.padding) // len(tokens)
         bias = self.padding[:, None].expand(-1, count, -1)
@@ -171,12 +174,6 @@ class ClipRun:
             codes.append(self.loop.choose(self.step(token, number), self.guidance, top))
             token = codes[-1][:, None]
         return torch.stack(codes, dim=1)
-
-
-def shift(config: Config, codes: Tensor) -> Tensor:
-    """(B, N) codes -> the input tokens: opened by <start_of_image>, the last code left out."""
-    opening = codes.new_full((len(codes), 1), config.symbol("<start_of_image>"))
-    return torch.cat([opening, codes[:, :-1]], dim=1)
 
 
 def key_frames(loop: Loop, texts: Callable, first: Tensor, guidance: float) -> Tensor:
@@ -271,6 +268,23 @@ def _texts(
     texts: list[tuple[str, str | None]] = [(f"<{seconds}s>", prompt)] * copies
     text, seen = encode_texts(model.config, model.reader, guided(texts, guidance))
     return engine.run("text", text=text, seen=seen)
+
+
+def rates(config: Config) -> list[float]:
+    """Frames a second that each interpolation is given: of a window's five frames, every second."""
+    return [2 / seconds for seconds in config.durations[1:]]
+
+
+def between(
+    engine: Engine, model: Model, request: Request, known: np.ndarray, fps: float
+) -> np.ndarray:
+    """One interpolation of frames uint8 (F, H, W, 3), F odd, at one of `rates`: the new ones."""
+    loop = start_loop(engine, model, request, lambda: None)
+    pixels = to_pixels(known)
+    codes = [engine.run("encode", frames=frame[None])["indices"].cpu() for frame in pixels]
+    words = partial(_texts, engine, model, request.prompt, 2 / fps)
+    new = interpolate(loop, words, torch.cat(codes), 1.0)[1::2]
+    return to_frames(engine.run("decode", indices=new)["pixels"])
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
-from .sample import frames_of, reconstructed, sample
+from .sample import between, frames_of, rates, reconstructed, sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ class CogVideo(System):
     """Tokenizer, backbone, key frames, interpolation."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
+    free = "window", "given"
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
         from .training import STAGES
@@ -41,6 +42,14 @@ class CogVideo(System):
         self, engine: Engine, model: Any, request: Request, on_progress: OnProgress
     ) -> Stream:
         return sample(engine, model, request, on_progress)
+
+    def rates(self, model: Model) -> list[float]:
+        return rates(model.config)
+
+    def between(
+        self, engine: Engine, model: Model, request: Request, known: np.ndarray, fps: float
+    ) -> np.ndarray:
+        return between(engine, model, request, known, fps)
 
     def reconstruct(self, model: Model, frames: np.ndarray) -> np.ndarray:
         return reconstructed(model, frames)

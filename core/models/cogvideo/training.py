@@ -23,7 +23,7 @@ from ..layers.captions import drawn_caption, shown_prompts
 from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
 from . import masks
 from .config import DURATIONS, Config
-from .prompt import encode_texts
+from .prompt import encode_texts, shift
 from .tokenizer_training import DecoderStage, TokenizerStage
 from .transformer import Backbone, Channel, clip_logits
 from .windows import STEP, codes_table, cut_windows
@@ -46,20 +46,26 @@ class SequenceObjective(nn.Module):
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
         """batch: text and seen (B, S), codes (B, F, N) -> mean nats per predicted code."""
         config, codes = self.backbone.config, batch["codes"].long()
-        opening = codes.new_full((*codes.shape[:2], 1), config.symbol("<start_of_image>"))
-        shifted = torch.cat([opening, codes[..., :-1]], dim=-1)
         logits = clip_logits(
             self.backbone,
             self.channel,
             batch["text"],
             batch["seen"],
-            shifted,
+            taken_in(config, self.mask, codes),
             visibility(config, self.mask, codes.device),
         )
         chosen = scored(self.mask)
         logits, codes = logits[:, chosen], codes[:, chosen]
         loss = F.cross_entropy(logits.flatten(0, 2).float(), codes.flatten())
         return {"loss": loss, "logits": (logits,)}
+
+
+def taken_in(config: Config, mask: str | None, codes: Tensor) -> Tensor:
+    """(B, F, N) codes -> the input tokens of a stage."""
+    tokens = shift(config, codes)
+    if mask == "interpolating" and config.given == "placed":
+        tokens[:, masks.GIVEN] = codes[:, masks.GIVEN]
+    return tokens
 
 
 def scored(mask: str | None) -> slice:
