@@ -37,12 +37,14 @@ class Motion:
         self.forward: list[bool] = []
         self.brightness: list[float] = []
         self.pixels: list[float] = []
+        self.shimmer: list[float] = []
 
     def add(self, frames: np.ndarray) -> None:
         """Take a clip in: RGB uint8 (T, H, W, 3)."""
         brightness, pixels = flicker(frames)
         self.brightness.append(brightness)
         self.pixels.append(pixels)
+        self.shimmer.append(shimmer(frames))
         if self.judge is not None:
             self.stays.append(land_stays(frames))
             self.forward.append(hours_passed(self.judge, frames) > 0)
@@ -54,7 +56,9 @@ class Motion:
             found |= share("land_stays", self.stays, real.stays)
             found |= share("hour_forward", self.forward, real.forward)
         found |= ratio("brightness_flicker", self.brightness, real.brightness)
-        return found | ratio("pixel_flicker", self.pixels, real.pixels)
+        found |= ratio("pixel_flicker", self.pixels, real.pixels)
+        real_shimmer = float(np.mean(real.shimmer)) if real.shimmer else None
+        return found | {"shimmer": float(np.mean(self.shimmer)), "shimmer_real": real_shimmer}
 
 
 def motion(
@@ -72,13 +76,14 @@ def motion(
     and of its own length where it does, and look how they move, beside as many real ones.
 
     brightness_flicker and pixel_flicker: the mean absolute second difference in time of the frames'
-    brightness and of their pixels, over that of real clips at the same rate; _low and _high: the
-    95 % interval. Where the data are vistas from a tripod: land_stays, the share of clips whose
-    first and last frames show outlines of the same land in the same place (`land.land_stays`), and
-    hour_forward, the share in which more hours pass forward than back (`hours_passed`), each with
-    its 95 % Wilson interval, and ..._real of the real ones; elsewhere left_out says so. Clips,
-    prompts, data, settings and held_out as in `clips.evaluate`. UsageError for too short clips,
-    MissingCapability where the recognizer's weights are not installed.
+    brightness and of their pixels, over that of real clips at the same rate; _low and _high: the 95
+    % interval. shimmer: by how many levels of 255 the quarter of a clip's pixels that changes least
+    changes from frame to frame, in the mean. Where the data are vistas from a tripod: land_stays,
+    the share of clips whose first and last frames show outlines of the same land in the same place
+    (`land.land_stays`), and hour_forward, the share in which more hours pass forward than back
+    (`hours_passed`), each with its 95 % Wilson interval, and ..._real of the real ones; elsewhere
+    left_out says so. Clips, prompts, data, settings and held_out as in `clips.evaluate`. UsageError
+    for too short clips, MissingCapability where the recognizer's weights are not installed.
     """
     world, report = world_of(loaded, data), on_progress or unheard
     wish, count = asked(loaded, settings or {}), count or USUAL
@@ -144,6 +149,15 @@ def flicker(frames: np.ndarray) -> tuple[float, float]:
     pixels = [np.abs(np.diff(frames[:, row].astype(np.int16), 2, axis=0)).mean()
               for row in range(frames.shape[1])]  # fmt: skip
     return float(np.abs(brightness).mean()), float(np.mean(pixels))
+
+
+def shimmer(frames: np.ndarray) -> float:
+    """RGB uint8 (T, H, W, 3) -> mean absolute difference of neighbouring frames, of 255, in that
+    quarter of the pixels in which it is least."""
+    changes = [np.abs(np.diff(frames[:, row].astype(np.int16), axis=0)).mean(axis=(0, 2))
+               for row in range(frames.shape[1])]  # fmt: skip
+    least = np.sort(np.concatenate(changes))
+    return float(least[: (len(least) + 3) // 4].mean())
 
 
 def hours_passed(judge: Any, frames: np.ndarray) -> float:

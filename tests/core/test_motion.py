@@ -15,7 +15,7 @@ from dln.core.generation.generate import Generated
 from dln.core.media.clip import Clip
 from dln.core.metrics import clips
 from dln.core.metrics.land import ENDS, land_stays, movement, outlines
-from dln.core.metrics.motion import LEFT_OUT, flicker, hours_passed, motion, ratio
+from dln.core.metrics.motion import LEFT_OUT, flicker, hours_passed, motion, ratio, shimmer
 from dln.core.metrics.world import Real, World
 from dln.core.models.package import Loaded
 from dln.core.models.recognizer.judge import load_judge
@@ -146,6 +146,20 @@ def test_hours_pass_midnight_and_guesses_do_not_count():
     sure[24:40] = 0.02
     assert hours_passed(Clock(guesses, sure), frames) > 0
     assert hours_passed(Clock(hours, np.zeros(64)), frames) == pytest.approx(0, abs=1e-6)
+
+
+def test_shimmer_is_that_of_the_still_quarter():
+    frames = np.zeros((3, 2, 4, 3), np.uint8)
+    frames[1, :, :3] = 200  # moves
+    frames[1, 0, 3] = [3, 0, 0]  # one colour of three, there and back
+    assert shimmer(frames) == pytest.approx((0 + 1) / 2)
+    assert shimmer(np.full((4, 3, 3, 3), 7, np.uint8)) == 0
+
+
+def test_real_clips_of_the_menagerie_are_still_where_nothing_moves():
+    source = open_source("menagerie", count=4, seed=5)
+    times = np.arange(0, 4, 1 / 8)
+    assert max(shimmer(source.frames(n, times, (64, 64))[0]) for n in range(4)) == 0
 
 
 def test_flicker_by_hand():
