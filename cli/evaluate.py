@@ -45,6 +45,7 @@ class Metrics(StrEnum):
     interpolation = "interpolation"
     motion = "motion"
     pace = "pace"
+    props = "props"
     sharpness = "sharpness"
 
 
@@ -57,7 +58,7 @@ def evaluate(
         typer.Option(
             help="Of its clips, of blocks of large pictures, of how long clips hold together, of "
             "frames drawn between true ones, of how clips move or how fast their content changes, "
-            "or how sharp the minimum of its loss is."
+            "of what is held in them, or how sharp the minimum of its loss is."
         ),
     ] = Metrics.clips,
     count: Annotated[
@@ -67,8 +68,8 @@ def evaluate(
             "-n",
             min=1,
             help="Clips to judge, or samples of the loss. Unless told 200; of motion, pace and "
-            "interpolation 100; with --i3d, of a model without prompts, the 2048 of StyleGAN-V's "
-            "protocol.",
+            "interpolation 100, of props 60; with --i3d, of a model without prompts, the 2048 of "
+            "StyleGAN-V's protocol.",
         ),
     ] = None,
     held_out: Annotated[
@@ -152,7 +153,8 @@ def evaluate(
     their speed, at half and at twice of it. --metrics blocks says of pictures of any --size how
     like real ones each block of them is, and whether seams show between their patches. --metrics
     interpolation hands the model every second frame of real clips and holds the frames that it
-    draws between against the true ones.
+    draws between against the true ones. --metrics props looks whether a glass that is drunk from
+    and an apple that is eaten have less and less, frame by frame.
 
     \b
     Examples:
@@ -161,6 +163,7 @@ def evaluate(
       dln evaluate cogvideo --count 2048 --i3d i3d_torchscript.pt
       dln evaluate stylegan-v --i3d i3d_torchscript.pt
       dln evaluate cogvideo --metrics interpolation
+      dln evaluate cogvideo --metrics props
       dln evaluate stylegan-v --metrics motion
       dln evaluate stylegan-v --metrics pace --frames 256 --out pace.png
       dln evaluate nuwa-infinity --metrics blocks --size 1024x256
@@ -199,9 +202,9 @@ def evaluate(
         measure = blocks(i3d, trust)
     elif metrics is Metrics.interpolation:
         measure = between()
-    elif metrics in (Metrics.motion, Metrics.pace):
+    elif metrics in (Metrics.motion, Metrics.pace, Metrics.props):
         wish |= given(frames=frames)
-        measure = motion() if metrics is Metrics.motion else pace()
+        measure = {Metrics.motion: motion, Metrics.pace: pace, Metrics.props: props}[metrics]()
     else:
         wish |= given(frames=frames)
         measure = clips(i3d, best_of, trust)
@@ -277,6 +280,13 @@ def motion() -> Measure:
 def pace() -> Measure:
     """What is measured of how fast clips change."""
     from dln.core.metrics.pace import pace as measure
+
+    return measure
+
+
+def props() -> Measure:
+    """What is measured of things that are held."""
+    from dln.core.metrics.props import props as measure
 
     return measure
 

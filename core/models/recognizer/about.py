@@ -6,8 +6,11 @@ ABOUT = About(
     name="recognizer",
     title="Recognizer: who does what, where, in a clip; where and when a landscape is",
     task="recognition",
-    presets=("tiny",),
+    presets=("tiny", "props"),
     stages=("recognizer",),
     bundled="recognizer-tiny.safetensors",
-    further={"recognizer-vistas": "dln train recognizer --data vistas"},
+    further={
+        "recognizer-vistas": "dln train recognizer --data vistas",
+        "recognizer-props": "dln train recognizer --preset props",
+    },
 )

@@ -12,10 +12,12 @@ from ..fields import Checked, limited, size
 FIELDS = {
     "actor": "actors", "action": "actions", "scene": "scenes", "speed": "speeds",
     "place": "places", "season": "seasons", "weather": "weathers", "time": "times",
-    "hour": "hours",
+    "hour": "hours", "held": "things", "left": "shares",
 }  # fmt: skip
 MOVING = ("action", "speed")  # what no single frame shows
 STILL = "still"
+THINGS = ("nothing", "glass", "apple")  # in the hand of an actor
+SHARES = tuple(f"{part} %" for part in range(0, 101, 10))  # of what is left in it, or of it
 
 
 def later(default: Any) -> Any:
@@ -29,7 +31,8 @@ class Config(Checked):
     head, and a head without names is left out.
 
     The action "still" is that of a clip in which nothing moves: a painted glass is no drinking.
-    The hours are names for equal parts of the day, midnight in the middle of the first.
+    The hours are names for equal parts of the day, midnight in the middle of the first; the shares
+    stand at equal distances, from nothing to all.
     """
 
     image_size: int = size(64, most=1024)
@@ -45,6 +48,8 @@ class Config(Checked):
     weathers: tuple[str, ...] = later(())
     times: tuple[str, ...] = later(())
     hours: tuple[str, ...] = later(())
+    things: tuple[str, ...] = later(())
+    shares: tuple[str, ...] = later(())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,7 +91,12 @@ WORLDS: dict[str, dict[str, tuple[str, ...]]] = {
         "hours": tuple(map(str, range(24))),
     },
 }  # fmt: skip
-PRESETS = {"tiny": Config()}
+PRESETS = {
+    "tiny": Config(),
+    "props": Config(
+        frames=1, actors=(), actions=(), scenes=(), speeds=(), things=THINGS, shares=SHARES
+    ),
+}
 
 
 def names_of(world: str) -> dict[str, tuple[str, ...]]:

@@ -128,3 +128,10 @@ def hours_of(log_probabilities: Tensor) -> Tensor:
     odds = log_probabilities.exp()
     across, up = (odds * turn.sin()).sum(-1), (odds * turn.cos()).sum(-1)
     return torch.atan2(across, up) * (24 / (2 * torch.pi)) % 24
+
+
+def left_of(log_probabilities: Tensor) -> Tensor:
+    """(..., shares) of the head "left" -> what is left (...), from 0 to 1: the mean share."""
+    steps = log_probabilities.shape[-1]
+    places = torch.linspace(0, 1, steps, device=log_probabilities.device)
+    return (log_probabilities.exp() * places).sum(-1)

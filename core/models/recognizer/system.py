@@ -28,15 +28,20 @@ class Recognizer(System):
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
 
     def fitted(self, config: Config, source: Source) -> dict[str, Any]:
-        """The names that the world's labels have. UsageError for data without labels."""
-        return names_of(world_of(source))
+        """The names that the world's labels have; what is held is of one world alone, and its names
+        are the preset's. UsageError for data without labels."""
+        world = world_of(source)
+        return {} if config.things else names_of(world)
 
     def stages(self, model: Model, source: Any, options: TrainOptions) -> list[Stage]:
-        """The one training of the data's world. UsageError for data without labels, or of a part of
-        a world."""
+        """The one training of the data's world, or of what is held in it. UsageError for data
+        without labels, or of a part of a world."""
+        from .props import PropsStage
         from .training import RecognizerStage
         from .vistas import VistasStage
 
+        if model.config.things:
+            return [PropsStage(model, source, options)]
         stage = {"menagerie": RecognizerStage, "vistas": VistasStage}[world_of(source)]
         return [stage(model, source, options)]
 

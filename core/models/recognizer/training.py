@@ -20,7 +20,7 @@ from ..layers.lessons import in_parts
 from ..layers.pixels import noter
 from .augment import augment
 from .config import STILL, Config
-from .model import hours_of
+from .model import hours_of, left_of
 
 if TYPE_CHECKING:
     from ...media.clip import Clip
@@ -43,12 +43,13 @@ class RecognizerObjective(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
         """batch: frames uint8 (B, T, 3, H, W), labels int64 (B, heads) in the order of the heads
-        but that of the hour; hours (B,), 0 to 24, where there is one.
+        but those of the hour and of what is left; hours (B,), 0 to 24, where there is one; left
+        (B,), 0 to 1, where there is one, less than 0 where nothing is held.
 
         A label may be UNKNOWN, though not those of a whole batch.
         """
         logits = self.network(batch["frames"].float() / 255)
-        named = [head for head in logits if head != "hour"]
+        named = [head for head in logits if head not in ("hour", "left")]
         losses, right = [], {}
         for head, target in zip(named, batch["labels"].T, strict=True):
             scores = logits[head].float()
@@ -61,6 +62,13 @@ class RecognizerObjective(nn.Module):
             scores = logits["hour"].float()
             losses.append(F.cross_entropy(scores, around(batch["hours"], scores.shape[-1])))
             right["hours_off"] = hours_off(scores.detach(), batch["hours"]).mean()
+        if "left" in logits:
+            scores, known = logits["left"].float(), batch["left"] >= 0
+            target = beside(batch["left"].clamp(min=0), scores.shape[-1])
+            each = F.cross_entropy(scores, target, reduction="none") * known
+            losses.append(each.sum() / known.sum().clamp(min=1))
+            off = (left_of(scores.detach().log_softmax(-1)) - batch["left"]).abs() * known
+            right["left_off"] = off.sum() / known.sum().clamp(min=1)
         return {
             "loss": torch.stack(losses).mean(),
             "logits": tuple(logits.values()),
@@ -77,6 +85,17 @@ def around(hours: Tensor, parts: int) -> Tensor:
     shares = torch.zeros(len(hours), parts, device=hours.device)
     shares.scatter_(1, first[:, None], 1 - after[:, None])
     return shares.scatter_add_(1, (first[:, None] + 1) % parts, after[:, None])
+
+
+def beside(shares: Tensor, parts: int) -> Tensor:
+    """(B,) from 0 to 1 -> (B, parts): shared by the two of so many equal steps that it lies
+    between."""
+    place = shares.float() * (parts - 1)
+    first = place.floor().clamp(max=parts - 2)
+    after = place - first
+    found = torch.zeros(len(shares), parts, device=shares.device)
+    found.scatter_(1, first.long()[:, None], 1 - after[:, None])
+    return found.scatter_add_(1, first.long()[:, None] + 1, after[:, None])
 
 
 def hours_off(scores: Tensor, hours: Tensor) -> Tensor:
