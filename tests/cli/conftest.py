@@ -88,7 +88,7 @@ class Core:
         if name not in MODELS:
             return LOAD_MODEL(name)
         about, card = MODELS[name], {"data": {"name": "menagerie"}}
-        few = toy() if about.bundled else LOAD_MODEL(self.toy_weights(name))
+        few = toy() if about.task == "text-to-video" else LOAD_MODEL(self.toy_weights(name))
         return replace(few, about=about, card=card, bundled=True)
 
     def stream(self, loaded, request, **options: Any) -> generate.Streaming:
