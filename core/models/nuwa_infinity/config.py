@@ -118,6 +118,7 @@ class Config(Checked):
     heads: int = size(4, most=1024)
     expansion: int = size(2, most=16)  # of the feed-forward layers
     positions: str = limited("heads", choices=("heads", "vector", "none"))
+    local: bool = False  # whether a code is told of those around it (local.py)
     text_length: int = size(16, most=4096, least=0)
     encoder: str = ""
     hidden: int = size(512)
@@ -128,6 +129,11 @@ class Config(Checked):
         super().__post_init__()
         if self.width % self.heads:
             raise UsageError(f"width {self.width} is not divisible by heads {self.heads}")
+        if self.local and not (self.extent_rows and self.extent_columns):
+            raise UsageError(
+                "local looks at the patches beside a patch, and its extents do not reach them",
+                "--set extent_rows=1 --set extent_columns=1",
+            )
         if self.offsets > MOST_OFFSETS:
             raise UsageError(
                 f"the extents {self.extents} reach {self.offsets:,} patches, more than "
@@ -182,7 +188,7 @@ _AS_PUBLISHED = TrainingConfig(
 # tiny: 7.5 million numbers in all. Codes of 8 x 8 pixels, as small networks can draw them; a
 # picture of 256 x 256 pixels are 16 patches of 64 codes.
 PRESETS = {
-    "tiny": Config(),
+    "tiny": Config(local=True),
     "base": Config(
         patch=16, extent_frames=0, width=768, layers=16, heads=12, expansion=4, text_length=77,
         encoder=_CLIP, vqgan=_PUBLISHED, training=_AS_PUBLISHED,

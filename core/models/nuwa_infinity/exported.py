@@ -10,6 +10,7 @@ from ..proof import Proof
 from .about import Sampling
 from .config import SYMBOLS
 from .directions import PATHS, centre
+from .local import BESIDE
 from .transformer import HIDDEN
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def constants(model: Model) -> dict[str, Any]:
     """As `System.constants`. A patch's codes go row after row, after the start token, which has
     place 0. Offsets count frames, rows and columns from the patch that looks to the one that is
     seen; those of its own codes are `centre`. A text is what is drawn, its way, then the words; of
-    an encoder of its own, the words alone. Frames after the first are decoded with the one
+    an encoder of its own, the words alone. Around a code are those that are there in each
+    direction, rows and columns away. Frames after the first are decoded with the one
     before."""
     config = model.config
     words = model.words
@@ -52,6 +54,8 @@ def constants(model: Model) -> dict[str, Any]:
         "offsets": {"centre": centre(config.extents), "rows": 2 * config.extent_rows + 1,
                     "columns": 2 * config.extent_columns + 1},
         "ways": list(PATHS),
+        "around": {"directions": [*BESIDE, "the frame before"], "none": config.codes}
+        if config.local else None,
         "hidden": HIDDEN,
         "sampling": asdict(Sampling()),
         "margins": {"decode": model.vqgan.margin, "decode_guided": model.vqgan.guided_margin},

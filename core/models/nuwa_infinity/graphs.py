@@ -18,6 +18,7 @@ from ..graph import Graph, Range, Value
 from ..layers.attention import attend_cached, fixed_linear
 from .config import SYMBOLS, Config
 from .directions import centre
+from .local import DIRECTIONS
 from .transformer import HIDDEN, Layer, Transformer
 from .vqgan import PART, Vqgan
 
@@ -107,6 +108,7 @@ class StepGraph(nn.Module):
 
     table: Tensor
     places: Tensor
+    codebook: Tensor
 
     def __init__(self, transformer: Transformer, codebook: Tensor) -> None:
         super().__init__()
@@ -114,6 +116,7 @@ class StepGraph(nn.Module):
         self.layers = nn.ModuleList(FusedLayer(transformer, each) for each in transformer.blocks)
         self.register_buffer("table", transformer.table(codebook).detach(), persistent=False)
         self.register_buffer("places", transformer.places.detach(), persistent=False)
+        self.register_buffer("codebook", codebook.detach(), persistent=False)
 
     def forward(
         self,
@@ -127,14 +130,18 @@ class StepGraph(nn.Module):
         padding: Tensor | None = None,
         text_k: list[Tensor] | None = None,
         text_v: list[Tensor] | None = None,
+        around: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """codes: (B, Q), the number of all codes is the start token; places: (Q,), 0 the start
         token's, then 1 + that in the patch; near: (K,) offsets of the cached keys; bias: (Q, K)
         over them, own: (Q, Q) over the new ones; k, v: L times (B, H, K, D); padding: (B, S) and
-        text_k, text_v: L times (B, H, S, D), of a model that reads -> logits (B, Q, codes), the
-        new k and v (L, B, H, Q, D)."""
+        text_k, text_v: L times (B, H, S, D), of a model that reads; around: (B, Q, DIRECTIONS) of
+        one that is told of them -> logits (B, Q, codes), the new k and v (L, B, H, Q, D)."""
         batch, mask = codes.shape[0], torch.cat([bias, own], dim=-1)
-        x = (self.table[codes] + self.places[places]).flatten(0, 1)
+        x = self.table[codes] + self.places[places]
+        if around is not None:
+            x = x + self.transformer.beside(self.codebook, around)
+        x = x.flatten(0, 1)
         keys, values = [], []
         for index, layer in enumerate(self.layers):
             told = None if text_k is None or text_v is None else (text_k[index], text_v[index])
@@ -198,6 +205,8 @@ class _Examples:
         if length:
             found["padding"] = torch.zeros(batch, length)
             found |= {"text_k": self._cache(batch, length), "text_v": self._cache(batch, length)}
+        if c.local:
+            found["around"] = torch.randint(c.codes + 1, (batch, new, DIRECTIONS))
         return found
 
     def _cache(self, batch: int, keys: int) -> list[Tensor]:

@@ -65,11 +65,14 @@ class Pools:
 def pieces(config: Config, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """patches: (B, N, M), codes as `split` cuts them, of pictures and clips alike; grid: (B, 3),
     frames, rows and columns of each; order: (B,) index of each one's in `WAYS`; text and seen as
-    the transformer reads them -> patch by patch, codes (B, M), text, seen, and the pools where the
-    objective leaves its states."""
+    the transformer reads them; around: (B, N, M, DIRECTIONS) for one that is told of them -> patch
+    by patch, codes (B, M), text, seen, around, and the pools where the objective leaves its
+    states."""
     pools = Pools(_orders(batch), config.extents, batch["patches"].device)
-    for part in batch["patches"].long().unbind(1):
-        yield {"codes": part, "text": batch["text"], "seen": batch["seen"], "pools": pools}
+    told = {name: batch[name] for name in ("text", "seen")}
+    for number, part in enumerate(batch["patches"].long().unbind(1)):
+        around = {"around": batch["around"][:, number].long()} if config.local else {}
+        yield {"codes": part, **told, **around, "pools": pools}
         pools.next()
 
 
@@ -97,7 +100,8 @@ class PatchObjective(nn.Module):
         kept, offsets = pools.context(empty)
         text = net.read(piece["text"]) if config.text_length else None
         padding = (1.0 - piece["seen"].to(empty.dtype)) * HIDDEN
-        logits, states = net(codes, self.codebook.codes, kept, offsets, text, padding)
+        book, around = self.codebook.codes, piece.get("around")
+        logits, states = net(codes, book, kept, offsets, text, padding, around)
         pools.add(states)
         scores = logits.flatten(0, 1).float()
         return {"loss": F.cross_entropy(scores, codes.flatten(), label_smoothing=self.smoothing)}

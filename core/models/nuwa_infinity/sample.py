@@ -30,6 +30,7 @@ from .directions import Box, Order
 from .draw import Draw
 from .edges import Edges, edges
 from .layout import Layout, around, blank
+from .local import DIRECTIONS, Surroundings
 from .neighbourhood import Neighbourhood
 from .parts import Parts, area
 from .pool import Pool
@@ -132,6 +133,7 @@ class Drawing:
     order: Order = field(init=False)
     pool: Pool[Pair] = field(init=False)
     edges: Edges | None = field(init=False, default=None)
+    beside: Surroundings | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         config, request = self.model.config, self.request
@@ -144,6 +146,8 @@ class Drawing:
         guided = prompt is not None and settings.guidance != 1
         self.captions = [prompt, None] if guided else [prompt]
         self.texts: dict[str, dict[str, Any]] = {}
+        if config.local:
+            self.beside = Surroundings(config, self.layout.rows, self.layout.columns)
         self.like = self._like()
 
     @property
@@ -183,6 +187,8 @@ class Drawing:
         """The frame's codes (h, w) after each of its patches, and the patch's number in it. It is
         one array, in which UNKNOWN stands for those still to come."""
         patch, length = self.config.patch, len(self.order.path)
+        if frame and self.beside is not None:
+            self.beside.next_frame()
         codes = np.full((self.layout.rows * patch, self.layout.columns * patch), UNKNOWN)
         if frame == 0 and self.picture is not None and self.layout.known is not None:
             known = self.layout.known
@@ -201,31 +207,62 @@ class Drawing:
         near = Neighbourhood(self.config, self.pool, number, self.like)
         text, start = self.text(self.order.way(number)), self.config.codes
         if (known != UNKNOWN).all():
-            self.step(near, [start, *known], 0, text)
+            around = [self._taken(number, place, code) for place, code in enumerate(known)]
+            self.step(near, [start, *known], 0, text, [*around, self._nothing])
         else:
             known, code = known.copy(), start
             for place, given in enumerate(known):
-                logits = self.step(near, [code], place, text)
+                logits = self.step(near, [code], place, text, [self._around(number, place)])
                 code = known[place] = self.draw(logits) if given == UNKNOWN else given
-            self.step(near, [code], len(known), text)  # for the keys of the last code
+                self._taken(number, place, code)
+            self.step(near, [code], len(known), text, [self._nothing])  # for the last code's keys
             self.tell()
         self.pool.add(number, near.finished())
         self.pool.remove(number)
         return known
 
     def step(
-        self, near: Neighbourhood, codes: list[int], place: int, text: dict[str, Any]
+        self,
+        near: Neighbourhood,
+        codes: list[int],
+        place: int,
+        text: dict[str, Any],
+        around: list[list[int]],
     ) -> Tensor:
-        """Codes one after the other, from `place` on -> the scores (B, K) of the next."""
+        """Codes one after the other, from `place` on, and what is around each that they predict ->
+        the scores (B, K) of the next."""
+        beside = {"around": torch.tensor([around] * len(self.captions))} if self.beside else {}
         out = self.engine.run(
             "step",
             codes=torch.tensor([codes] * len(self.captions)),
             places=torch.arange(place, place + len(codes)),
             **near.seen(len(codes)),
             **text,
+            **beside,
         )
         near.add(out["k"], out["v"])
         return out["logits"][:, -1]
+
+    @property
+    def _nothing(self) -> list[int]:
+        """Around no code at all."""
+        return [self.config.codes] * DIRECTIONS
+
+    def _around(self, number: int, place: int) -> list[int]:
+        """Around a place of a patch."""
+        return self.beside.at(*self._cell(number, place)) if self.beside else []
+
+    def _taken(self, number: int, place: int, code: int) -> list[int]:
+        """The same, after which the code is there."""
+        around = self._around(number, place)
+        if self.beside:
+            self.beside.add(*self._cell(number, place), int(code))
+        return around
+
+    def _cell(self, number: int, place: int) -> tuple[int, int]:
+        """The row and the column of a code among those of its frame."""
+        patch, (_, row, column) = self.config.patch, self.order.place(number)
+        return row * patch + place // patch, column * patch + place % patch
 
     def text(self, way: str) -> dict[str, Any]:
         """What a step is told of the captions, for patches that are come to in one way."""
@@ -244,7 +281,7 @@ class Drawing:
         if self.config.text_length:
             return self.text(self.order.way(0))["padding"]
         near = Neighbourhood(self.config, self.pool, 0, torch.empty(len(self.captions)))
-        return self.step(near, [self.config.codes], 0, {})
+        return self.step(near, [self.config.codes], 0, {}, [self._nothing])
 
     def _cells(self) -> Box:
         """The codes that pixels are shown of."""

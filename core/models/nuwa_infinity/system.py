@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     from ..request import Request
 
 # Those of 2207.09814: how far a patch sees, whether the optimiser steps after each patch or each
-# picture, and what tells the keys how far away they are.
+# picture, and what tells the keys how far away they are; and one of ours, whether a code is told of
+# those around it.
 ABLATIONS: dict[str, dict[str, Any]] = {
     "default": {},
-    "no-pool": {"extent_frames": 0, "extent_rows": 0, "extent_columns": 0},
+    "no-pool": {"extent_frames": 0, "extent_rows": 0, "extent_columns": 0, "local": False},
     "extent-1": {"extent_frames": 1, "extent_rows": 1, "extent_columns": 1},
     "extent-2": {"extent_frames": 2, "extent_rows": 2, "extent_columns": 2},
     "step-a-picture": {"training": {"optimise": "picture"}},
     "shared-positions": {"positions": "vector"},
     "no-positions": {"positions": "none"},
+    "not-local": {"local": False},
 }
 
 

@@ -24,6 +24,7 @@ from ..layers.lessons import held_back, in_parts, lesson_rng, measuring_rows
 from .config import WAYS
 from .directions import split, straight
 from .grids import filled
+from .local import DIRECTIONS, around, turns
 from .rendering import PatchObjective, PictureObjective, pieces
 from .text import encode_captions
 from .tokenizer_training import GuideStage, VqganStage, judge_of
@@ -96,8 +97,14 @@ class TransformerStage(Stage):
         way = int(rng.integers(len(WAYS)))
         order = straight(WAYS[way], *grid)
         caption = drawn_caption(self.source, self.views.sample(row), rng)
-        patches = split(torch.from_numpy(part.astype(np.int64))[None], patch, [order])
-        return {"patches": patches.int(), **self._told(caption, way, grid)}
+        codes = part.astype(np.int64)
+        patches = split(torch.from_numpy(codes)[None], patch, [order])
+        found = {"patches": patches.int(), **self._told(caption, way, grid)}
+        if self.model.config.local:
+            beside = around(codes, turns(order, patch), self.model.config)
+            cut = split(torch.from_numpy(beside), patch, [order] * DIRECTIONS)
+            found["around"] = cut.movedim(0, -1)[None].int()
+        return found
 
     def _told(self, caption: str | None, way: int, grid: tuple[int, int, int]) -> dict[str, Tensor]:
         """The order first, for the text begins with it."""
@@ -112,6 +119,8 @@ class TransformerStage(Stage):
         shape = count, grid[0] * grid[1] * grid[2], self.model.config.tokens
         told = self._told(None, 0, grid)
         told = {name: torch.cat([tensor] * count) for name, tensor in told.items()}
+        if self.model.config.local:
+            told["around"] = torch.zeros(*shape, DIRECTIONS, dtype=torch.int32)
         return {"patches": torch.zeros(shape, dtype=torch.int32), **told}
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..layers.attention import attend
 from .config import SYMBOLS, Config
 from .directions import centre
+from .local import DIRECTIONS
 
 HIDDEN = -30_000.0  # added to the score of what is not to be seen; half precision holds it
 NONE = -1  # in place of an offset: there is no such patch
@@ -148,6 +149,9 @@ class Transformer(nn.Module):
         elif config.text_length:
             self.text = nn.Embedding(words + len(SYMBOLS), width)
         self.codes = nn.Linear(config.vqgan.code_dim, width)
+        if config.local:  # one number more says that there is no code
+            numbers = DIRECTIONS * (config.vqgan.code_dim + 1)
+            self.around = nn.Linear(numbers, width, bias=False)
         self.start = nn.Parameter(torch.randn(width))
         self.rows = nn.Parameter(torch.randn(config.patch, width))
         self.columns = nn.Parameter(torch.randn(config.patch, width))
@@ -174,6 +178,13 @@ class Transformer(nn.Module):
         (K + 1, C)."""
         return torch.cat([self.codes(codebook), self.start[None]])
 
+    def beside(self, codebook: Tensor, around: Tensor) -> Tensor:
+        """codebook: (K, code_dim); around: (B, T, DIRECTIONS), K where there is no code -> what it
+        adds to the codes (B, T, C)."""
+        known = F.pad(codebook, (0, 1))
+        absent = F.pad(torch.zeros_like(codebook[:1]), (0, 1), value=1.0)
+        return self.around(torch.cat([known, absent])[around].flatten(-2))
+
     def read(self, text: Tensor) -> Tensor:
         """Rows of the table of words (B, S), or hidden states (B, S, hidden) -> (B, S, C)."""
         return self.text(text)
@@ -195,14 +206,18 @@ class Transformer(nn.Module):
         offsets: Tensor,
         text: Tensor | None,
         padding: Tensor,
+        around: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """A whole patch, as in training. codes: (B, M); codebook: (K, code_dim); kept: (L, B, P, M,
         C) of the P patches of each sample's context; offsets: (B, P), where they are, NONE for one
-        that is not there; text: (B, S, C) from `read`, None for a
-        model without; padding: (B, S), 0 or HIDDEN
-        -> scores (B, M, K) of the codes, and what is to be kept of the patch, (L, B, M, C)."""
+        that is not there; text: (B, S, C) from `read`, None for a model without; padding: (B, S), 0
+        or HIDDEN; around: (B, M, DIRECTIONS) of a model that is told of them -> scores (B, M, K)
+        of the codes, and what is to be kept of the patch, (L, B, M, C)."""
         first = self.start.expand(len(codes), 1, -1)
         x = torch.cat([first, self.codes(codebook[codes])], dim=1) + self.places
+        if around is not None:  # each is told of what is around the code that it predicts
+            around = F.pad(around, (0, 0, 0, 1), value=self.config.codes)
+            x = x + self.beside(codebook, around)
         x, states = self.through(x, kept, offsets, text, padding)
         return self.head(self.norm(x[:, :-1])), states
 
