@@ -15,6 +15,7 @@ from ..progress import OnProgress, unheard
 from .alignment import wilson
 from .clips import classes, filmed, make, prefixed
 from .land import ENDS, land_stays
+from .outward import outward
 from .world import Real, world_of
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ LEFT_OUT = "whether land stays and the hour goes forward is told of vistas,camer
 
 class Motion:
     """Clips as numbers; the clips are not kept. judge: reads the hour of a frame; None where clips
-    show no land whose hours pass."""
+    show no land whose hours pass. ride: whether they are filmed by one who goes forward."""
 
-    def __init__(self, judge: Any = None) -> None:
-        self.judge = judge
+    def __init__(self, judge: Any = None, ride: bool = False) -> None:
+        self.judge, self.ride = judge, ride
+        self.outward: list[bool] = []
         self.stays: list[bool] = []
         self.forward: list[bool] = []
         self.brightness: list[float] = []
@@ -45,6 +47,8 @@ class Motion:
         self.brightness.append(brightness)
         self.pixels.append(pixels)
         self.shimmer.append(shimmer(frames))
+        if self.ride:
+            self.outward.append(outward(frames) > 0)
         if self.judge is not None:
             self.stays.append(land_stays(frames))
             self.forward.append(hours_passed(self.judge, frames) > 0)
@@ -55,6 +59,8 @@ class Motion:
         if self.judge is not None:
             found |= share("land_stays", self.stays, real.stays)
             found |= share("hour_forward", self.forward, real.forward)
+        if self.ride:
+            found |= share("outward", self.outward, real.outward)
         found |= ratio("brightness_flicker", self.brightness, real.brightness)
         found |= ratio("pixel_flicker", self.pixels, real.pixels)
         real_shimmer = float(np.mean(real.shimmer)) if real.shimmer else None
@@ -82,15 +88,18 @@ def motion(
     the share of clips whose first and last frames show outlines of the same land in the same place
     (`land.land_stays`), and hour_forward, the share in which more hours pass forward than back
     (`hours_passed`), each with its 95 % Wilson interval, and ..._real of the real ones; elsewhere
-    left_out says so. Clips, prompts, data, settings and held_out as in `clips.evaluate`. UsageError
-    for too short clips, MissingCapability where the recognizer's weights are not installed.
+    left_out says so. Where they are rides: outward, the share in which what is near moves to the
+    sides (`outward.outward`), told alike. Clips, prompts, data, settings and held_out as in
+    `clips.evaluate`. UsageError for too short clips, MissingCapability where the recognizer's
+    weights are not installed.
     """
     world, report = world_of(loaded, data), on_progress or unheard
     wish, count = asked(loaded, settings or {}), count or USUAL
     whole = world.real(count, seed, held_out)
     prompts, labels = world.prompts(whole, count, seed, held_out), classes(loaded, whole)
-    judge = world.judge() if lapses(whole) else None
-    found, fps, size, frames, seconds = Motion(judge and judge.model), 1.0, (0, 0), 0, 0.0
+    judge = world.judge() if filmed_from(whole, "still") else None
+    found = Motion(judge and judge.model, filmed_from(whole, "ride"))
+    fps, size, frames, seconds = 1.0, (0, 0), 0, 0.0
     clips = make(loaded, prompts, wish, labels=labels, engine=engine, device=device)
     for number, (_, made) in enumerate(clips):
         frames, size, fps = len(made.clip.frames), made.clip.frames.shape[1:3], made.clip.fps
@@ -99,7 +108,7 @@ def motion(
         seconds += sum(made.seconds.values())
         report(number + 1, count, "clips")
     real = world.excerpts(count, seed, frames, fps, held_out)
-    beside = of_real(real, frames, fps, size, found.judge, report)
+    beside = of_real(real, frames, fps, size, found, report)
     told = found.against(beside) | {"frames": frames, "fps": fps, "count": count}
     told |= {"seconds_per_clip": seconds / count}
     told |= {"recognizer_sha256": judge.sha256} if judge else {"left_out": LEFT_OUT}
@@ -126,16 +135,16 @@ def check_length(loaded: Loaded, frames: int) -> None:
         )
 
 
-def lapses(real: Real) -> bool:
-    """Whether hours pass over one land."""
-    return isinstance(real.source, Vistas) and real.source.camera == "still"
+def filmed_from(real: Real, camera: str) -> bool:
+    """Whether clips are of vistas, by that camera: where it is still, hours pass over one land."""
+    return isinstance(real.source, Vistas) and real.source.camera == camera
 
 
 def of_real(
-    real: Real, frames: int, fps: float, size: tuple[int, int], judge: Any, report: OnProgress
+    real: Real, frames: int, fps: float, size: tuple[int, int], made: Motion, report: OnProgress
 ) -> Motion:
     """Real clips at the made ones' rate, length and size."""
-    found, times = Motion(judge), np.arange(frames) / fps
+    found, times = Motion(made.judge, made.ride), np.arange(frames) / fps
     for number in range(len(real)):
         found.add(real.frames(number, times, frames / fps, size)[0])
         report(number + 1, len(real), "real clips")

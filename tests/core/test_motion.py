@@ -16,6 +16,7 @@ from dln.core.media.clip import Clip
 from dln.core.metrics import clips
 from dln.core.metrics.land import ENDS, land_stays, movement, outlines
 from dln.core.metrics.motion import LEFT_OUT, flicker, hours_passed, motion, ratio, shimmer
+from dln.core.metrics.outward import moved, outward
 from dln.core.metrics.world import Real, World
 from dln.core.models.package import Loaded
 from dln.core.models.recognizer.judge import load_judge
@@ -172,6 +173,23 @@ def test_flicker_by_hand():
     assert flicker(steady) == (0, 0)
 
 
+def test_strips_are_found_again_by_hand():
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 255, (8, 80)).astype(np.float32)
+    assert moved(wide[:, 10:70], wide[:, 8:68], 20, 15, 6) == pytest.approx(2, abs=0.3)
+    assert moved(wide[:, 10:70], wide[:, 10:70], 20, 15, 6) == pytest.approx(0, abs=0.3)
+    assert moved(wide[:, 10:70], wide[:, 16:76], 20, 15, 6) == -6
+
+
+def test_what_is_near_moves_outward_in_rides_alone():
+    times, size = np.arange(16) / 8, (36, 64)
+    rides = open_source("vistas,camera=ride", count=6, seed=7)
+    filmed = [rides.frames(n, times, size)[0] for n in range(6)]
+    assert min(map(outward, filmed)) > 0
+    assert max(outward(frames[::-1]) for frames in filmed) < 0
+    assert abs(np.mean([outward(LANDS.frames(n, times, size)[0]) for n in range(4)])) < 0.05
+
+
 def test_a_ratio_of_nothing_and_of_few():
     assert ratio("x", [1.0, 2.0], [0.0, 0.0]) == {"x": None}
     assert ratio("x", [1.0], []) == {"x": None}
@@ -189,6 +207,7 @@ def test_elsewhere_only_flicker_is_told(monkeypatch, data):
     found = motion(loaded(data, text=data == "menagerie"), 2, settings={"frames": 32})
     assert found["left_out"] == LEFT_OUT
     assert found["pixel_flicker"] > 5
+    assert ("outward" in found) == data.endswith("ride")
     assert not [name for name in found if name.startswith(("land", "hour"))]
 
 
