@@ -18,7 +18,7 @@ def gallery(
         list[Path] | None,
         typer.Argument(
             metavar="[DIR|RUN|FILE]...",
-            help="Folders, runs and single files; this folder where left out.",
+            help="Folders, runs and single files; this folder and its runs/ where left out.",
             show_default=False,
         ),
     ] = None,

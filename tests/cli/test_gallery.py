@@ -208,7 +208,8 @@ def test_files_and_folders_are_sections_each_once(dln, clips, monkeypatch):
     assert page.texts["h2"] == ["clips", "the files named"]
     assert told["in_page"] == 7
     monkeypatch.chdir(clips)
-    assert page_of(dln)[0]["in_page"] == 6
+    told, page = page_of(dln)
+    assert (told["in_page"], page.texts["h1"]) == (6, ["clips"])
 
 
 def test_codecs_that_browsers_do_not_play_are_named(dln, tmp_path):

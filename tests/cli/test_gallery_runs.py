@@ -74,10 +74,11 @@ def test_card_and_settings_stand_there(dln, run):
     assert "dln carbon report runs/mine" in page.texts["code"]
 
 
-def test_a_folder_of_runs_shows_each_of_them_once(dln, run):
+@pytest.mark.parametrize("asked", [["runs", "runs/mine"], ["."], []])
+def test_a_folder_of_runs_shows_each_of_them_once(dln, run, asked):
     Run.create("runs/begun", {"model": "toy-gan"})
     shutil.copy(run / "samples" / "big-000010.png", run / "mine.png")
-    told, page = page_of(dln, "runs", "runs/mine")
+    told, page = page_of(dln, *asked)
     assert told["runs"] == 2
     assert page.texts["h2"] == ["runs/begun", "runs/mine"]
     assert "not finished" in page.words

@@ -24,6 +24,7 @@ from .looks import SUFFIXES, is_medium, media_in
 MOST_FILE = 20_000_000  # bytes; browsers take less than 32 MiB in the place of an address
 MOST_HELD = 64_000_000  # bytes of all files in a page
 MOST_SHOWN = 1000  # clips and pictures
+RUNS = "runs"  # where trainings lie unless they were told otherwise
 SHEET = re.compile(r"(?P<stage>[^.].*)-(?P<step>\d{6,})\.png")
 KINDS = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}".replace(".", "")
 
@@ -68,11 +69,13 @@ def gather(paths: Sequence[Path], link: bool = False) -> list[Section]:
 
 
 def _within(folder: Path) -> list[Path]:
-    """The folder itself, where it is a run or has files to show, and the runs that lie in it."""
+    """The folder itself, where it is a run or has files to show, and the runs that lie in it or
+    in its folder RUNS."""
     with _readable(folder):
         if is_run(folder):
             return [folder]
-        runs = [path.parent for path in sorted(folder.glob(f"*/{CONFIG}")) if is_run(path.parent)]
+        near = [*folder.glob(f"*/{CONFIG}"), *folder.glob(f"{RUNS}/*/{CONFIG}")]
+        runs = [path.parent for path in sorted(near) if is_run(path.parent)]
         own = [folder] if media_in(folder) else []
         if not own and not runs:
             raise UsageError(f"There is no {KINDS}, and no run, in {folder}.", _other(folder))
@@ -136,7 +139,8 @@ class Room:
         drawn = list(self._items(sheets))
         clips = list(self._items(files))
         rest = [*sheets[len(drawn) :], *files[len(clips) :]]
-        return Section(str(folder), run, drawn, clips, rest)
+        name = os.path.basename(os.path.abspath(folder)) if folder.name in ("", "..") else folder
+        return Section(str(name), run, drawn, clips, rest)
 
     def _items(self, files: Sequence[Path]) -> Iterator[Item]:
         for path in files[: self.shown]:

@@ -100,8 +100,7 @@ def _title(sections: Sequence[Section]) -> str:
     """The folder's or the run's name where there is one."""
     if len(sections) > 1:
         return "Gallery"
-    name = in_utf8(Path(sections[0].name).name)
-    return name or in_utf8(Path(sections[0].name).resolve().name) or "Gallery"
+    return in_utf8(Path(sections[0].name).name) or "Gallery"
 
 
 def _head(title: str) -> str:
