@@ -1,6 +1,8 @@
 """A run in a gallery: curves, samples in order, energy with what it is, card and settings."""
 
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,3 +105,16 @@ def test_what_is_damaged_is_said_and_the_rest_is_shown(dln, run, name, said):
     assert len(page.of("img")) == 6 - len(told["damaged"])
     assert len(told["damaged"]) == ("png" in name)
     assert len(page.of("script")) == 1
+
+
+LIGHT = """
+import sys
+from dln.cli.main import run
+assert run(["gallery", "runs/mine", "--force"]) == 0
+print([name for name in ("torch", "matplotlib", "onnx", "scipy") if name in sys.modules])
+"""
+
+
+def test_it_needs_no_pytorch(run):
+    ran = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
+    assert ran.stdout.splitlines() == ["gallery.html", "[]"], ran.stderr
