@@ -41,7 +41,7 @@ class Cards:
         try:
             seen = look(item.path)
             receipt, lacking = _receipt(item.path)
-            title = (receipt and receipt.prompt) or in_utf8(item.path.name)
+            title = ((receipt and receipt.prompt) or "").strip() or in_utf8(item.path.name)
             shown = self._shown(item, seen, f"{title}: {', '.join(seen.facts)}")
         except UsageError as error:
             return self._refused(item.path, error)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...carbon.costs.amounts import Scale, amount, plain
 from ...door import is_plain
@@ -136,7 +137,7 @@ def _picture(path: Path) -> Look:
         return Look(mime, (found.height, found.width), max(frames, row), tuple(facts), poster)
 
 
-def _row(info: dict[object, object]) -> int:
+def _row(info: Mapping[Any, Any]) -> int:
     """How many frames a png says that it has side by side."""
     told = str(info.get("frames", 1))
     return int(told) if told.isdecimal() and len(told) < 6 else 1
