@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dln.core.errors import UsageError
+from dln.core.text.rows import rows_of
 from dln.core.text.shown import on_one_line
 
 from . import completion
 from .held import COLUMNS, account, in_megabytes, row_of, shipped
 from .options import Force, Json, Quiet, Verbose
 from .places import RUNS, check_places, file_named
-from .show import Result, facts, rows_of, screen, table
+from .show import Result, facts, screen, table
 
 if TYPE_CHECKING:
     from dln.core.models.about import About

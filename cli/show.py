@@ -7,12 +7,13 @@ come from a stranger's file: nothing in it is obeyed by a terminal.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dln.core.door import finite
+from dln.core.text.rows import number
 from dln.core.text.shown import in_ascii, in_json, on_one_line, visible
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 
 SHARED_CODES = (2, 75, 130)
-LARGE, HUGE = 9999.5, 1e15  # between them a number is shown whole
 MOST_LETTERS = 2000  # of an error; what is longer quotes somebody's input
 
 
@@ -189,30 +189,6 @@ def facts(rows: Sequence[tuple[str, str]], title: str) -> "str | RenderableType"
         return table(("", title), rows)
     width = max((len(name) for name, _ in rows), default=0)
     return "\n".join([title, *(on_one_line(f"{name:{width}}  {value}") for name, value in rows)])
-
-
-def rows_of(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A nested mapping as rows "group key", value; lists on one line."""
-    for key, value in facts.items():
-        label = f"{prefix}{key.replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            yield from rows_of(value, f"{label} ")
-        elif isinstance(value, list | tuple):
-            yield on_one_line(label), on_one_line(", ".join(map(number, value)))
-        else:
-            yield on_one_line(label), on_one_line(number(value))
-
-
-def number(value: object) -> str:
-    """A cell's text: floats with four figures, or all before the point; whole numbers in groups of
-    three, None as a dash."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) or (isinstance(value, float) and LARGE <= abs(value) < HUGE):
-        return f"{value:,.0f}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def output() -> "Console":

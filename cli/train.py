@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dln.core.errors import UsageError
+from dln.core.text.rows import rows_of
 from dln.core.text.shown import on_one_line
 
 from . import completion
@@ -20,7 +21,7 @@ from .carbon.pace import PaceOptions
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .places import RUNS
 from .progress import progress
-from .show import Result, facts, is_main_process, rows_of, say, screen
+from .show import Result, facts, is_main_process, say, screen
 
 if TYPE_CHECKING:
     from dln.core.carbon.meter.recorder import Account, Place

@@ -5,7 +5,6 @@ Everything is what the command line does, with its settings by the same names.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from io import BytesIO
@@ -112,8 +111,9 @@ def _drawn_in_html(clip: plain.Clip) -> tuple[int, str]:
 
 def _tag(opening: str, kind: str, data: bytes) -> str:
     """The tag with the file in it."""
-    source = f"data:{kind};base64,{b64encode(data).decode('ascii')}"
-    return f"<{opening} style='max-width: 100%' src='{source}'>"
+    from .media.inline import data_uri
+
+    return f"<{opening} style='max-width: 100%' src='{data_uri(kind, data)}'>"
 
 
 def _beginning(clip: plain.Clip) -> tuple[int, bytes]:

@@ -8,6 +8,8 @@ from typing import BinaryIO
 from .part import Readable
 
 SEGMENT_ID = 0x18538067
+_PNG_END = b"IEND\xaeB`\x82"
+_AT_ONCE = 1 << 20  # bytes that are looked through together
 
 
 def truncation(path: Readable) -> str | None:
@@ -113,9 +115,14 @@ def _skip_colours(file: BinaryIO) -> None:
 
 
 def _png_end(file: BinaryIO, size: int) -> int | None:
-    """A PNG ends with the chunk IEND and its checksum."""
+    """A PNG ends with the chunk IEND and its checksum, which other bytes may follow."""
     file.seek(0)
-    return None if b"IEND\xaeB`\x82" in file.read() else size + 1
+    before = b""
+    while block := file.read(_AT_ONCE):
+        if _PNG_END in before + block:
+            return None
+        before = block[-len(_PNG_END) :]
+    return size + 1
 
 
 _SIGNS: dict[bytes, Callable[[BinaryIO, int], int | None]] = {

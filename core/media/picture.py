@@ -29,7 +29,7 @@ def picture(path: str, size: tuple[int, int]) -> np.ndarray:
 def read_picture(path: Readable) -> np.ndarray:
     """RGB uint8 (H, W, 3), upright; what is transparent lies on white, 16 bits of grey become 8.
     UsageError where the file is missing, no picture, cut off, or of numbers that are no colours."""
-    with _opened(path) as found:
+    with opened_picture(path) as found:
         return flattened(found)
 
 
@@ -82,7 +82,8 @@ def _eight_bits(found: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: Readable) -> Iterator[Image.Image]:
+def opened_picture(path: Readable) -> Iterator[Image.Image]:
+    """The file as Pillow has it. UsageError as of read_picture, also for what fails inside."""
     try:
         with path.open("rb") as file, Image.open(file) as found:
             if found.width * found.height > MOST_PIXELS:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..files import atomic_write
 from ..training.run import Run
 
 ASIDE = ("stage", "step", "seconds", "samples_per_s", "lr")  # what is told beside what is learnt
+LARGEST = 1e100  # of what is drawn
 ACROSS = 3  # panels
 MOST = 60
 WIDE, HIGH = 4.0, 2.4  # of a panel, in inches
@@ -23,16 +23,16 @@ Curves = dict[tuple[str, str, bool], Points]  # by stage, name, and whether it w
 
 def curves(rows: Iterable[Mapping[str, Any]]) -> Curves:
     """rows: those of a run's stats.jsonl -> every number by its step, in the order of the stages;
-    gradients' norms and what is no finite number are left out."""
+    gradients' norms and what no drawing can hold are left out."""
     found: Curves = {}
     for row in rows:
         stage, step, metrics = row.get("stage"), row.get("step"), row.get("metrics")
-        if not isinstance(stage, str) or not isinstance(step, int):
+        if not isinstance(stage, str) or not isinstance(step, int) or abs(step) > LARGEST:
             continue
         measured = isinstance(metrics, dict)
         for name, value in (metrics if measured else row).items():
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if name in ASIDE or name.endswith("_norm") or not (number and isfinite(value)):
+            if name in ASIDE or name.endswith("_norm") or not (number and abs(value) <= LARGEST):
                 continue
             found.setdefault((stage, name, measured), []).append((step, float(value)))
     return dict(sorted(found.items(), key=lambda item: (_place(found, item[0][0]), item[0][2])))
@@ -78,6 +78,10 @@ def _panel(axes: Any, key: tuple[str, str, bool], lines: Mapping[str, Points]) -
                   color=COLOURS[number % len(COLOURS)], label=run)  # fmt: skip
     axes.set_title(f"{stage}: {name.replace('_', ' ')}", fontsize=9)
     axes.tick_params(which="both", labelsize=7)
-    values = [value for points in lines.values() for _, value in points]
-    if min(values) > 0 and max(values) > 20 * min(values):
+    if is_wide([value for points in lines.values() for _, value in points]):
         axes.set_yscale("log")
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Whether they are read on a logarithmic scale."""
+    return min(values) > 0 and max(values) > 20 * min(values)

@@ -77,6 +77,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "bench toy.safetensors --engine torch --runs 1 --threads 1 --out bench": ("bench/",),
     "evaluate toy.safetensors --data menagerie --count 3": (),
     "plot run --out curves.png": ("curves.png",),
+    "gallery . run --out gallery.html": ("gallery.html",),
     "models rm run --yes": (),
     "config show --out mine.toml generate lion --frames 8": ("mine.toml",),
     "help models show": (),

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from dln.cli.main import tidied
-from dln.cli.show import drawable, number, rows_of
+from dln.cli.show import drawable
 from dln.core.files import atomic_write
 from dln.core.models.locate import bundled, read_header
 from dln.core.models.package import load_model, save_model
 from dln.core.models.registry import MODELS, find
+from dln.core.text.rows import number, rows_of
 from dln.core.training.run import Run
 
 HOSTILE = "lion drinking\nerror: made up\x1b[2J\u202e"

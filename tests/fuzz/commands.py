@@ -42,6 +42,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "bench": ("toy-none", "--against", "sgd"),
     "verify": ("c.gif",),
     "plot": ("run",),
+    "gallery": ("clips",),
     "models show": ("toy-gan",),
     "models list": (),
     "models import": ("theirs.pkl",),

@@ -3,12 +3,12 @@ numbers as JSON, and the block for a model card's metadata."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...files import atomic_write, make_folder, write_json
+from ...media.inline import data_uri
 from ...text.shown import in_html, in_markdown
 from ..meter.emissions import Emissions
 from .card import block
@@ -111,11 +111,11 @@ def html(table: dict[str, Any], pictures: Sequence[bytes], card: str | None) -> 
     if rows := sums(table):
         parts.append(html_grid(("all runs", ""), rows))
     for run, data in zip(table["runs"], pictures, strict=True):
-        image, told = b64encode(data).decode(), paragraph(run, table["made_with"])
+        image, told = data_uri("image/png", data), paragraph(run, table["made_with"])
         parts += [
             f"<h2>{in_html(run['name'])}</h2>",
             html_grid((), facts(run)),
-            f'<img alt="power, intensity and CO2e" src="data:image/png;base64,{image}">',
+            f'<img alt="power, intensity and CO2e" src="{image}">',
             html_grid(PLACES, list(places(run))),
             f"<h3>For a model card</h3><p>{in_html(told)}</p>",
         ]
