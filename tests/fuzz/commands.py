@@ -36,6 +36,7 @@ def prompts(pantry: Pantry) -> Cases:
 # Lines that are cheap, whatever is said beside them: --dry-run, or no work without sound files.
 LINES: dict[str, tuple[str, ...]] = {
     "generate": ("--model", "m.safetensors", "--dry-run"),
+    "film": ("story.srt", "--model", "t.safetensors", "--dry-run"),
     "train": ("toy-gan", "--dry-run"),
     "export": ("m.safetensors", "--dry-run"),
     "evaluate": ("resnet", "--count", "2"),
@@ -62,6 +63,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "carbon backtest": ("years.csv", "--fit", "2021", "--fit", "2022", "--score", "2023"),
     "carbon regions": ("norway",),
 }
+STORY = "1\n00:00:00,000 --> 00:00:02,000\nlion drinking\n\n2\n00:00:02,500 --> 00:00:04,000\ncat\n"
 # Numbers of these are work that may be asked for, however large: only small ones are drawn.
 WORK = ("--count", "-n", "--seeds", "--epochs", "--runs", "--warmup", "--workers", "--frames")
 WRITING = ("--out", "--graphs", "--config")
@@ -84,6 +86,8 @@ def options(pantry: Pantry) -> Cases:
     flags = {name: list(flags_of(name)) for name in names}
     files = {
         "m.safetensors": pantry["toy-gan.safetensors"],
+        "t.safetensors": pantry["video-diffusion.safetensors"],
+        "story.srt": STORY.encode(),
         "c.gif": pantry["toy-gan.gif"],
         "years.csv": pantry["years.csv"],
         "theirs.pkl": pantry["theirs.pkl"],
