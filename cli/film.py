@@ -114,12 +114,14 @@ def film(
     path = file_named(out or f"{story.stem}.mp4", *SUFFIXES)
     check_film_places(path, story, audio, force)
     told = dict(fps=fps, size=size and size_of(size), blend=blend, every=every)
-    script, about = read_script(story, encoding, model, seed, told | {"settings": settings})
+    told["settings"] = sampler_settings(settings)
+    script, about, notes = read_script(story, encoding, model, seed, told)
     job = Job("", model, [seed], [path], runner, {}, native=False, force=force)
     planned = plan(job, about, script)
+    given = {"audio": audio and str(audio), "notes": notes}
     if dry_run:
-        return intention(job, planned, audio)
-    return summary(job, planned, shoot(job, script, audio))
+        return intention(job, planned, given)
+    return summary(planned, shoot(job, script, audio), facts_of(job, planned) | given)
 
 
 def check_film_places(path: Path, story: Path, audio: Path | None, force: bool) -> None:
@@ -137,16 +139,15 @@ def check_film_places(path: Path, story: Path, audio: Path | None, force: bool) 
 
 def read_script(
     story: Path, encoding: str | None, model: str, seed: int, told: dict[str, Any]
-) -> "tuple[Script, About]":
-    """What is to be filmed, and the model that is to make it, before PyTorch is loaded. UsageError
-    for subtitles, words and settings that it cannot take."""
+) -> "tuple[Script, About, list[str]]":
+    """What is to be filmed, the model that is to make it, and what the user should know, before
+    PyTorch is loaded. UsageError for subtitles and words that it cannot take."""
     from dln.core.generation.shots import Script, check_words, line_seed
     from dln.core.models.locate import identify, look
     from dln.core.text.subtitles import read_subtitles
     from dln.core.text.vocabulary import Vocabulary
 
     lines, notes = read_subtitles(story, encoding)
-    told["settings"] = sampler_settings(told["settings"])
     script = Script(lines, [line_seed(seed, line.number) for line in lines], **told)
     about = identify(model)
     if not about.text:
@@ -155,7 +156,7 @@ def read_script(
     check_words(script.lines, None if words is None else Vocabulary(words), about)
     for remark in notes:
         screen.note(remark)
-    return script, about
+    return script, about, notes
 
 
 def plan(job: Job, about: "About", script: "Script") -> "Film":
@@ -191,7 +192,7 @@ def shoot(job: Job, script: "Script", audio: Path | None) -> "Made":
         return make_film(studio, path, job.seeds[0], audio, job.force)
 
 
-def intention(job: Job, film: "Film", audio: Path | None) -> Result:
+def intention(job: Job, film: "Film", given: dict[str, Any]) -> Result:
     """What --dry-run shows: every line's frames, and the file that would be made."""
     from dln.core.text.subtitles import clock
 
@@ -204,9 +205,8 @@ def intention(job: Job, film: "Film", audio: Path | None) -> Result:
     rows.append(f"{len(lines)} lines, {film.script.frames} frames at {film.script.fps:g} a second, "
                 f"{film.seconds:g} s of film, {len(film.takes)} clips")  # fmt: skip
     rows.append(f"would write {path}")
-    data = {"dry_run": True, **facts_of(job, film), "audio": audio and str(audio)}
-    human = "\n".join(map(on_one_line, rows))
-    return Result(data | {"lines": lines, "path": path}, human, [path])
+    data = {"dry_run": True, **facts_of(job, film), **given, "lines": lines, "path": path}
+    return Result(data, "\n".join(map(on_one_line, rows)), [path])
 
 
 def facts_of(job: Job, film: "Film") -> dict[str, Any]:
@@ -237,8 +237,8 @@ def told_lines(film: "Film") -> Sequence[dict[str, Any]]:
     ]
 
 
-def summary(job: Job, film: "Film", made: "Made") -> Result:
+def summary(film: "Film", made: "Made", facts: dict[str, Any]) -> Result:
     height, width = made.size
-    data = facts_of(job, film) | {"height_px": height, "width_px": width, "made_clips": made.made}
+    data = facts | {"height_px": height, "width_px": width, "made_clips": made.made}
     path = str(made.path)
     return Result(data | {"lines": told_lines(film), "path": path}, path, [path])

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ..models.system import Usual
 
 OPEN = 4  # clips that are held open: a line's, the one before, and the next of each
+Read = Callable[[str], np.ndarray]  # the frames of a take by its key: uint8 (T, H, W, 3)
 Show = Callable[[int], np.ndarray]  # a frame of a shot, also after its end: uint8 (H, W, 3)
 
 
@@ -175,18 +176,14 @@ class Studio:
 
     def _show(self, shot: Shot, keys: list[str]) -> Show:
         """What is seen of a shot: after its takes, the last frame of them stays."""
-        read = lru_cache(OPEN)(self.parts.read)
-        look = _clips(self.film, shot, keys, read) if self.film.usual else None
-        look = look or _pictures(self.film, keys, read)
-        size = self.size
-        return lambda frame: fitted(look(frame), size)
+        read, script, usual = lru_cache(OPEN)(self.parts.read), self.film.script, self.film.usual
+        look = _clips(script, usual, shot, keys, read) if usual else _pictures(script, keys, read)
+        return lambda frame: fitted(look(frame), self.size)
 
 
-def _clips(film: Film, shot: Shot, keys: list[str], read: Callable[[str], np.ndarray]) -> Show:
+def _clips(script: Script, usual: Usual, shot: Shot, keys: list[str], read: Read) -> Show:
     """One clip after the other, at their own pace."""
-    usual, script, begin = film.usual, film.script, shot.takes[0].frames
-    assert usual is not None
-    follows = shot.takes[-1].follows
+    begin, follows = shot.takes[0].frames, shot.takes[-1].follows
     each = shot.takes[-1].frames - follows
     last = begin + each * (len(keys) - 1) - 1
 
@@ -200,9 +197,9 @@ def _clips(film: Film, shot: Shot, keys: list[str], read: Callable[[str], np.nda
     return show
 
 
-def _pictures(film: Film, keys: list[str], read: Callable[[str], np.ndarray]) -> Show:
+def _pictures(script: Script, keys: list[str], read: Read) -> Show:
     """One picture turning into the next."""
-    step = picture_step(film.script) * film.script.rate
+    step = picture_step(script) * script.rate
 
     def show(frame: int) -> np.ndarray:
         place = min(frame / step, Fraction(len(keys) - 1))
@@ -244,10 +241,18 @@ def make_film(
         raise UsageError("the lines have more letters than a film's receipt can hold", "two films")
     try:
         studio.shoot()
+        film = _written(studio, path, receipt, sound, overwrite)
     except KeyboardInterrupt as error:
         total = len(studio.keys)
         kept = f"{total - studio.missing()} of {total} clips are kept in {studio.parts.folder}"
         raise Interrupted(f"interrupted; {kept}", "the same line again goes on") from error
+    studio.parts.clear()
+    return Made(path, film.frames, film.fps, film.size, len(studio.film.takes), missing)
+
+
+def _written(
+    studio: Studio, path: Path, receipt: dict[str, Any], sound: Path | None, overwrite: bool
+) -> Stream:
     film, done = studio.projected(), 0
 
     def tell(block: np.ndarray) -> None:
@@ -257,8 +262,7 @@ def make_film(
 
     scale = 1 if studio.film.script.size else None
     write_stream(film.heard(tell), path, receipt, scale, overwrite, sound)
-    studio.parts.clear()
-    return Made(path, film.frames, film.fps, film.size, len(studio.film.takes), missing)
+    return film
 
 
 def receipt_of_film(studio: Studio, seed: int, sound: Path | None) -> dict[str, Any]:
@@ -273,7 +277,8 @@ def receipt_of_film(studio: Studio, seed: int, sound: Path | None) -> dict[str, 
     ]  # fmt: skip
     film: dict[str, Any] = {"blend_s": script.blend, "every_s": script.every, "lines": lines}
     if sound is not None:
-        film["sound"] = {"name": sound.name, "sha256": sha256_file(sound)}
+        name = sound.name.encode("utf-8", "replace").decode()
+        film["sound"] = {"name": name, "sha256": sha256_file(sound)}
     receipt = make_receipt(
         prompt=None, seed=seed, model=loaded.called, weights_sha256=loaded.sha256,
         engine=studio.engine.name, settings=settings,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..media.rates import fraction_of
-from ..models.request import Request
+from ..models.request import MOST_FRAMES, Request
 from ..text.reader import FUNCTION_WORDS, Reader, check_prompt
 from ..text.subtitles import Line
 
@@ -49,6 +49,7 @@ class Script:
         if not 0 < self.every <= MOST_SECONDS:
             raise UsageError(f"a picture comes every 0 to {MOST_SECONDS:g} seconds, "
                              f"not {self.every:g}", "--every 1")  # fmt: skip
+        Request(fps=self.fps, size=self.size)
 
     @property
     def rate(self) -> Fraction:
@@ -130,8 +131,11 @@ def take_seed(seed: int, number: int) -> int:
 
 def shots_of(script: Script, about: About, usual: Usual | None) -> list[Shot]:
     """The shots of a script whose rate is told. usual: the model's clips, None for one of pictures.
-    UsageError for a line that is shorter than a frame."""
+    UsageError for a line that is shorter than a frame, and for a film without end."""
     lines = script.lines
+    if script.frames > MOST_FRAMES:
+        raise UsageError(f"a film has at most {MOST_FRAMES:,} frames, not {script.frames:,}",
+                         "fewer of them with --fps, or two films")  # fmt: skip
     starts = [script.frame_at(line.start) for line in lines]
     ends = [script.frame_at(line.end) for line in lines]
     blend, found = script.frame_at(round(1000 * script.blend)), []

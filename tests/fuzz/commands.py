@@ -10,6 +10,7 @@ from dln.cli.main import tree
 
 from .arguments import TOML, arguments, json_flag, toml_files
 from .case import Case
+from .films import SRT
 from .pantry import Pantry
 
 Cases = st.SearchStrategy[Case]
@@ -63,7 +64,6 @@ LINES: dict[str, tuple[str, ...]] = {
     "carbon backtest": ("years.csv", "--fit", "2021", "--fit", "2022", "--score", "2023"),
     "carbon regions": ("norway",),
 }
-STORY = "1\n00:00:00,000 --> 00:00:02,000\nlion drinking\n\n2\n00:00:02,500 --> 00:00:04,000\ncat\n"
 # Numbers of these are work that may be asked for, however large: only small ones are drawn.
 WORK = ("--count", "-n", "--seeds", "--epochs", "--runs", "--warmup", "--workers", "--frames")
 WRITING = ("--out", "--graphs", "--config")
@@ -87,7 +87,7 @@ def options(pantry: Pantry) -> Cases:
     files = {
         "m.safetensors": pantry["toy-gan.safetensors"],
         "t.safetensors": pantry["video-diffusion.safetensors"],
-        "story.srt": STORY.encode(),
+        "story.srt": SRT.encode(),
         "c.gif": pantry["toy-gan.gif"],
         "years.csv": pantry["years.csv"],
         "theirs.pkl": pantry["theirs.pkl"],
