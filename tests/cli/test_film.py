@@ -156,6 +156,23 @@ def test_unknown_words_name_their_line(dln, story):
     assert sorted(os.listdir()) == ["m.safetensors", "story.srt"]
 
 
+LIGHT = """
+import sys
+from dln.cli.main import run
+for model in ("cogvideo", "cogvdeo"):
+    assert run(["film", "wrong.srt", "-m", model]) == 2
+    assert not {"torch", "pysubs2.cli"} & {*sys.modules}
+"""
+
+
+def test_what_is_wrong_is_told_without_torch():
+    Path("wrong.srt").write_text(STORY.replace("cat", "xyzzy"))
+    ran = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "line 2: the model does not know 'xyzzy'" in ran.stderr
+    assert "Did you mean 'cogvideo'" in ran.stderr
+
+
 def test_the_story_is_not_written_over(dln, story):
     story.rename("story.mp4")
     found = dln("film", "story.mp4", "-m", "m.safetensors", "--force")
