@@ -63,7 +63,7 @@ def film(
     ] = 1.0,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.01, max=1000, help="Frames a second; default: the model's own."),
+        typer.Option(min=0.01, max=1000, help="Frames a second; default: 24 or a little more."),
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Of the film in pixels.")
@@ -113,7 +113,7 @@ def film(
     runner = Runner(engine, precision, graphs, device)
     path = file_named(out or f"{story.stem}.mp4", *SUFFIXES)
     check_film_places(path, story, audio, force)
-    told = dict(fps=fps, size=size and size_of(size), blend=blend, every=every)
+    told: dict[str, Any] = dict(fps=fps, size=size and size_of(size), blend=blend, every=every)
     told["settings"] = sampler_settings(settings)
     script, about, notes = read_script(story, encoding, model, seed, told)
     job = Job("", model, [seed], [path], runner, {}, native=False, force=force)

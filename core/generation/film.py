@@ -31,11 +31,11 @@ from ..progress import OnProgress, unheard
 from .generate import stream
 from .parts import Parts
 from .shots import (
-    PICTURES_FPS,
     Script,
     Shot,
     Take,
     check_words,
+    default_fps,
     picture_step,
     shots_of,
     shown_at,
@@ -79,7 +79,7 @@ def planned(about: About, config: Any, script: Script, engine: str, gradients: b
         raise UsageError(
             f"{about.name} makes no films: its task is {about.task}.", "dln models list"
         )
-    script = replace(script, fps=script.fps or (usual.fps if usual else PICTURES_FPS))
+    script = replace(script, fps=script.fps or default_fps(usual))
     film = Film(script, about, usual, shots_of(script, about, usual))
     kinds = {(take.request.frames, not take.request.prompt): take.request for take in film.takes}
     for request in kinds.values():

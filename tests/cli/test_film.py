@@ -161,7 +161,7 @@ import sys
 from dln.cli.main import run
 for model in ("cogvideo", "cogvdeo"):
     assert run(["film", "wrong.srt", "-m", model]) == 2
-    assert not {"torch", "pysubs2.cli"} & {*sys.modules}
+    assert "torch" not in sys.modules
 """
 
 
@@ -236,7 +236,7 @@ def test_killed_in_the_middle_it_ends_the_same(dln, story):
 def test_a_line_s_clip_is_what_generate_makes_of_its_seed(tmp_path):
     """CogVideo's own clips, the second of a long line going on from the first one's last frame."""
     loaded = load_model(toy_export.weights("cogvideo"))
-    script = Script([Line(1, 0, 5000, "lion drinking")], [line_seed(3, 1)])
+    script = Script([Line(1, 0, 5000, "lion drinking")], [line_seed(3, 1)], fps=8)
     studio = Studio(loaded, script, tmp_path / "parts", device="cpu")
     studio.shoot()
     found = np.concatenate(list(studio.projected()))

@@ -19,7 +19,14 @@ from dln.core.files import sha256_file
 from dln.core.generation import film
 from dln.core.generation.film import Studio, make_film, planned
 from dln.core.generation.generate import Streaming
-from dln.core.generation.shots import Script, check_words, line_seed, shots_of, take_seed
+from dln.core.generation.shots import (
+    Script,
+    check_words,
+    default_fps,
+    line_seed,
+    shots_of,
+    take_seed,
+)
 from dln.core.generation.verify import script_of
 from dln.core.media.picture import read_picture
 from dln.core.media.receipt import MOST_LETTERS, Filmed, read_receipt, receipt_of
@@ -39,10 +46,10 @@ USUAL = Usual(CLIP, 8.0, CLIP)
 
 
 def script(*times: tuple[float, float], words: str = "lion drinking", **asked: Any) -> Script:
-    """Lines from and to so many seconds."""
+    """Lines from and to so many seconds, at the pace of the clips unless told."""
     lines = [Line(n, round(1000 * a), round(1000 * b), words)
              for n, (a, b) in enumerate(times, start=1)]  # fmt: skip
-    return Script(lines, [line_seed(0, line.number) for line in lines], **asked)
+    return Script(lines, [line_seed(0, line.number) for line in lines], **{"fps": 8.0, **asked})
 
 
 @dataclass
@@ -134,11 +141,11 @@ def test_a_line_longer_than_a_clip_goes_on_from_its_last_frame(studio, crew):
 
 def test_without_pictures_a_new_clip_follows():
     about = replace(COGVIDEO, takes=("text",))
-    (shot,) = shots_of(script((0, 10), fps=8), about, USUAL)
+    (shot,) = shots_of(script((0, 10)), about, USUAL)
     assert [(take.frames, take.follows) for take in shot.takes] == 3 * [(CLIP, False)]
-    (shot,) = shots_of(script((0, 10), fps=8), about, Usual(CLIP, 8.0))
+    (shot,) = shots_of(script((0, 10)), about, Usual(CLIP, 8.0))
     assert [take.request.frames for take in shot.takes] == [80]
-    (shot,) = shots_of(script((0, 4), fps=8), about, Usual(CLIP, 8.0))
+    (shot,) = shots_of(script((0, 4)), about, Usual(CLIP, 8.0))
     assert [take.request.frames for take in shot.takes] == [None]
 
 
@@ -148,6 +155,18 @@ def test_clips_keep_their_pace_at_another_rate(studio, fps):
     assert found[: 2 * fps] == [(1, n * 8 // fps) for n in range(2 * fps)]
     places = [(n - 2 * fps) * 8 // fps for n in range(2 * fps, 8 * fps)]
     assert found[2 * fps :] == [(2, n) if n < CLIP else (3, n - CLIP + 1) for n in places]
+
+
+@pytest.mark.parametrize(
+    ("own", "shown"), [(8, 24), (4, 24), (10, 30), (24, 24), (25, 25), (0.5, 24)]
+)
+def test_unless_told_cuts_are_within_a_fiftieth_of_a_second(studio, own, shown):
+    assert default_fps(Usual(CLIP, own)) == shown
+    assert default_fps(None) == 24
+    lines = [Line(1, 0, 1020, "lion"), Line(2, 1020, 2000, "lion")]
+    film = studio(Script(lines, [1, 2])).film
+    assert film.script.fps == 24
+    assert abs(film.shots[1].first / 24 - 1.02) < 0.021
 
 
 @given(st.lists(st.integers(250, 90_000), min_size=1, max_size=60),
@@ -198,12 +217,12 @@ def test_seconds_that_are_none(asked, words):
 
 def test_a_line_shorter_than_a_frame():
     with pytest.raises(UsageError, match="line 2 is shorter than a frame, of which a second has 8"):
-        shots_of(script((0, 1), (1, 1.05), (1.1, 2), fps=8), COGVIDEO, USUAL)
+        shots_of(script((0, 1), (1, 1.05), (1.1, 2)), COGVIDEO, USUAL)
 
 
 def test_a_film_without_end():
     with pytest.raises(UsageError, match="at most 1,000,000 frames, not 8,000,008"):
-        shots_of(script((0, 1), (1_000_000, 1_000_001), fps=8), COGVIDEO, USUAL)
+        shots_of(script((0, 1), (1_000_000, 1_000_001)), COGVIDEO, USUAL)
 
 
 def test_the_size_of_a_film(studio):

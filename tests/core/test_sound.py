@@ -75,6 +75,7 @@ def decoded(path: Path) -> tuple[np.ndarray, float]:
     with av.open(str(path)) as container:
         rate, found = container.streams.audio[0].rate, np.zeros(0)
         for frame in container.decode(audio=0):
+            assert frame.time is not None
             begin, samples = round(frame.time * rate), frame.to_ndarray()
             samples = samples[0] if frame.format.is_planar else samples.reshape(-1, 2)[:, 0]
             room = np.zeros(max(0, begin + len(samples) - len(found)))

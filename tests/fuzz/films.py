@@ -34,14 +34,14 @@ def films(pantry: Pantry) -> st.SearchStrategy[Case]:
     times = [f"{one} --> {other}" for one in STAMPS for other in STAMPS]
     odd = ("", "2", "{\\p1}", "<i>", "Dialogue: 0", "[Fonts]")
     rows = st.sampled_from([*WORDS, *TIMES, *STAMPS, *times, *odd])
-    told = st.sampled_from((SRT, VTT, ASS))
+    told: st.SearchStrategy[str] = st.sampled_from((SRT, VTT, ASS))
 
     @st.composite
     def script(draw: st.DrawFn) -> bytes:
         text = draw(told)
         if draw(st.booleans()):
             return draw(damaged(text.encode(draw(st.sampled_from(("utf-8", "utf-16", "cp1251"))))))
-        lines = text.split("\n")
+        lines: list[str] = text.split("\n")
         for _ in range(draw(st.integers(1, 3))):
             place, row = draw(st.integers(0, len(lines) - 1)), draw(rows)
             lines[place : place + draw(st.integers(0, 1))] = [row]
