@@ -41,7 +41,7 @@ def films(pantry: Pantry) -> st.SearchStrategy[Case]:
         text = draw(told)
         if draw(st.booleans()):
             return draw(damaged(text.encode(draw(st.sampled_from(("utf-8", "utf-16", "cp1251"))))))
-        lines: list[str] = text.split("\n")
+        lines: list[str] = list(text.split("\n"))
         for _ in range(draw(st.integers(1, 3))):
             place, row = draw(st.integers(0, len(lines) - 1)), draw(rows)
             lines[place : place + draw(st.integers(0, 1))] = [row]
