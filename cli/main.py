@@ -24,7 +24,7 @@ CREATE, INSPECT, CARBON, HELP = "Create", "Inspect", "Carbon", "Help"
 ENTRIES = {
     name: {"rich_help_panel": panel}
     for panel, names in (
-        (CREATE, ("generate", "train", "export")),
+        (CREATE, ("generate", "film", "train", "export")),
         (INSPECT, ("models", "data", "evaluate", "plot", "gallery", "bench", "verify", "doctor")),
         (CARBON, ("carbon",)),
         (HELP, ("guide", "config", "help")),

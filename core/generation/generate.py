@@ -90,7 +90,7 @@ def stream(
     receipt = make_receipt(
         prompt=request.prompt or None,
         seed=request.seed,
-        model=loaded.about.name if loaded.bundled else str(loaded.path),
+        model=loaded.called,
         weights_sha256=loaded.sha256,
         engine=runner.name,
         settings=request.asked(),

@@ -13,11 +13,13 @@ from ..door import is_plain
 from ..errors import DlnError, MissingCapability, UsageError
 from ..files import sha256_file
 from ..media.rates import most_rate
-from ..media.receipt import Receipt, make_receipt, receipt_of
+from ..media.receipt import Filmed, Receipt, make_receipt, receipt_of
 from ..media.stream import Stream
 from ..media.video import compare, frames_of, write_stream
 from ..models.request import Request
 from ..progress import OnProgress
+from ..text.subtitles import Line
+from .shots import Script
 
 if TYPE_CHECKING:
     from ..models.engine import Engine
@@ -59,8 +61,10 @@ def verify(
     receipt = receipt_of(path)
     request = request_of(receipt, path)
     notes = changed_versions(receipt)
+    script = None if receipt.film is None else script_of(receipt.film, request, path)
     count, size = extent(path)
-    if request.frames not in (None, count):  # known before anything is loaded
+    told = (request.frames, None) if script is None else (script.frames, script.size)
+    if not could_be(told, count, size):  # known before anything is loaded
         return Verification(False, notes=notes)
     loaded = weights_of(receipt, model)
     engine = None
@@ -68,12 +72,16 @@ def verify(
         if open_engine is None:
             raise MissingCapability(f"the clip was made by the engine {receipt.engine}")
         engine = open_engine(receipt.engine, loaded, device)
-    made = made_again(loaded, request, receipt.grid, engine, device, on_progress)
-    if made.frames != count:
-        return Verification(False, notes=notes)
-    # through the file's own encoder, at the magnification that it was written with
-    scale = max(1, max(size) // max(made.size))
     with TemporaryDirectory(prefix="dln-verify-") as folder:
+        options: Any = dict(engine=engine, device=device, on_progress=on_progress)
+        if script is None:
+            made = made_again(loaded, request, receipt.grid, options)
+        else:
+            made = filmed_again(loaded, script, Path(folder) / "clips", options)
+        if made.frames != count:
+            return Verification(False, notes=notes)
+        # through the file's own encoder, at the magnification that it was written with
+        scale = max(1, max(size) // max(made.size))
         # which shows faster clips, that older versions wrote, at the pace of the fastest
         made = Stream(made, min(made.fps, most_rate(path.suffix)), made.size, made.frames)
         again = write_stream(made, Path(folder) / path.name, scale=scale)
@@ -83,22 +91,46 @@ def verify(
     return Verification(False, *difference, notes=notes) if difference else Verification(True)
 
 
+def could_be(
+    told: tuple[int | None, tuple[int, int] | None], count: int, size: tuple[int, int]
+) -> bool:
+    """Whether a file's frames and their (height, width) are those that were asked for, if any were;
+    encoders make sides even."""
+    frames, sides = told
+    even = sides and tuple(side + side % 2 for side in sides)
+    return frames in (None, count) and even in (None, size)
+
+
 def made_again(
-    loaded: Loaded,
-    request: Request,
-    grid: int | None,
-    engine: Engine | None,
-    device: str,
-    on_progress: OnProgress | None,
+    loaded: Loaded, request: Request, grid: int | None, options: dict[str, Any]
 ) -> Stream:
     """The frames of the clip, or of the mosaic of that many."""
     from .generate import stream
     from .grid import stream_grid
 
-    options: Any = dict(engine=engine, device=device, on_progress=on_progress)
     if grid is None:
         return stream(loaded, request, **options).stream
     return stream_grid(loaded, request, grid, **options).stream
+
+
+def filmed_again(loaded: Loaded, script: Script, folder: Path, options: dict[str, Any]) -> Stream:
+    """The frames of a film, whose clips are made into this folder."""
+    from .film import Studio
+
+    studio = Studio(loaded, script, folder, **options)
+    studio.shoot()
+    return studio.projected()
+
+
+def script_of(film: Filmed, request: Request, path: Path) -> Script:
+    """What was filmed. UsageError for lines that are not in the order of time."""
+    lines = [Line(each.number, each.start_ms, each.end_ms, each.prompt) for each in film.lines]
+    times = [time for line in lines for time in (line.start, line.end)]
+    if times != sorted(times) or request.fps is None:
+        raise UsageError(f"The receipt of {path} is damaged: its film has no order.")
+    seeds = [each.seed for each in film.lines]
+    return Script(lines, seeds, request.fps, request.size, film.blend_s, film.every_s,
+                  request.settings)  # fmt: skip
 
 
 def extent(path: Path) -> tuple[int, tuple[int, int]]:

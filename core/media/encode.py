@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from ..errors import UsageError
 from ..files import beside
 from .png import write_png
 from .rates import check_rate, fraction_of
+from .sound import Soundtrack
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ LIMITED_RANGE = 1
 H264 = {"crf": "14", "preset": "medium", "mbtree": "0"}  # its AVX-512 code reads stale memory
 VP9 = {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "3"}
 
+Writer = Callable[[Stream, Path, str | None], None]
+
 
 def encode(
     stream: Stream,
@@ -42,6 +46,7 @@ def encode(
     receipt: dict[str, Any] | None,
     scale: int | None,
     overwrite: bool,
+    sound: Path | None = None,
 ) -> Path:
     """See clip.write_clip, which this implements for frames that are still to come."""
     write = _WRITERS.get(path.suffix.lower())
@@ -52,6 +57,8 @@ def encode(
         )
     if scale is not None and scale < 1:
         raise UsageError(f"scale must be at least 1, got {scale}.")
+    if sound is not None:
+        write = _with_sound(path, sound)
     check_rate(stream.fps, path.suffix)
     _check_place(path, overwrite)
     banded = stream.banded and write is _write_sheet and scale in (None, 1)
@@ -73,6 +80,14 @@ def encode(
     with beside(path, overwrite) as (_, temporary):
         write(stream, temporary, text)
     return path
+
+
+def _with_sound(path: Path, sound: Path) -> Writer:
+    """UsageError for a format that is silent."""
+    write = _SOUNDING.get(path.suffix.lower())
+    if write is None:
+        raise UsageError(f"a {path.suffix[1:]} has no sound", f"Use one of {', '.join(_SOUNDING)}.")
+    return partial(write, sound=sound)
 
 
 def _check_held(path: Path, frames: int, size: tuple[int, int], most: int) -> None:
@@ -114,13 +129,15 @@ def _check_place(path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path} exists already.", "Add --force to replace it.")
 
 
-def _write_mp4(stream: Stream, path: Path, text: str | None) -> None:
+def _write_mp4(stream: Stream, path: Path, text: str | None, sound: Path | None = None) -> None:
     """H.264 with the index before the pictures, so that a browser can begin at once."""
-    _write_video(stream, path, text, "libx264", H264, {"movflags": "+faststart"})
+    heard = sound and ("aac", sound)
+    _write_video(stream, path, text, "libx264", H264, {"movflags": "+faststart"}, heard)
 
 
-def _write_webm(stream: Stream, path: Path, text: str | None) -> None:
-    _write_video(stream, path, text, "libvpx-vp9", VP9, {})
+def _write_webm(stream: Stream, path: Path, text: str | None, sound: Path | None = None) -> None:
+    heard = sound and ("libopus", sound)
+    _write_video(stream, path, text, "libvpx-vp9", VP9, {}, heard)
 
 
 def _write_video(
@@ -130,7 +147,9 @@ def _write_video(
     codec: str,
     quality: dict[str, str],
     layout: dict[str, str],
+    sound: tuple[str, Path] | None,
 ) -> None:
+    """sound: a codec, and the file whose sound it writes."""
     import av
 
     height, width = (side + side % 2 for side in stream.size)
@@ -141,9 +160,14 @@ def _write_video(
         track = cast("VideoStream", container.add_stream(codec, rate=rate, options=quality))
         track.height, track.width, track.pix_fmt = height, width, "yuv420p"
         _make_repeatable(track.codec_context, 1 / rate)
+        heard = Soundtrack(container, *sound, stream.frames / rate) if sound else None
         for place, pixels in enumerate(pixels for block in stream for pixels in _even(block)):
             container.mux(track.encode(_to_yuv(pixels, place, 1 / rate)))
+            if heard:
+                heard.until((place + 1) / rate)
         container.mux(track.encode(None))
+        if heard:
+            heard.end()
 
 
 def _make_repeatable(context: VideoCodecContext, time_base: Fraction) -> None:
@@ -261,5 +285,9 @@ def _notes(stream: Stream, text: str | None) -> dict[str, str]:
     return told if text is None else {**told, "comment": text}
 
 
-_WRITERS = {".mp4": _write_mp4, ".webm": _write_webm, ".gif": _write_gif, ".png": _write_sheet}
-_WHOLE = {_write_gif: MOST_IN_A_GIF, _write_sheet: MOST_IN_A_PNG}  # one palette, one row
+_SOUNDING = {".mp4": _write_mp4, ".webm": _write_webm}
+_WRITERS: dict[str, Writer] = {**_SOUNDING, ".gif": _write_gif, ".png": _write_sheet}
+_WHOLE: dict[Writer, int] = {
+    _write_gif: MOST_IN_A_GIF,
+    _write_sheet: MOST_IN_A_PNG,
+}  # one palette, one row

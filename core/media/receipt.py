@@ -3,7 +3,8 @@
 A receipt has the keys schema, prompt, seed, model, weights_sha256, engine, settings and versions;
 where pictures or a clip were given also inputs, the SHA-256 of each; that of the best of several
 clips also best_of, while its seed alone makes the clip again; that of a mosaic also grid, how many
-clips it shows, of its seed and of those after it.
+clips it shows, of its seed and of those after it; that of a film also film: its lines, each with
+the seed that makes its clip.
 It lies in the tag `comment` of mp4 and webm, the comment of a gif, the text chunk of a png.
 """
 
@@ -27,19 +28,42 @@ from .mosaic import MOST
 
 SCHEMA = "dln-receipt-1"
 PACKAGES = ("dln", "torch", "numpy", "av")
-MOST_LETTERS = 1 << 20  # of a receipt; ours have a few hundred
+MOST_LETTERS = 1 << 22  # of a receipt; a clip's has a few hundred, a line of a film one or two
+MOST_MS = 10**12  # of a film
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
 Sha256 = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\z")]
 Engine = Literal["torch", "onnx", "onnx-fp16", "onnx-bf16", "onnx-int8", "trt", "trt-fp16",
                  "trt-bf16", "trt-int8"]  # fmt: skip
 
 
 @dataclass(frozen=True)
+class FilmedLine:
+    """A line of a film: its place in the script, its time, and what makes its clip."""
+
+    number: Annotated[int, Field(ge=1)]
+    start_ms: Annotated[int, Field(ge=0, le=MOST_MS)]
+    end_ms: Annotated[int, Field(ge=0, le=MOST_MS)]
+    seed: Seed
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Filmed:
+    """How a film was cut. sound: the name and the SHA-256 of its file; nothing is made of it."""
+
+    lines: Annotated[list[FilmedLine], Field(min_length=1)]
+    blend_s: float
+    every_s: float
+    sound: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What is believed of a receipt: a stranger may have written it. model: a name, or where a run
     or a file lay; settings: as `Request.of` takes them; inputs: the SHA-256 of each file; grid:
-    clips of a mosaic."""
+    clips of a mosaic; film: how it was cut."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    seed: Seed
     model: Annotated[str, Field(min_length=1, max_length=4096)]
     weights_sha256: Sha256
     engine: Engine
@@ -48,6 +72,7 @@ class Receipt:
     inputs: dict[Literal["image", "last_image", "video"], Sha256] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     grid: Annotated[int, Field(ge=2, le=MOST)] | None = None
+    film: Filmed | None = None
 
 
 def make_receipt(

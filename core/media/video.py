@@ -41,10 +41,15 @@ def write_stream(
     receipt: dict[str, Any] | None = None,
     scale: int | None = None,
     overwrite: bool = False,
+    sound: Path | None = None,
 ) -> Path:
     """As write_clip, for frames that are still to come: mp4 and webm are written as they do, in
-    memory that does not grow. gif and png take all frames at once; too many are a UsageError."""
-    return encode(stream, Path(path), receipt, scale, overwrite)
+    memory that does not grow. gif and png take all frames at once; too many are a UsageError.
+
+    sound: a file whose sound goes with the frames of an mp4 (AAC) or a webm (Opus), from its
+    beginning: cut where they end, silent where it ends before. UsageError where it has none.
+    """
+    return encode(stream, Path(path), receipt, scale, overwrite, sound)
 
 
 def read_clip(path: Path | str, fps: float | None = None) -> Clip:

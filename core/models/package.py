@@ -32,6 +32,11 @@ class Loaded:
     path: Path
     bundled: bool
 
+    @property
+    def called(self) -> str:
+        """As receipts name it: by the model's name, or where its weights lie."""
+        return self.about.name if self.bundled else str(self.path)
+
 
 def save_model(
     path: Path, model: SystemModel, card: dict[str, Any], dtype: torch.dtype | None = None

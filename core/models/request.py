@@ -37,6 +37,7 @@ class Request:
     and last_image: pictures' files, the first frame and the last; extend: pixels by which the first
     is extended, by the name of the side; video: a clip's file, which is made larger; label: a class
     by its name.
+    drift: how far the noise of a picture has gone from its seed's own, as in models.noise.
     settings: the model's own by name, as its `about` declares them.
     """
 
@@ -50,6 +51,7 @@ class Request:
     extend: Mapping[str, int] | None = None
     video: str | None = None
     label: str | None = None
+    drift: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from torch import nn
 
@@ -52,6 +52,15 @@ class SystemModel(nn.Module):
     def graphs(self) -> dict[str, Graph]:
         """The named functions that generation runs and export writes."""
         raise TypeError(f"{type(self).__name__} has no graphs")
+
+
+class Usual(NamedTuple):
+    """A clip of which nothing is told but its prompt: its frames, and frames a second. most: how
+    many can be asked for, None where a clip goes on as long as one likes."""
+
+    frames: int
+    fps: float
+    most: int | None = None
 
 
 class System(ABC):
@@ -100,6 +109,11 @@ class System(ABC):
             f"{self.about.name} makes no clips: its task is {self.about.task}",
             hint="dln models list",
         )
+
+    def usual(self, config: Any) -> Usual | None:
+        """The clip that weights of this configuration make unless more is told, for films; None
+        for what makes pictures, or takes no part in any."""
+        return None
 
     def seams(self, model: Any, frames: int) -> list[int]:
         """The frames of a clip of that length at which one block goes on from the one before."""

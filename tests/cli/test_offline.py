@@ -6,12 +6,14 @@ import os
 import shlex
 import subprocess
 import sys
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from toy_export import weights  # pyright: ignore[reportMissingImports]
 
 from dln.cli.libraries import FOLDERS, keep_in_cache
 from dln.cli.main import tree
@@ -69,7 +71,9 @@ LINES: dict[str, tuple[str, ...]] = {
     "train toy-gan --data clips --steps 2 --region norway --out run": ("run/",),
     "generate --model run --out a.mp4": ("a.mp4",),
     "generate --model toy.safetensors --engine onnx --seed 1 --out b.gif": ("b.gif",),
+    "film story.srt --model text.safetensors --audio a.wav --size 32 --out film.mp4": ("film.mp4",),
     "verify a.mp4": (),
+    "verify film.mp4": (),
     "verify b.gif --model toy.safetensors": (),
     "export toy.safetensors --out exported": ("exported/",),
     "export toy.safetensors --readiness": (),
@@ -131,6 +135,11 @@ def watched(root: Path, watch: Watch, toy_weights: Callable[[str], Path],
     """All lines in one process, whose children are watched too."""
     apart = tmp_path_factory.mktemp("watched")
     (root / "work" / "toy.safetensors").write_bytes(toy_weights("toy-gan").read_bytes())
+    (root / "work" / "text.safetensors").write_bytes(weights("video-diffusion").read_bytes())
+    (root / "work" / "story.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nlion drinking\n")
+    with wave.open(str(root / "work" / "a.wav"), "wb") as silence:
+        silence.setparams((1, 2, 8000, 0, "NONE", ""))
+        silence.writeframes(bytes(8000))
     (root / "work" / "theirs.pkl").write_bytes(pickled(snapshot()[0]))
     (root / "work" / "grid.csv").write_text(three_years())
     driver, told, log = apart / "driver.py", root / "told", apart / "log"

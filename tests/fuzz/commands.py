@@ -10,6 +10,7 @@ from dln.cli.main import tree
 
 from .arguments import TOML, arguments, json_flag, toml_files
 from .case import Case
+from .films import SRT
 from .pantry import Pantry
 
 Cases = st.SearchStrategy[Case]
@@ -36,6 +37,7 @@ def prompts(pantry: Pantry) -> Cases:
 # Lines that are cheap, whatever is said beside them: --dry-run, or no work without sound files.
 LINES: dict[str, tuple[str, ...]] = {
     "generate": ("--model", "m.safetensors", "--dry-run"),
+    "film": ("story.srt", "--model", "t.safetensors", "--dry-run"),
     "train": ("toy-gan", "--dry-run"),
     "export": ("m.safetensors", "--dry-run"),
     "evaluate": ("resnet", "--count", "2"),
@@ -85,6 +87,8 @@ def options(pantry: Pantry) -> Cases:
     flags = {name: list(flags_of(name)) for name in names}
     files = {
         "m.safetensors": pantry["toy-gan.safetensors"],
+        "t.safetensors": pantry["video-diffusion.safetensors"],
+        "story.srt": SRT.encode(),
         "c.gif": pantry["toy-gan.gif"],
         "years.csv": pantry["years.csv"],
         "theirs.pkl": pantry["theirs.pkl"],

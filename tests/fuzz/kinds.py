@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from .case import Case
 from .commands import options, prompts, sets, toml
 from .data import metadata, pictures, shards, videos
+from .films import films
 from .models import manifests, onnx, pickles, receipts, weight_files
 from .pantry import Pantry
 from .records import hours, plans, records, runs
@@ -22,6 +23,7 @@ KINDS: dict[str, Callable[[Pantry], st.SearchStrategy[Case]]] = {
     "pictures": pictures,
     "videos": videos,
     "shards": shards,
+    "films": films,
     "safetensors": weight_files,
     "pickles": pickles,
     "onnx": onnx,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..system import System
+from ..system import System, Usual
 from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
@@ -37,6 +37,10 @@ class CogVideo(System):
 
     def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
         frames_of(config, request)
+
+    def usual(self, config: Config) -> Usual:
+        frames = config.most_frames
+        return Usual(frames, (frames - 1) / config.clip_seconds, frames)
 
     def sample(
         self, engine: Engine, model: Any, request: Request, on_progress: OnProgress

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from ...errors import DlnError
+from ..noise import Noise
 from .about import Sampling
 
 SHARPEST = 1e30  # what scores are multiplied by; more is no number
@@ -18,7 +19,7 @@ class Draw:
     """One code after the other."""
 
     sampling: Sampling
-    rng: np.random.Generator
+    rng: Noise
 
     def __call__(self, logits: Tensor) -> int:
         """logits: (1, K), or (2, K) under guidance, the second without the prompt -> a code.

@@ -24,6 +24,7 @@ from ...media.stream import Stream
 from ...progress import OnProgress, counted, unheard
 from ..engine import Engine, TorchEngine
 from ..layers.attention import Pair
+from ..noise import noise_of
 from ..request import MOST_SIDE, Request
 from .about import Sampling
 from .directions import Box, Order
@@ -141,7 +142,7 @@ class Drawing:
         self.order = self.layout.order(config, request.frames or 1)
         self.pool = Pool(self.order, config.extents)
         settings = Sampling(**request.settings)
-        self.draw = Draw(settings, np.random.default_rng(request.seed))
+        self.draw = Draw(settings, noise_of(request))
         prompt = request.prompt.strip() or None
         guided = prompt is not None and settings.guidance != 1
         self.captions = [prompt, None] if guided else [prompt]

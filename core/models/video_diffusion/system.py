@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...text.pretrained import Pretrained
 from ...text.vocabulary import Vocabulary
-from ..system import System
+from ..system import System, Usual
 from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
@@ -45,6 +45,9 @@ class VideoDiffusion(System):
 
     def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
         check(config, request, engine, gradients)
+
+    def usual(self, config: Config) -> Usual:
+        return Usual(config.clip_frames, config.clip_fps)
 
     def sample(
         self, engine: Engine, model: Model, request: Request, on_progress: OnProgress
