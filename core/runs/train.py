@@ -92,7 +92,7 @@ def _train(
 ) -> None:
     from ..data import open_source
 
-    options = _resolved(about, path, options, accelerator)
+    options = resolved(about, path, options, accelerator)
     with first_here(accelerator):  # what it finds out of files is kept in the cache
         source = open_source(
             str(options.data),
@@ -101,7 +101,7 @@ def _train(
             wordless=about.wordless,
         )
     start = open_start(options.start_from, about.name) if options.start_from else None
-    model = _begun(about, options, source, start).to(accelerator.device)
+    model = begun(about, options, source, start).to(accelerator.device)
     stages = load(about).stages(model, source, options)
     adjust(stages, options)
     with accelerator.main_process_first():
@@ -129,7 +129,7 @@ def _train(
         accelerator.wait_for_everyone()
 
 
-def _resolved(
+def resolved(
     about: About, path: Path, options: TrainOptions, accelerator: Accelerator
 ) -> TrainOptions:
     """With what the run in `path` was begun with, or the defaults."""
@@ -149,9 +149,7 @@ def _later(about: About, run: Run) -> dict[str, Any]:
     }
 
 
-def _begun(
-    about: About, options: TrainOptions, source: Source, start: Loaded | None
-) -> SystemModel:
+def begun(about: About, options: TrainOptions, source: Source, start: Loaded | None) -> SystemModel:
     """The model as its training begins, drawn from the seed or from weights there are."""
     torch.manual_seed(options.seed or 0)
     if start is None:
@@ -168,7 +166,7 @@ def _train_stages(
     pace: Pace | None,
 ) -> None:
     """Those that are asked for, one after the other, once the numbers of all fit together."""
-    settings, chosen = _settings(options), selected(stages, options.stage, run)
+    settings, chosen = settings_of(options), selected(stages, options.stage, run)
     for stage in chosen:
         if not Checkpoints(run.state / stage.name).finished():
             check(stage, settings, accelerator.num_processes)
@@ -285,7 +283,7 @@ def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
     return [*others, wanted]
 
 
-def _settings(options: TrainOptions) -> FitSettings:
+def settings_of(options: TrainOptions) -> FitSettings:
     names = ("seed", "precision", "compile", "accumulate", "checkpoint_every", "evaluate_every")
     given = {name: getattr(options, name) for name in names}
     chosen = {name: value for name, value in given.items() if value is not None}
