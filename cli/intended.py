@@ -33,7 +33,7 @@ def intention(
     if classes and hasattr(config, "classes"):
         config = replace(config, classes=classes, names=())
     configuration = plain(config)
-    asked = {name: value for name, value in plain(asdict(options)).items() if value != {}}
+    asked = {name: value for name, value in plain(asdict(options)).items() if value not in ({}, [])}
     asked |= {"preset": preset, "clips": samples}
     flat = memory(spec, options, config, samples)
     costs = Costs(found, place, account) if found else None

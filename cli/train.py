@@ -44,6 +44,14 @@ class Optimizer(StrEnum):
     sgd = "sgd"
 
 
+class Tracker(StrEnum):
+    """What else hears of a training."""
+
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+    trackio = "trackio"
+
+
 class TrainPrecision(StrEnum):
     """What the training computes in."""
 
@@ -125,6 +133,10 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read the data, threads that batch it.")
     ] = None,
+    track: Annotated[
+        list[Tracker] | None,
+        typer.Option(help="Tell a tracker of losses, measures and sheets (repeatable)."),
+    ] = None,
     region: Annotated[
         str | None,
         typer.Option(
@@ -183,9 +195,12 @@ def train(
     from dln.core.data import check_spec
     from dln.core.models.locate import look
     from dln.core.models.registry import find
+    from dln.core.runs.tracking import check_trackers
 
     spec, of_stages = find(model), parse_steps(steps or [])
     spec.check_training(preset, stage or "", *(of_stages if isinstance(of_stages, dict) else ()))
+    trackers = tuple(each.value for each in track or [])
+    check_trackers(trackers)
     if start_from is not None:
         look(start_from)
     if data is not None and not dry_run:
@@ -202,7 +217,7 @@ def train(
         out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
-        optimizer=optimizer and optimizer.value, sharpness=sharpness,
+        optimizer=optimizer and optimizer.value, sharpness=sharpness, track=trackers,
     )  # fmt: skip
     if dry_run:
         from .intended import intention

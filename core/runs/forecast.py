@@ -35,11 +35,12 @@ from ..training.run import Run
 from ..training.speed import matrix_rate, waiter
 from ..training.stage import Stage
 from ..training.state import Checkpoints
+from .asked import adjust, flattened, selected, settings_of
 from .costs import ESTIMATED, MEASURED, Forecast, StageCost, Took
 from .outlay import held, numbers, outlay
 from .rehearsal import rehearse, saved_bytes
 from .start import open_start
-from .train import adjust, begun, flattened, resolved, selected, settings_of
+from .train import begun, resolved
 from .work import flop_per_sample, weightless
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from ..data import open_source
 from ..models.registry import find, load
 from ..training.options import TrainOptions, with_defaults
 from ..training.stage import Stage, learning
+from .asked import adjust
 from .build import build
-from .train import adjust
 
 if TYPE_CHECKING:
     from ..data import Source
