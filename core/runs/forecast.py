@@ -146,7 +146,8 @@ class _Forecaster:
         activations = pace.activation_bytes * stage.batch / settings.accumulate
         activations /= self.accelerator.num_processes
         saves = 1 + left // (settings.checkpoint_every or left + 1)
-        saves += left * pace.step_s.expected / (settings.checkpoint_seconds or 1e12)
+        clocked = pace.step_s.expected / (settings.checkpoint_seconds or 1e12)
+        saves += left * min(1.0, clocked)  # at most one a step
         return replace(
             known, steps=left, how=MEASURED if found else ESTIMATED, took=pace, evaluations=times,
             prepare_s=sum(table.seconds for table in tables if table not in before),

@@ -145,7 +145,7 @@ def test_a_slow_stage_takes_one_step_alone(clock, accelerator):
 def test_numbers_that_are_not_finite(clock, accelerator):
     stage = Slow(clock)
     with torch.no_grad():
-        stage.modules["weight"].fill_(float("inf"))
+        stage.players[0].parameters[0].fill_(float("inf"))
     assert rehearse(stage, FitSettings(), accelerator, 0) is None
 
 
@@ -258,6 +258,7 @@ def test_a_forecast_writes_nothing(quick):
     [stage] = found.stages
     assert (stage.how, stage.steps, stage.batch) == (MEASURED, 40, 4)
     assert stage.took.samples == 4
+    assert found.watts is not None
     assert found.watts == pytest.approx(36, rel=0.2)
     assert found.kwh is not None
     assert found.kwh.expected == pytest.approx(found.seconds.expected * found.watts / 3.6e6)
