@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FORESEEN_S = 365 * 24 * 3600.0  # of a grid's hours; beyond them a year's mean tells
 BYTES = (("GB", 1e9, 1e9), ("MB", 1e6, 1e6), ("kB", 1e3, 0.0))
 SHAPES = "estimated by the shapes of its tensors"
+TRIED = "measured while stages were tried, scaled to the batch"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Costs:
             "precision": found.precision,
             "matrix_flop_per_s": found.rate,
             "memory_bytes": found.memory_bytes,
-            "memory_origin": SHAPES,
+            "memory_origin": TRIED if found.memory_tried else SHAPES,
             "disk_bytes": sum(found.disk_bytes.values()),
             "disk_bytes_by_kind": found.disk_bytes,
             "disk_origin": SHAPES,
@@ -121,7 +122,7 @@ class Costs:
         beside = {"tables": "", "evaluations": tried(found.stages), "checkpoints": " (assumed)"}
         spent = zip(beside.items(), found.beside_s, strict=True)
         yield "", ", ".join(f"{name} {span(each)}{how}" for (name, how), each in spent)
-        yield "memory", f"{size(found.memory_bytes)}, {SHAPES}"
+        yield "memory", f"{size(found.memory_bytes)}, {TRIED if found.memory_tried else SHAPES}"
         disk = ", ".join(f"{name} {size(each)}" for name, each in found.disk_bytes.items())
         yield "disk", f"{size(sum(found.disk_bytes.values()))}, {SHAPES}: {disk}"
         if self.kwh:

@@ -96,6 +96,12 @@ class Forecast:
         return max((stage.memory_bytes for stage in self.stages), default=0)
 
     @property
+    def memory_tried(self) -> bool:
+        """Whether it is what the process held while stages were tried."""
+        tried = any(stage.took.samples for stage in self.stages)
+        return self.device == "cpu" and tried
+
+    @property
     def disk_bytes(self) -> dict[str, int]:
         """Tables; checkpoints at the most; weights, of each stage and of the model."""
         checkpoints = COPIES * max((s.checkpoint_bytes for s in self.stages), default=0)

@@ -63,9 +63,9 @@ def forecast(
     name: str, options: TrainOptions, scope: Scope = "machine", on_progress: OnProgress = unheard
 ) -> Forecast:
     """Of training model `name`, or of going on with it. UsageError for what was asked wrongly."""
-    meter, begun_at = Meter(scope, patience=0), time.perf_counter()
+    meter = Meter(scope, patience=0)
     try:
-        return _Forecaster(find(name), options, meter, on_progress).run(begun_at)
+        return _Forecaster(find(name), options, meter, on_progress).run()
     finally:
         meter.close()
 
@@ -81,8 +81,10 @@ class _Forecaster:
         path = Path(options.out) if options.out else Path("runs") / about.name
         self.options = options = resolved(about, path, options, self.accelerator)
         self.about, self.meter, self.on_progress = about, meter, on_progress
+        begun_at = time.perf_counter()
         self.source = open_source(str(options.data), seed=options.seed or 0,
                                   on_progress=on_progress, wordless=about.wordless)  # fmt: skip
+        self.begin_s = time.perf_counter() - begun_at
         self.record = Run(path, read_record(path) if options.resume else {})
         if not options.resume:
             self.record.state = path / "none"  # what lies in the folder is of another run
@@ -93,12 +95,12 @@ class _Forecaster:
         self.twins: dict[str, Stage] = {}
         self.paces: dict[str, Took] = {}
 
-    def run(self, begun_at: float) -> Forecast:
+    def run(self) -> Forecast:
         """The stages one after the other."""
         stages, real = self.stages()
         self.held_bytes += held(*(stage.modules for stage in stages))
         chosen = selected(stages, self.options.stage, self.record)
-        begin_s, costs = time.perf_counter() - begun_at, list[StageCost]()
+        costs = list[StageCost]()
         for number, stage in enumerate(chosen):
             self.on_progress(number, len(chosen), "stages tried")
             settings = flattened(stage, chosen, self.settings)
@@ -108,7 +110,7 @@ class _Forecaster:
             with self.power.counted():
                 work(self.device, self.kind, LOAD_S)
         rate = self.rate if any(cost.how == ESTIMATED for cost in costs) else None
-        return Forecast(costs, str(self.device), str(self.options.precision), begin_s,
+        return Forecast(costs, str(self.device), str(self.options.precision), self.begin_s,
                         self.plan.bytes, self.power.watts, self.power.parts, rate)  # fmt: skip
 
     def stages(self) -> tuple[list[Stage], bool]:
@@ -123,9 +125,11 @@ class _Forecaster:
             weights = {id(p): p for stage in found for p in stage.modules.parameters()}
             if numbers(weights.values()) > SMALL:
                 return found, False
+        begun_at = time.perf_counter()
         model = begun(self.about, self.options, self.source, start).to(self.device)
         stages = load(self.about).stages(model, self.source, self.options)
         adjust(stages, self.options)
+        self.begin_s += time.perf_counter() - begun_at
         return stages, True
 
     def cost(self, stage: Stage, settings: FitSettings, real: bool) -> StageCost:
@@ -143,8 +147,11 @@ class _Forecaster:
         tell = times if left < MANY * times else 0  # among many steps they hardly count
         found = self.tried(stage, settings, tell, tables) if real else None
         pace = found or self.counted(stage)
-        activations = pace.activation_bytes * stage.batch / settings.accumulate
-        activations /= self.accelerator.num_processes
+        micro = stage.batch / settings.accumulate / self.accelerator.num_processes
+        memory = self.held_bytes + size.training + pace.activation_bytes * micro
+        if pace.samples and self.device.type == "cpu":  # freed memory is kept: this was the peak
+            more = pace.activation_bytes * (micro - pace.samples)
+            memory = max(memory, Process().memory_info().rss + more)
         saves = 1 + left // (settings.checkpoint_every or left + 1)
         clocked = pace.step_s.expected / (settings.checkpoint_seconds or 1e12)
         saves += left * min(1.0, clocked)  # at most one a step
@@ -152,7 +159,7 @@ class _Forecaster:
             known, steps=left, how=MEASURED if found else ESTIMATED, took=pace, evaluations=times,
             prepare_s=sum(table.seconds for table in tables if table not in before),
             evaluate_s=pace.evaluations_s(times), save_s=saves * size.checkpoint / WRITTEN,
-            memory_bytes=round(self.held_bytes + size.training + activations),
+            memory_bytes=round(memory),
             checkpoint_bytes=size.checkpoint,
         )  # fmt: skip
 
