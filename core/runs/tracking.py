@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
@@ -128,7 +129,9 @@ class Tracking:
     def close(self) -> None:
         """The trackers end; the training may have failed."""
         for name, tracker in [*self.trackers.items()]:
-            self.guarded(name, tracker.finish)
+            # trackio's run would end once more, aloud, with the process
+            end = import_module(name).finish if name == "trackio" else tracker.finish
+            self.guarded(name, end)
 
 
 def identity(folder: Path) -> str:
