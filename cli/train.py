@@ -2,7 +2,6 @@
 
 import os
 import shlex
-from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,8 +19,7 @@ from .carbon.grid import USUAL, Grid, grouped
 from .carbon.pace import PaceOptions
 from .options import ConfigFile, Device, DryRun, Force, Json, Quiet, Verbose
 from .places import RUNS
-from .progress import progress
-from .show import Result, facts, is_main_process, say, screen
+from .show import Result, is_main_process, say, screen
 
 if TYPE_CHECKING:
     from dln.core.carbon.meter.recorder import Account, Place
@@ -45,6 +43,14 @@ class Optimizer(StrEnum):
 
     adamw = "adamw"
     sgd = "sgd"
+
+
+class Tracker(StrEnum):
+    """What else hears of a training."""
+
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+    trackio = "trackio"
 
 
 class TrainPrecision(StrEnum):
@@ -128,6 +134,10 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read the data, threads that batch it.")
     ] = None,
+    track: Annotated[
+        list[Tracker] | None,
+        typer.Option(help="Tell a tracker of losses, measures and sheets (repeatable)."),
+    ] = None,
     region: Annotated[
         str | None,
         typer.Option(
@@ -186,16 +196,18 @@ def train(
     from dln.core.data import check_spec
     from dln.core.models.locate import look
     from dln.core.models.registry import find
+    from dln.core.runs.tracking import check_trackers
 
     spec, of_stages = find(model), parse_steps(steps or [])
     spec.check_training(preset, stage or "", *(of_stages if isinstance(of_stages, dict) else ()))
+    trackers = tuple(each.value for each in track or [])
+    check_trackers(trackers)
     if start_from is not None:
         look(start_from)
     if data is not None and not dry_run:
         check_spec(data)
-    paced = None if dry_run else PaceOptions(
-        carbon_plan, pause_above, region, grid, deadline, pue
-    ).resolve()  # fmt: skip
+    schedule, where = PaceOptions(carbon_plan, pause_above, region, grid, deadline, pue).resolve()
+    account = account_of(scope, intensity)
     from dln.core.training.options import TrainOptions
 
     overrides = parse_overrides(settings or [])
@@ -206,13 +218,13 @@ def train(
         out=place, seed=seed, device=device, precision=precision and precision.value,
         compile=compile, accumulate=accumulate, checkpoint_every=checkpoint_every,
         evaluate_every=evaluate_every, workers=workers, config=overrides, force=force,
-        optimizer=optimizer and optimizer.value, sharpness=sharpness,
+        optimizer=optimizer and optimizer.value, sharpness=sharpness, track=trackers,
     )  # fmt: skip
-    if paced is None:
-        return intention(spec, options)
-    schedule, place = paced
-    account = account_of(scope, intensity)
-    return carry_out(spec, options, schedule, place, on_pause == OnPause.exit, account)
+    if dry_run:
+        from .intended import intention
+
+        return intention(spec, options, where, account)
+    return carry_out(spec, options, schedule, where, on_pause == OnPause.exit, account)
 
 
 def latest_run(model: str) -> Path:
@@ -274,56 +286,3 @@ def generation_line(spec: "About", run: Path) -> str:
     prompt = PROMPTS.get(str(data).split(",")[0], unknown) if spec.text else ""
     words = f"dln generate {prompt}".strip()
     return f"{words} --model {shlex.quote(str(run))}"
-
-
-def intention(spec: "About", options: "TrainOptions") -> Result:
-    """What --dry-run shows: the options as given and the model's configuration they lead to."""
-    from dln.core.data import sizes_of
-    from dln.core.models.registry import load
-    from dln.core.runs.build import resolve_config
-    from dln.core.training.options import plain
-
-    preset = options.preset or spec.default_preset
-    with progress() as shown:
-        samples, classes = sizes_of(options.data or spec.data, shown, spec.wordless)
-    config = resolve_config(load(spec), preset, options.config)
-    if classes and hasattr(config, "classes"):
-        config = replace(config, classes=classes, names=())
-    configuration = plain(config)
-    asked = {name: value for name, value in plain(asdict(options)).items() if value != {}}
-    asked |= {"preset": preset, "clips": samples}
-    costs = memory(spec, options, config, samples)
-    data = {"dry_run": True, "model": spec.name, "options": asked, "configuration": configuration}
-    rows = [*rows_of(asked), *rows_of(configuration), *rows_of(costs)]
-    return Result({**data, **costs}, facts(rows, spec.title), [str(options.out)])
-
-
-def memory(spec: "About", options: "TrainOptions", config: Any, samples: int) -> dict[str, Any]:
-    """What --sharpness holds beside plain training, and what each method would; null where the
-    loss has no logits of a sample."""
-    from dln.core.training.sharpness import METHODS, parse
-
-    chosen = parse(options.sharpness)
-    parameters, outputs = counted(spec, config)
-    every = {
-        method: None if method == "saf" and outputs is None
-        else replace(chosen, method=method).memory_mib(samples, outputs or 0, parameters)
-        for method in METHODS
-    }  # fmt: skip
-    return {
-        "parameters": parameters,
-        "sharpness_memory_mib": every[chosen.method],
-        "sharpness_memory_mib_by_method": every,
-    }
-
-
-def counted(spec: "About", config: Any) -> tuple[int, int | None]:
-    """Parameters, and logits a sample in the stage that has most; no memory is spent on them."""
-    import torch
-
-    from dln.core.models.registry import load
-    from dln.core.runs.build import made
-
-    with torch.device("meta"):
-        model = made(load(spec), config, [])
-    return sum(parameter.numel() for parameter in model.parameters()), model.outputs

@@ -10,8 +10,10 @@ from dln.core.training.events import (
     Evaluated,
     Event,
     Finished,
+    Going,
     Looked,
     Note,
+    Planned,
     Saved,
     Started,
     Stepped,
@@ -19,11 +21,13 @@ from dln.core.training.events import (
 
 from .progress import Due, clock, line
 from .show import errors, number, screen, table
+from .whole import Whole
 
 if TYPE_CHECKING:
     from rich.live import Live
 
-FIRST, LAST = ("stage", "step", "loss"), ("samples/s", "time left")
+FIRST, LAST = ("stage", "step", "loss"), ("samples/s",)
+BAR = 40  # characters
 
 
 class Watch:
@@ -32,6 +36,7 @@ class Watch:
     def __init__(self, live: "Live | None" = None) -> None:
         self.live = live
         self.due = Due()
+        self.whole, self.heard = Whole(), False
         self.rows: dict[str, dict[str, str]] = {}
         self.stages: dict[str, dict[str, Any]] = {}
 
@@ -48,7 +53,9 @@ class Watch:
                 self.tell(f"{event.stage}: step {event.step} of {event.steps}, "
                           f"{number(event.samples)} samples, "
                           f"{number(event.parameters)} parameters")  # fmt: skip
-            case Stepped():
+            case Planned():
+                self.whole = Whole(event.stages)
+            case Stepped() | Going():
                 self.step(event)
             case Evaluated():
                 sheet = f" ({event.sheet})" if event.sheet else ""
@@ -70,17 +77,23 @@ class Watch:
         elif self.due():
             line(f"{what} {done}")
 
-    def step(self, event: Stepped) -> None:
-        done, loss = f"{event.step}/{event.steps}", f"{event.loss:.4g}"
-        rate, left = f"{event.rate:.3g}", clock(event.eta)
-        told = {name: f"{value:.3g}" for name, value in event.told.items()}
-        cells = zip((*FIRST, *LAST), (event.stage, done, loss, rate, left), strict=True)
+    def step(self, event: Stepped | Going) -> None:
+        self.whole.heed(event)
+        done, loss, rate = f"{event.step}/{event.steps}", f"{event.loss:.4g}", f"{event.rate:.3g}"
+        told = {name: f"{value:.3g}" for name, value in getattr(event, "told", {}).items()}
+        cells = zip((*FIRST, *LAST), (event.stage, done, loss, rate), strict=True)
         self.rows[event.stage] = self.rows.get(event.stage, {}) | dict(cells) | told
         if self.live:
             self.live.update(self.drawn())
-        elif self.due():
+        elif self.due() or not self.heard:
             more = "".join(f", {name} {value}" for name, value in told.items())
-            line(f"{event.stage} {done} loss {loss}{more}, {rate} samples/s, {left} left")
+            line(f"{event.stage} {done} loss {loss}{more}, {rate} samples/s, {self.ahead()}")
+        self.heard = True
+
+    def ahead(self) -> str:
+        """How much of all stages is done, and how long the rest takes."""
+        share = f"{100 * self.whole.share:.0f} % done"
+        return share if self.whole.left is None else f"{share}, {clock(self.whole.left)} left"
 
     def finish(self, event: Finished) -> None:
         self.stages[event.stage] = {
@@ -98,6 +111,20 @@ class Watch:
             line(text)
 
     def drawn(self):
+        """The table, and one bar for all stages once a step has been taken."""
+        from rich.console import Group
+
+        return Group(self.table(), self.bar()) if self.heard else self.table()
+
+    def bar(self):
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        drawn = Table.grid(padding=(0, 1))
+        drawn.add_row(ProgressBar(1.0, self.whole.share, BAR), self.ahead())
+        return drawn
+
+    def table(self):
         names = dict.fromkeys(name for row in self.rows.values() for name in row)
         columns = [*FIRST, *(name for name in names if name not in (*FIRST, *LAST)), *LAST]
         rows = [[row.get(name, "") for name in columns] for row in self.rows.values()]

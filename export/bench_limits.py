@@ -4,7 +4,6 @@ A graph's time has two floors: its floating-point operations at the machine's ma
 and the bytes that it must read (weights, caches) at the rate at which memory streams them.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from dln.core.models.graph import Value, flatten
+from dln.core.training.speed import fastest
 
 # (name, number of parts or None for one tensor, shape, type) of each input
 Signature = tuple[tuple[str, int | None, tuple[int, ...], torch.dtype], ...]
 MOST_SHAPES = 64  # of one graph; counting each takes about a call's time
 COLUMNS = 1024
-LEAST_S, LEAST_TIMES = 0.2, 5  # how long and how often a rate is tried
 
 
 @dataclass(frozen=True)
@@ -90,13 +89,6 @@ def workload(
     return [(times, count(module, blank(signed, device))) for signed, times in often]
 
 
-def matrix_rate(size: int, device: str, dtype: torch.dtype, wait: Callable[[], None]) -> float:
-    """Floating-point operations a second of a product of two size x size matrices."""
-    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    out = torch.empty_like(a)
-    return 2 * size**3 / fastest(lambda: torch.mm(a, b, out=out), wait)
-
-
 def streaming_rate(size: int, device: str, wait: Callable[[], None]) -> float:
     """Bytes a second at which a matrix of `size` bytes is read for a matrix-vector product.
 
@@ -106,17 +98,3 @@ def streaming_rate(size: int, device: str, wait: Callable[[], None]) -> float:
     matrix, vector = torch.randn(rows, COLUMNS, device=device), torch.randn(COLUMNS, device=device)
     out = matrix.new_empty(rows)
     return matrix.nbytes / fastest(lambda: torch.mv(matrix, vector, out=out), wait)
-
-
-def fastest(call: Callable[[], Any], wait: Callable[[], None]) -> float:
-    """Seconds of the fastest of many calls: a limit is what the machine can do undisturbed."""
-    call()
-    wait()
-    times: list[float] = []
-    begun = time.perf_counter()
-    while len(times) < LEAST_TIMES or time.perf_counter() - begun < LEAST_S:
-        start = time.perf_counter()
-        call()
-        wait()
-        times.append(time.perf_counter() - start)
-    return min(times)

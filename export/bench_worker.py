@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -24,9 +23,10 @@ from dln.core.models.engine import Engine, TorchEngine, pick_device
 from dln.core.models.graph import Graph, Value
 from dln.core.models.package import Loaded, load_model
 from dln.core.models.request import Request
+from dln.core.training.speed import matrix_rate, waiter
 
 from .bench_energy import metered
-from .bench_limits import Signature, matrix_rate, signature, streaming_rate, workload
+from .bench_limits import Signature, signature, streaming_rate, workload
 from .precision import HALF
 from .wrapped import Wrapped
 
@@ -175,13 +175,6 @@ def limits(
     rate = matrix_rate(size, device, dtype, wait)
     named = str(dtype).removeprefix("torch.")
     return {"work": work, "matrix_flop_per_s": rate, "matrix_size": size, "matrix_dtype": named}
-
-
-def waiter(device: str) -> Callable[[], None]:
-    """What makes a clock right: on CUDA a wait until the device has done all it was given."""
-    if device == "mps":
-        return torch.mps.synchronize
-    return partial(torch.cuda.synchronize, device) if device.startswith("cuda") else lambda: None
 
 
 def device_name(device: str) -> str:

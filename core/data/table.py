@@ -20,6 +20,7 @@ import numpy as np
 from ..door import json_value
 from ..errors import DlnError
 from ..files import atomic_write
+from . import planned
 from .reader import Reader
 
 RECORD_SECONDS = 1.0
@@ -29,7 +30,7 @@ BLOCK_BYTES = 32 << 20
 
 Fill = Callable[[int], np.ndarray]
 Progress = Callable[[int, int], None]
-Table = np.memmap | Reader
+Table = np.ndarray | Reader
 
 
 def build_table(
@@ -50,9 +51,16 @@ def build_table(
     replaced. workers: processes that fill rows besides this one, 0 for none; `fill` must then be
     picklable, else this process does it alone. on_progress(done, rows) is called after each block.
     Where it would take more than LARGEST_SHARE of the free disk, nothing is built: a Reader with
-    the same rows, which computes each when it is read, and on_note is told so.
+    the same rows, which computes each when it is read, and on_note is told so. Inside `planning`
+    nothing is built either: what it gives stands in for the table.
     """
-    table = _open(Path(path), _Layout(rows, tuple(shape), np.dtype(dtype).str, key))
+    layout = _Layout(rows, tuple(shape), np.dtype(dtype).str, key)
+    if plan := planned.current():
+        found = _read(Path(path))
+        left = rows - found.rows_done() if found and found.layout == layout else rows
+        asked = (Path(path), key)
+        return plan.sketch(asked, layout.full_shape, dtype, fill, workers, left, LARGEST_SHARE)
+    table = _open(Path(path), layout)
     if table.pending():
         if not _reserved(table):
             if on_note:

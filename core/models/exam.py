@@ -33,7 +33,7 @@ class Exam(ABC):
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.count = min(self.most, max(FEWEST, len(source)))
+        self.count = self.all = min(self.most, max(FEWEST, len(source)))
         self.judge: Any = None
         self.missing = ""
         try:
@@ -61,9 +61,11 @@ class Exam(ABC):
         """Frames of a clip that are looked at."""
         return self.judge.config.frames if self.judge is not None else LOOKED_AT
 
-    def taken(self) -> tuple[dict[str, float], list[Clip] | None]:
+    def taken(self, share: float = 1.0) -> tuple[dict[str, float], list[Clip] | None]:
         """The Fréchet distance on the recognizer's features, the made clips' variety as a share of
-        the real ones', and clips for a sheet. All on the main process."""
+        the real ones', and clips for a sheet. All on the main process.
+        share: of the clips, if not all."""
+        self.count = max(2, round(self.all * share))
         clips = self.made()
         real = self._real
         found = {SPREAD: variety(clips) / max(1e-6, real[1])}

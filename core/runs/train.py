@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..carbon.meter.recorder import Account, Place
-from ..errors import Interrupted, UsageError, closest
+from ..errors import Interrupted, UsageError
 from ..models.fields import unsaid
 from ..models.registry import find, load
 from ..training.accelerator import create_accelerator, default_precision, first_here
@@ -24,14 +24,15 @@ from ..training.options import TrainOptions, plain, recipe, with_defaults, with_
 from ..training.pace import Pace
 from ..training.run import Run
 from ..training.settings import FitSettings
-from ..training.sharpness import Sharpness, parse
 from ..training.stage import Stage
 from ..training.state import Checkpoints
-from ..training.team import obstacle
+from .asked import adjust, flattened, selected, settings_of
 from .best import package_best
 from .build import build
 from .metering import Metering
+from .shares import planned
 from .start import extended, open_start
+from .tracking import Tracking, check_trackers
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -61,12 +62,16 @@ def train(
     leaves instead of waiting, DlnError for what failed.
     """
     about = find(name)
+    check_trackers(options.track)
     accelerator = create_accelerator(options.device)
     path = Path(options.out) if options.out else Path("runs") / about.name
     main = accelerator.is_main_process
+    tracking: Tracking | None = None
     metering = Metering(path, f"dln train {about.name}", place, on_event, account)
     try:
         listen = metering if main else silent
+        if main and options.track:
+            listen = tracking = Tracking(path, about.name, options.track, metering)
         _train(about, path, options, accelerator, listen, metering.paced(pace))
     except KeyboardInterrupt as error:
         if not os.path.exists(path / CONFIG):
@@ -78,6 +83,8 @@ def train(
             hint=Run(path, {"model": about.name}).resume_command,
         ) from error
     finally:
+        if tracking:
+            tracking.close()
         metering.close()
     return path
 
@@ -92,7 +99,7 @@ def _train(
 ) -> None:
     from ..data import open_source
 
-    options = _resolved(about, path, options, accelerator)
+    options = resolved(about, path, options, accelerator)
     with first_here(accelerator):  # what it finds out of files is kept in the cache
         source = open_source(
             str(options.data),
@@ -101,7 +108,7 @@ def _train(
             wordless=about.wordless,
         )
     start = open_start(options.start_from, about.name) if options.start_from else None
-    model = _begun(about, options, source, start).to(accelerator.device)
+    model = begun(about, options, source, start).to(accelerator.device)
     stages = load(about).stages(model, source, options)
     adjust(stages, options)
     with accelerator.main_process_first():
@@ -123,13 +130,16 @@ def _train(
             on_event(Note(told))
         computes = f"device {accelerator.device}, precision {options.precision}"
         on_event(Note(f"{computes}, seed {options.seed or 0}"))
+        if accelerator.is_main_process:
+            chosen = selected(stages, options.stage, run)
+            on_event(planned(about, options, source, chosen, run))
         _train_stages(stages, options, run, accelerator, on_event, pace)
         if accelerator.is_main_process:
             _package(model, stages, run, options, on_event)
         accelerator.wait_for_everyone()
 
 
-def _resolved(
+def resolved(
     about: About, path: Path, options: TrainOptions, accelerator: Accelerator
 ) -> TrainOptions:
     """With what the run in `path` was begun with, or the defaults."""
@@ -149,9 +159,7 @@ def _later(about: About, run: Run) -> dict[str, Any]:
     }
 
 
-def _begun(
-    about: About, options: TrainOptions, source: Source, start: Loaded | None
-) -> SystemModel:
+def begun(about: About, options: TrainOptions, source: Source, start: Loaded | None) -> SystemModel:
     """The model as its training begins, drawn from the seed or from weights there are."""
     torch.manual_seed(options.seed or 0)
     if start is None:
@@ -168,7 +176,7 @@ def _train_stages(
     pace: Pace | None,
 ) -> None:
     """Those that are asked for, one after the other, once the numbers of all fit together."""
-    settings, chosen = _settings(options), selected(stages, options.stage, run)
+    settings, chosen = settings_of(options), selected(stages, options.stage, run)
     for stage in chosen:
         if not Checkpoints(run.state / stage.name).finished():
             check(stage, settings, accelerator.num_processes)
@@ -229,76 +237,6 @@ def _open_run(
                 hint="choose another folder with --out",
             )
     return run
-
-
-def adjust(stages: list[Stage], options: TrainOptions) -> None:
-    """--steps, --batch and --lr win over what the stages ask for."""
-    players = [player for stage in stages for player in stage.players]
-    steps = _each(options.steps, "stage", [stage.name for stage in stages])
-    rates = _each(options.lr, "player", [player.name for player in players])
-    for stage in stages:
-        stage.steps = steps.get(stage.name, stage.steps)
-        stage.batch = options.batch or stage.batch
-    for player in players:
-        player.learning_rate = rates.get(player.name, player.learning_rate)
-        player.optimizer = options.optimizer or player.optimizer
-
-
-def _each(given: Any, kind: str, names: list[str]) -> dict[str, Any]:
-    """One value for all, or those of some by name ("": of the rest), as {name: value}. UsageError
-    for a name that there is not."""
-    if given is None:
-        return {}
-    values = dict(given) if isinstance(given, dict) else {"": given}
-    rest = dict.fromkeys(names, values.pop("")) if "" in values else {}
-    for name in values:
-        _known(name, names, kind)
-    return rest | values
-
-
-def _known(name: str, names: list[str], kind: str = "stage") -> None:
-    if name not in names:
-        there = list(dict.fromkeys(names))
-        hint = f"its {kind}s are {', '.join(there)}"
-        raise UsageError(f"no {kind} '{name}'.{closest(name, there)}", hint=hint)
-
-
-def selected(stages: list[Stage], only: str | None, run: Run) -> list[Stage]:
-    """All stages, or `only` after those that are finished, so that the model holds every result.
-
-    UsageError where one that it needs is not; weights to start from hold that of every stage.
-    """
-    if only is None:
-        return stages
-    names = [stage.name for stage in stages]
-    _known(only, names)
-    wanted = stages[names.index(only)]
-    before = stages[: names.index(only)]
-    needed = [s for s in before if wanted.needs is None or s.name in wanted.needs]
-    others = [s for s in stages if s is not wanted and Checkpoints(run.state / s.name).finished()]
-    for stage in needed:
-        if stage not in others and not run.config.get("start"):
-            raise UsageError(
-                f"stage '{only}' needs '{stage.name}', which is not finished in {run.path}",
-                hint=f"{run.resume_command} --stage {stage.name}",
-            )
-    return [*others, wanted]
-
-
-def _settings(options: TrainOptions) -> FitSettings:
-    names = ("seed", "precision", "compile", "accumulate", "checkpoint_every", "evaluate_every")
-    given = {name: getattr(options, name) for name in names}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    workers = max(1, options.workers or 1)
-    return FitSettings(**chosen, workers=workers, sharpness=parse(options.sharpness))
-
-
-def flattened(stage: Stage, chosen: list[Stage], settings: FitSettings) -> FitSettings:
-    """The method for flat minima goes where it can (SAF and MESA: where the loss starts from
-    logits); beside such stages the others train without. Where there is none, the stage itself
-    says so."""
-    able = [other for other in chosen if obstacle(other, settings.sharpness) is None]
-    return replace(settings, sharpness=Sharpness()) if able and stage not in able else settings
 
 
 def _package(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,8 +15,12 @@ from ..data import open_source
 from ..models.registry import find, load
 from ..training.options import TrainOptions, with_defaults
 from ..training.stage import Stage, learning
+from .asked import adjust
 from .build import build
-from .train import adjust
+
+if TYPE_CHECKING:
+    from ..data import Source
+    from ..models.about import About
 
 
 @dataclass(frozen=True)
@@ -40,15 +46,23 @@ def work(name: str, options: TrainOptions) -> list[Work]:
     about = find(name)
     options = with_defaults(options, about.default_preset, about.data, "fp32")
     source = open_source(str(options.data), wordless=about.wordless)
-    with torch.device("meta"):
-        model = build(about, options.preset, options.config, source)
-    stages = load(about).stages(model, source, options)
-    adjust(stages, options)
+    stages = weightless(about, options, source)
     return [Work(s.name, s.steps, s.batch, flop_per_sample(s)) for s in stages]
 
 
-def flop_per_sample(stage: Stage) -> float:
-    """Of one sample of the stage's batch, whose modules are on the meta device."""
+def weightless(about: About, options: TrainOptions, source: Source) -> list[Stage]:
+    """The stages of a training, on the meta device. options: with their defaults."""
+    system = load(about)  # whose modules have constants, which are no part of the model
+    with torch.device("meta"):
+        model = build(about, options.preset, options.config, source)
+    stages = system.stages(model, source, options)
+    adjust(stages, options)
+    return stages
+
+
+def flop_per_sample(stage: Stage, after: Callable[[], object] = lambda: None) -> float:
+    """Of one sample of the stage's batch, whose modules are on the meta device. after: is called
+    after each backward pass."""
     stage.modules.train()
     turns = [(player, turn) for player in stage.players for turn in player.turns]
     for _, turn in turns:
@@ -61,6 +75,7 @@ def flop_per_sample(stage: Stage) -> float:
         with learning(player, stage), counter:
             for piece in turn.cut(batch):
                 turn.objective(piece)["loss"].backward()
+                after()
         total += counter.get_total_flops() / turn.every
     return total
 

@@ -13,6 +13,7 @@ from ..files import LEFT, LOCK, disk_errors, remove
 
 SCHEMA = "dln-run-1"
 CONFIG = "config.toml"
+TRACKED = "tracking"  # what trackers have been told
 
 # Runs without the mark are known by all tables that ours have.
 _UNMARKED = {"model", "options", "overrides", "config", "data", "start"}
@@ -87,11 +88,12 @@ def clear(folder: Path) -> None:
             _clear(stage, _STAGE)
         _clear(folder / "state", None)
         remove(folder / "cache")
+        remove(folder / TRACKED)
 
 
 def refuse_links(folder: Path) -> None:
     """UsageError where what a run writes would lie elsewhere."""
-    for place in (*(folder / name for name in ("samples", "state", "cache")),
+    for place in (*(folder / name for name in ("samples", "state", "cache", TRACKED)),
                   *_inside(folder / "state")):  # fmt: skip
         if place.is_symlink():
             raise UsageError(

@@ -16,6 +16,24 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A stage within its run: its steps, how many of them are done, and what one costs beside one
+    of another stage."""
+
+    stage: str
+    steps: int
+    done: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class Planned:
+    """All that a run will do, in order, before the first of its stages begins."""
+
+    stages: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
 class Started:
     """A stage begins, or goes on at `step`."""
 
@@ -39,6 +57,19 @@ class Stepped:
     rate: float = 0.0
     eta: float = 0.0
     told: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Going:
+    """Between two log intervals, from the first step on and then now and then: the mean loss since
+    the last of them, `rate` and `eta` as in Stepped."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+    rate: float
+    eta: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +108,7 @@ class Finished:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
-Event = Looked | Started | Stepped | Evaluated | Saved | Note | Finished
+Event = Looked | Planned | Started | Going | Stepped | Evaluated | Saved | Note | Finished
 OnEvent = Callable[[Event], None]
 
 

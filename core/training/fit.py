@@ -15,8 +15,8 @@ import torch
 from ..errors import Interrupted, UsageError
 from .accelerator import agreed
 from .batches import Batches, step_seed
+from .evaluations import evaluated
 from .events import OnEvent
-from .journal import due
 from .pace import Pace
 from .run import Run
 from .session import Session
@@ -60,7 +60,7 @@ def fit(
             progress.seconds += time.perf_counter() - began
             session.journal.log()
             last = progress.step == stage.steps
-            if last or due(settings.evaluate_every or stage.evaluate_every, progress.step):
+            if evaluated(stage, settings, progress.step):
                 session.evaluate()
             stopped = agreed(accelerator, stop.requested)
             session.save_where_due(last or stopped)

@@ -1,19 +1,22 @@
 """Telling how a stage goes: means over log intervals, lines of stats.jsonl, events."""
 
 import math
+import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .accelerator import summed
-from .events import Evaluated, OnEvent, Stepped
+from .events import Evaluated, Going, OnEvent, Stepped
 from .run import Run
 from .stage import Stage
 from .team import Learnt
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+GOING_S = 1.0  # between two words on how it goes
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Journal:
         self.on_event, self.every = on_event, every
         self.progress = Progress()
         self._logged = (0, 0.0)
+        self._told: float | None = None
 
     def resume(self, progress: Progress) -> None:
         """Go on from there."""
@@ -85,9 +89,9 @@ class Journal:
         """A line of stats.jsonl and an event, every log interval and at the end."""
         stage, progress = self.stage, self.progress
         if not (due(self.every, progress.step) or progress.step == stage.steps):
+            self._tell()
             return
-        stats = self._means()
-        rate = (progress.step - self._logged[0]) / max(progress.seconds - self._logged[1], 1e-9)
+        stats, rate = self._means(), self._rate
         self._logged = (progress.step, progress.seconds)
         event = Stepped(
             stage.name,
@@ -102,6 +106,23 @@ class Journal:
         if self.accelerator.is_main_process:
             self._write(event)
         self.on_event(event)
+
+    @property
+    def _rate(self) -> float:
+        """Steps a second since the last line."""
+        progress = self.progress
+        return (progress.step - self._logged[0]) / max(progress.seconds - self._logged[1], 1e-9)
+
+    def _tell(self) -> None:
+        """How it goes on the main process, at the session's first step and then now and then; the
+        interval goes on."""
+        now, stage, progress = time.perf_counter(), self.stage, self.progress
+        if self._told is not None and now < self._told + GOING_S:
+            return
+        self._told, rate = now, self._rate
+        loss = float(progress.sums["loss"]) / progress.counts["loss"]
+        eta = (stage.steps - progress.step) / rate
+        self.on_event(Going(stage.name, progress.step, stage.steps, loss, rate * stage.batch, eta))
 
     def _write(self, event: Stepped) -> None:
         """The interval's line; `lr` is that of the first player's last step."""

@@ -23,7 +23,7 @@ _DEFAULTS: dict[str, Any] = {
     "evaluate_every": None,
 }
 _MOST = {"steps": 10**12, "batch": 10**6, "lr": 10**6, "seed": 2**63 - 1, "workers": 1024}
-_SESSION = ("out", "resume", "force", "stage", "device", "workers", "config")
+_SESSION = ("out", "resume", "force", "stage", "device", "workers", "config", "track")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class TrainOptions:
     `steps` is one number for every stage or {stage: steps}; `batch` is the global batch, `lr` the
     learning rate of every player or {player: rate}; in both "" stands for the rest. `config`
     overrides fields of the preset; `start_from` names the weights to begin from, which bring their
-    own configuration. `optimizer` is adamw or sgd; `sharpness` as sharpness.parse reads it.
+    own configuration. `optimizer` is adamw or sgd; `sharpness` as sharpness.parse reads it; `track`
+    names trackers that hear of this session.
     """
 
     data: str | None = None
@@ -56,6 +57,7 @@ class TrainOptions:
     workers: int | None = None
     optimizer: str | None = None
     sharpness: str | None = None
+    track: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

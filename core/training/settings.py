@@ -16,7 +16,7 @@ class FitSettings:
     accumulate: int = 1
     checkpoint_every: int | None = None  # steps
     checkpoint_seconds: float | None = 120.0
-    evaluate_every: int | None = None  # steps; None: at the end only
+    evaluate_every: int | None = None  # steps; None: as the stage says, or evaluations.early
     log_every: int = 20  # steps
     workers: int = 1
     sharpness: Sharpness = field(default_factory=Sharpness)

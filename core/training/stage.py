@@ -29,10 +29,12 @@ class Stage:
     `modules` holds every weight of the stage, trainable or not: it is what a checkpoint keeps.
     `told` are statistics that are shown while it trains, by their names in stats.jsonl: what they
     are called there.
-    `evaluate_every`: steps from one evaluation to the next where nobody says; None: at the end
-    alone.
+    `evaluate_every`: steps from one evaluation to the next where nobody says; None: early and ever
+    more seldom, and at the end.
     `judged_by`: the metric of `evaluate` whose smallest value's weights are kept beside the last
     ones; None: the last are the result.
+    `phases`: at which shares of its steps a step begins to cost something else.
+    `share`: of what `evaluate` looks at and makes; less than all tells how long all of it takes.
     A buffer that steps change and read is changed in `after_step`, from sums over the processes,
     so that all of them hold the same.
     It is in training mode during the steps, in evaluation mode in `evaluate` and `finish`.
@@ -48,6 +50,8 @@ class Stage:
     told: Mapping[str, str] = {}
     evaluate_every: int | None = None
     judged_by: str | None = None
+    phases: Sequence[float] = (0.0,)
+    share: float = 1.0
 
     def together(self, batch: int) -> int:
         """Samples of a batch that a loss holds against each other: each micro-batch of each process
@@ -84,6 +88,10 @@ class Stage:
     def evaluate(self) -> tuple[dict[str, float], "list[Clip] | None"]:
         """Metrics and sample clips of the averaged weights, on the main process, without grad."""
         return {}, None
+
+    def some(self, count: int) -> int:
+        """The share of so many, at least one."""
+        return max(1, round(self.share * count))
 
     def concern(self, history: Sequence[dict[str, float]]) -> str | None:
         """What is to be said of how its metrics went, the newest last; None where nothing is."""

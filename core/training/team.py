@@ -63,9 +63,15 @@ class Team:
         for learner in self.learners:
             for prepared in learner.turns:
                 if prepared.turn.due(step):
-                    for pieces in self._lockstep(learner.player, prepared.turn, batches):
-                        stats = self._learn(learner, prepared, pieces, step)
-                        yield Learnt(learner.player, prepared.turn, stats)
+                    yield from self.take_turn(learner, prepared, step, batches)
+
+    def take_turn(
+        self, learner: Learner, prepared: PreparedTurn, step: int, batches: list[Batch]
+    ) -> Iterator[Learnt]:
+        """One of them, an optimiser step for each piece of the batches."""
+        for pieces in self._lockstep(learner.player, prepared.turn, batches):
+            stats = self._learn(learner, prepared, pieces, step)
+            yield Learnt(learner.player, prepared.turn, stats)
 
     def after_step(self, step: int) -> None:
         """The averages follow; `step` counts the earlier steps."""

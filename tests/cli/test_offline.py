@@ -69,6 +69,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "carbon audit --region norway --out audit.json -- " + sys.executable + " -c 1": ("audit.json",),
     "carbon report audit.json --out figures": ("figures/",),
     "train toy-gan --data clips --steps 2 --region norway --out run": ("run/",),
+    "train toy-gan --data clips --dry-run --region norway": (),
     "generate --model run --out a.mp4": ("a.mp4",),
     "generate --model toy.safetensors --engine onnx --seed 1 --out b.gif": ("b.gif",),
     "film story.srt --model text.safetensors --audio a.wav --size 32 --out film.mp4": ("film.mp4",),

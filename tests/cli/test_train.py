@@ -189,3 +189,22 @@ def test_a_terminal_that_is_closed_stops_a_training_as_ctrl_c_does(options):
     os.close(hear)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
+
+
+def test_a_tracker_that_is_not_installed_is_told_at_once(dln, training, monkeypatch):
+    monkeypatch.setattr("dln.core.runs.tracking.find_spec", lambda name: None)
+    for dry in ([], ["--dry-run"]):
+        outcome = dln("train", "cogvideo", "--track", "wandb", *dry)
+        assert (outcome.code, outcome.out) == (3, "")
+        assert "wandb is not installed" in outcome.err
+        assert "[wandb]" in outcome.err
+    assert training.trainings == []
+
+
+def test_trackers_reach_core(dln, training, monkeypatch):
+    monkeypatch.setattr("dln.core.runs.tracking.find_spec", lambda name: name)
+    dln("train", "cogvideo", "--track", "tensorboard", "--track", "trackio")
+    assert training.trainings[0].track == ("tensorboard", "trackio")
+    dln("train", "cogvideo", "--force")
+    assert training.trainings[1].track == ()
+    assert dln("train", "cogvideo", "--track", "mlflow").code == 2

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dln.core.data import open_source
 from dln.core.errors import Interrupted, UsageError
 from dln.core.models.registry import MODELS, load
-from dln.core.runs.train import flattened
+from dln.core.runs.asked import flattened
 from dln.core.text.vocabulary import Vocabulary
 from dln.core.training import history as history_module
 from dln.core.training.batches import Batches

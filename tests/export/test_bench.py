@@ -18,6 +18,7 @@ from toy_export import weights
 
 from dln.core.carbon.meter.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.training.speed import matrix_rate
 from dln.export import bench as bench_module
 from dln.export import bench_energy, bench_process, bench_worker
 from dln.export.bench import bench
@@ -26,7 +27,6 @@ from dln.export.bench_limits import (
     Workload,
     blank,
     count,
-    matrix_rate,
     signature,
     streaming_rate,
     workload,
@@ -156,7 +156,7 @@ def test_work_of_a_call():
 
 
 def test_rates_are_positive(monkeypatch):
-    monkeypatch.setattr("dln.export.bench_limits.LEAST_S", 0.0)
+    monkeypatch.setattr("dln.core.training.speed.LEAST_S", 0.0)
     assert matrix_rate(16, "cpu", torch.float32, lambda: None) > 0
     assert streaming_rate(10, "cpu", lambda: None) > 0
 

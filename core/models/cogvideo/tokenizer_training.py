@@ -106,7 +106,7 @@ class TokenizerStage(Stage):
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Peak signal-to-noise ratio on frames that did not teach, and how many codes they use."""
-        rows = np.array(self.table[-max(1, held_back(len(self.table))) :][:64])
+        rows = np.array(self.table[-max(1, held_back(len(self.table))) :][: self.some(64)])
         device = next(self.modules.parameters()).device
         rgbm = torch.from_numpy(rows).flatten(0, 1).movedim(-1, 1).to(device).float() / 255
         codes = torch.cat([self.model.tokenizer.encode(part) for part in rgbm[:, :3].split(64)])

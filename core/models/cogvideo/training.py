@@ -157,7 +157,7 @@ class SequenceStage(Stage):
         """Loss on the windows that did not teach, and clips of a few prompts."""
         device = next(self.modules.parameters()).device
         losses = []
-        for part in in_parts(measuring_rows(len(self.table), 128, 16), 16):
+        for part in in_parts(measuring_rows(len(self.table), self.some(128), self.some(16)), 16):
             batch = {k: v.to(device) for k, v in self.collate(part, 0).items()}
             losses += [float(self.objective(batch)["loss"])] * len(part)
         return {"loss": float(np.mean(losses))}, self.shown()
@@ -167,7 +167,8 @@ class SequenceStage(Stage):
         from .sample import preview
 
         prompts = shown_prompts(self.source, self.model.reader)
-        return [preview(self.model, text, self.name) for text in prompts]
+        shown = prompts[: self.some(len(prompts))]
+        return [preview(self.model, text, self.name) for text in shown]
 
 
 class ImageStage(SequenceStage):

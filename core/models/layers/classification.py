@@ -201,12 +201,13 @@ class ClassifierStage(Stage):
         """Accuracy and loss on the images that never teach."""
         device = next(self.modules.parameters()).device
         sums = {"accuracy": 0.0, "loss": 0.0}
-        for rows in in_parts(np.arange(len(self.fresh)), 256):
+        count = self.some(len(self.fresh))
+        for rows in in_parts(np.arange(count), 256):
             images = torch.from_numpy(self.fresh_table[rows]).to(device)
             labels = torch.from_numpy(self.fresh_labels[rows]).to(device)
             found = self.players[0].objective({"images": images, "labels": labels})
             sums = {name: total + float(found[name]) * len(rows) for name, total in sums.items()}
-        return {name: total / len(self.fresh) for name, total in sums.items()}, None
+        return {name: total / count for name, total in sums.items()}, None
 
 
 def images_table(source: Source, size: int, path: Path, workers: int, on_event: OnEvent) -> Table:

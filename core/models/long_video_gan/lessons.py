@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...data.reader import Reader
 from ...training.events import Note, OnEvent
 from ..layers.augmentation import DRAWS
 from ..layers.excerpts import length
@@ -78,7 +79,7 @@ class Lessons(ABC):
             key = f"{self.source.fingerprint()} {shape} {config.fps} {config.height} {config.width}"
             table = clips_table(self.source, len(self), shape, self.filler(), config.fps, path, key,
                                 workers, on_event)  # fmt: skip
-            self.table = table if isinstance(table, np.memmap) else None
+            self.table = None if isinstance(table, Reader) else table
 
     @property
     @abstractmethod

@@ -171,6 +171,11 @@ class PaintingStage(Stage):
         ]
 
     @property
+    def phases(self) -> tuple[float, ...]:
+        begin = self.model.config.training.judged_after
+        return tuple(share for share in (0.0, begin, begin + LEAD) if share < 1)
+
+    @property
     def begin(self) -> int:
         """The step from which on the adversary learns."""
         return int(self.model.config.training.judged_after * self.steps)
@@ -215,6 +220,10 @@ class PaintingStage(Stage):
         part = pixels[:, top : top + self.side, left : left + self.side]
         return part[:, :, ::-1] if rng.random() < 0.5 else part
 
+    def measuring(self, views: int) -> np.ndarray:
+        """Those of so many views that measure."""
+        return measuring_rows(views, self.some(MEASURED), self.some(MEASURED))
+
     def rng(self, epoch: int, row: int) -> np.random.Generator:
         return lesson_rng(self.options.seed, self.name, epoch, row)
 
@@ -252,7 +261,7 @@ class VqganStage(PaintingStage):
         some of them, before and after."""
         vqgan, found, used, shown = self.model.vqgan, [], set(), []
         device = next(vqgan.parameters()).device
-        for row in measuring_rows(len(self.views), MEASURED, MEASURED):
+        for row in self.measuring(len(self.views)):
             pixels = np.array(self.views.pixels(self.table, int(row))[:1])
             real = to_pixels(pixels).to(device)
             codes = vqgan.encode(real)
@@ -304,7 +313,7 @@ class GuideStage(PaintingStage):
         before, and as the last of a clip of which each frame helped to draw the next."""
         vqgan, found, shown = self.model.vqgan, [], []
         device = next(vqgan.parameters()).device
-        for row in self.rows[measuring_rows(len(self.rows), MEASURED, MEASURED)]:
+        for row in self.rows[self.measuring(len(self.rows))]:
             pixels = np.array(self.views.pixels(self.table, int(row)))
             real = to_pixels(pixels).to(device)
             codes = vqgan.encode(real)

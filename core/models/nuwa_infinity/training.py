@@ -145,6 +145,7 @@ class TransformerStage(Stage):
         config, rng = self.model.config, np.random.default_rng(0)
         pictures, clips = self.views.kinds
         drawn = [False] * SHOWN * pictures + [True] * clips
+        drawn = drawn[: self.some(len(drawn))]
         found = []
         for number, clip in enumerate(drawn):
             _, rows, columns = self.views.lesson(clip)
@@ -155,7 +156,7 @@ class TransformerStage(Stage):
         return found
 
     def _measuring(self) -> dict[str, np.ndarray]:
-        rows = measuring_rows(len(self.views), MEASURED, AT_ONCE)
+        rows = measuring_rows(len(self.views), self.some(MEASURED), self.some(AT_ONCE))
         clips = np.array([self.views.clip(int(row)) for row in rows])
         parts = {"loss": rows[~clips], "loss_of_clips": rows[clips]}
         return {name: part for name, part in parts.items() if len(part)}

@@ -168,11 +168,12 @@ class RecognizerStage(Stage):
     def _measure(self, kind: str) -> dict[str, float]:
         device = next(self.modules.parameters()).device
         sums = dict.fromkeys(self.model.config.heads, 0.0)
-        for part in in_parts(np.arange(len(self.fresh)), 64):
+        count = self.some(len(self.fresh))
+        for part in in_parts(np.arange(count), 64):
             batch = to_batch([self._exam(int(row), kind) for row in part])
             scores = self.players[0].objective({name: t.to(device) for name, t in batch.items()})
             sums = {head: sums[head] + float(scores[head]) * len(part) for head in sums}
-        return {head: total / len(self.fresh) for head, total in sums.items()}
+        return {head: total / count for head, total in sums.items()}
 
     def _exam(self, row: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self.seed, row])

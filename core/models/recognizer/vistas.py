@@ -77,6 +77,7 @@ class VistasStage(Stage):
         the time of day may just be changing; and with the other cameras."""
         places = np.arange(len(self.exams)).reshape(-1, 2)
         parts = np.split(places, np.cumsum([len(source) for source in self.fresh])[:-1])
+        parts = [part[: self.some(len(part))] for part in parts]
         own = parts[0]
         right, off = self._answers(own[:, 0])
         found = {"accuracy": float(right.mean())} | self._told("", right, off)

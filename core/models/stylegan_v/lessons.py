@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...data.reader import Reader
 from ...training.events import OnEvent
 from ..layers.augmentation import DRAWS
 from ..layers.excerpts import length, watched
@@ -52,7 +53,7 @@ class Lessons:
         side, fps = self.config.side, self.config.fps
         frames = length(self.source, 0, fps)
         table = strips_table(self.source, len(self), frames, fps, side, cache, workers, on_event)
-        self.table = table if isinstance(table, np.memmap) else None
+        self.table = None if isinstance(table, Reader) else table
 
     def batch(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         """As `Stage.collate`."""

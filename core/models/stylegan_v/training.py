@@ -241,7 +241,7 @@ class AdversarialStage(Stage):
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """How far clips of fixed seeds are from real ones, how different from each other, and the
         first of them."""
-        return self.exam.taken()
+        return self.exam.taken(self.share)
 
     def concern(self, history: Sequence[dict[str, float]]) -> str | None:
         return collapsed(history)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ...data import Source
 from ...media.clip import Clip
-from ...training.events import Note, OnEvent
+from ...training.events import Note, OnEvent, silent
 from ...training.stage import Player
 from .graphs import guided
 from .schedule import alpha_sigma, cosine_log_snr, ddim_step, noised, spread, x_from
@@ -89,6 +89,8 @@ class DistillationStage(DiffusionStage):
     name = "distill"
     needs = ("base",)
     steps, batch = 1500, 8
+    phases = tuple(number / ROUNDS for number in range(ROUNDS))
+    tell: OnEvent = staticmethod(silent)
 
     def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
         super().__init__(model, source, options)

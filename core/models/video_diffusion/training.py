@@ -180,7 +180,7 @@ class DiffusionStage(Stage):
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on clips that did not teach, in bands of the noise, and clips of a few prompts."""
-        rows = measuring_rows(len(self.table), 48, 8)
+        rows = measuring_rows(len(self.table), self.some(48), self.some(8))
         device = next(self.denoiser.parameters()).device
         times = (np.arange(len(rows)) + 0.5) / len(rows)
         errors = []
@@ -195,7 +195,8 @@ class DiffusionStage(Stage):
 
     def prompts(self) -> list[str]:
         """What the contact sheet shows."""
-        return shown_prompts(self.source, self.model.reader)
+        prompts = shown_prompts(self.source, self.model.reader)
+        return prompts[: self.some(len(prompts))]
 
     def shown(self) -> list[Clip]:
         """Clips for the contact sheet."""
@@ -239,7 +240,7 @@ class UpsampleStage(DiffusionStage):
         """Held-back clips: small, made large again, as they were."""
         from .sample import restored
 
-        rows = range(len(self.table) - min(2, len(self.table)), len(self.table))
+        rows = range(len(self.table) - min(self.some(2), len(self.table)), len(self.table))
         clips = []
         for row in rows:
             frames = np.array(self.table[row, : self.count])

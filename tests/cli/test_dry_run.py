@@ -1,0 +1,137 @@
+"""`dln train --dry-run`: what it says of a training's cost, and what that rests on."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dln.core.carbon.values import Spread
+from dln.core.runs import forecast as module
+from dln.core.runs.costs import DONE, ESTIMATED, MEASURED, Forecast, StageCost, Took
+
+GIB = 1 << 30
+
+
+def found(watts: float | None = 50.0) -> Forecast:
+    stages = [
+        StageCost("tokenizer", 0, 32, 1000),
+        StageCost("image", 100, 32, 2_000_000, MEASURED,
+                  Took(Spread.exact(36.0), 0.0, (5.0, 5.0), 8), evaluations=2, prepare_s=3590.0,
+                  evaluate_s=10.0, memory_bytes=GIB, checkpoint_bytes=10**8, weights_bytes=10**7),
+        StageCost("keyframes", 100, 8, 3_000_000, ESTIMATED,
+                  Took(Spread(36.0, 72.0, 108.0), 0.0, flop=1e12), save_s=0.0),
+    ]  # fmt: skip
+    power = {"cpu": "estimated (rated power and load)", "gpu": "none", "ram": "none"}
+    return Forecast(stages, "cpu", "fp32", 0.0, 10**9, watts, power if watts else {}, 5e10)
+
+
+@pytest.fixture
+def foreseen(monkeypatch):
+    """The forecast, and what it was asked."""
+    asked = []
+
+    def forecast(*given):
+        asked.append(given)
+        return found()
+
+    monkeypatch.setattr(module, "forecast", forecast)
+    return asked
+
+
+def test_hours_energy_and_carbon(dln, foreseen):
+    """An hour of steps and one of tables, then 1, 2 or 3 hours: 50 W for 4 are 0.2 kWh."""
+    line = ("train", "cogvideo", "--dry-run", "--region", "norway", "--pue", "1.5")
+    told = dln(*line, "--intensity", "10", "--scope", "process", "--json").json
+    assert [told[f"hours{end}"] for end in ("", "_low", "_high")] == [4.0, 3.0, 5.0]
+    assert told["hours_origin"] == "measured and estimated"
+    assert told["energy_kwh"] == pytest.approx(0.2 * 1.5)
+    assert told["energy_origin"] == (
+        "50 W while stages were tried: cpu estimated (rated power and load)"
+    )
+    rate = told["intensity_g_per_kwh"]
+    assert 0 < rate < 100
+    assert told["emissions_kg"] == pytest.approx(0.3 * rate / 1000)
+    assert told["market_kg"] == pytest.approx(0.003)
+    assert told["memory_bytes"] == GIB
+    assert told["disk_bytes_by_kind"] == {
+        "tables": 10**9, "checkpoints": 3 * 10**8, "weights": 2 * 10**7
+    }  # fmt: skip
+    stages = {stage["stage"]: stage for stage in told["stages"]}
+    assert [stages[name]["origin"] for name in stages] == [DONE, MEASURED, ESTIMATED]
+    assert stages["image"]["hours"] == 2.0
+    assert stages["image"]["evaluations_origin"] == "measured"
+    assert stages["keyframes"]["evaluations_origin"] == "assumed"
+    assert foreseen[0][0] == "cogvideo"
+    assert foreseen[0][2] == "process"
+
+
+def test_a_person_reads_the_same(dln, foreseen, monkeypatch):
+    monkeypatch.delenv("COLUMNS")
+    told = dln("train", "cogvideo", "--dry-run", "--region", "norway").out
+    lines = {line[:20].strip(): line for line in told.splitlines()}
+    assert "finished" in lines["stage tokenizer"]
+    assert "2 hours" in lines["stage image"]
+    assert "measured (36 s a step on 8 samples, scaled)" in lines["stage image"]
+    assert "21 % to 46 % of the matrix products" in lines["stage keyframes"]
+    assert "4 hours (3 hours to 5 hours) on cpu in fp32" in lines["hours"]
+    assert lines["energy"].split("  ")[-1].strip() == "150 / 200 / 250 Wh, PUE 1"
+    assert "CO2e" in lines["emissions"]
+
+
+def test_no_region_no_carbon(dln, foreseen):
+    told = dln("train", "cogvideo", "--dry-run", "--json").json
+    assert (told["region"], told["emissions_kg"], told["label"]) == (None, None, None)
+    assert "no --region was named" in dln("train", "cogvideo", "--dry-run").out
+
+
+def test_no_meter_no_energy(dln, monkeypatch):
+    monkeypatch.setattr(module, "forecast", lambda *asked: found(None))
+    told = dln("train", "cogvideo", "--dry-run", "--region", "norway", "--json").json
+    assert (told["energy_kwh"], told["emissions_kg"], told["power_watts"]) == (None, None, None)
+    assert told["energy_origin"].startswith("not known")
+    assert told["hours"] == 4.0
+    assert "not known: codecarbon" in dln("train", "cogvideo", "--dry-run", "-r", "norway").out
+
+
+def test_by_the_hours_of_a_file(dln, foreseen):
+    """As the run itself would be metered: 100 g/kWh now, 300 from an hour on."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = [(now + timedelta(hours=hour), 100 if hour < 1 else 300) for hour in range(-2, 30)]
+    with open("grid.csv", "w") as file:
+        file.write("time,g\n" + "".join(f"{time.isoformat()},{value}\n" for time, value in rows))
+    told = dln("train", "cogvideo", "--dry-run", "--source", "csv:grid.csv", "--column", "g",
+               "--unit", "g/kWh", "--signal", "average", "--factors", "life-cycle",
+               "--json").json  # fmt: skip
+    assert 225 < told["intensity_g_per_kwh"] < 300
+    assert told["region"] is None
+    assert told["emissions_kg"] == pytest.approx(0.2 * told["intensity_g_per_kwh"] / 1000)
+
+
+def test_what_is_not_here_is_not_timed(dln, foreseen):
+    line = ("train", "resnet", "--preset", "resnet50", "--data", "imagenet", "--dry-run")
+    assert dln(*line, "--json").json["hours"] is None
+    assert "imagenet is not here" in dln(*line).out
+    assert foreseen == []
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--region", "norwya"], "norwya"),
+        (["--carbon-plan", "none.json"], "none.json"),
+        (["--pue", "1.1"], "--source and --pue belong to a --region"),
+    ],
+)
+def test_it_refuses_what_the_run_refuses(dln, training, args, words):
+    said = [dln("train", "cogvideo", *args, *dry) for dry in ([], ["--dry-run"])]
+    assert said[0] == said[1]
+    assert (said[0].code, said[0].out) == (2, "")
+    assert words in said[0].err
+
+
+def test_a_real_one_writes_nothing(dln):
+    told = dln("train", "resnet", "--data", "digits", "--steps", "30", "--dry-run", "--json").json
+    assert told["stages"][0]["origin"] == MEASURED
+    assert 0 < told["hours"] < 1
+    assert told["stages"][0]["steps"] == 30
+    assert os.listdir() == []
