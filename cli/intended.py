@@ -4,9 +4,11 @@ the training will take in hours, memory, disk, energy and CO2e."""
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from dln.core.text.rows import rows_of
+
 from .costs import Costs
 from .progress import progress
-from .show import Result, facts, rows_of
+from .show import Result, facts
 
 if TYPE_CHECKING:
     from dln.core.carbon.meter.recorder import Account, Place

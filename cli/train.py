@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dln.core.errors import UsageError
-from dln.core.text.rows import rows_of
 from dln.core.text.shown import on_one_line
 
 from . import completion

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_what_is_told_by_hand():
         "error_x": 3, "error_x_repeated": 8, "error_x_averaged": 5, "error_x_reconstructed": 1,
         "gain_x": pytest.approx(0.4),
     }  # fmt: skip
-    four = told("x", np.repeat(rows, 2, axis=0))
+    four: Any = told("x", np.repeat(rows, 2, axis=0))
     assert four["error_x_low"] < 3 < four["error_x_high"]
     still = told("x", np.zeros((1, 4)))
     assert still["gain_x"] is None

@@ -50,7 +50,7 @@ class PropsStage(Stage):
         own = list(model.network.parameters())
         objective = RecognizerObjective(model.network)
         self.players = [Player(self.name, objective, own, 2e-3, weight_decay=0.02)]
-        self.told = moments_told(STORIES, self.seed)
+        self.stories = moments_told(STORIES, self.seed)
         self.fresh = moments_told(FRESH, self.seed + 1)
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
@@ -61,7 +61,7 @@ class PropsStage(Stage):
                 partial(drawn, told, self.side), workers=self.options.workers or 0,
                 on_note=noter(on_event), key=f"{self.seed} {self.side}",
             )
-            for name, told in (("props", self.told), ("exams", self.fresh))
+            for name, told in (("props", self.stories), ("exams", self.fresh))
         )  # fmt: skip
 
     @property
@@ -73,7 +73,7 @@ class PropsStage(Stage):
 
     def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
         rows = [self._worn(int(index), epoch) for index in indices]
-        return self._batch(rows, [self.told[n // MOMENTS] for n in indices.tolist()],
+        return self._batch(rows, [self.stories[n // MOMENTS] for n in indices.tolist()],
                            indices % MOMENTS)  # fmt: skip
 
     def _worn(self, index: int, epoch: int) -> np.ndarray:
