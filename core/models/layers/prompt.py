@@ -1,4 +1,4 @@
-"""Captions as CogVideo reads them: a frame-rate phrase, then the words, padded on the left."""
+"""Captions as CogView2 and CogVideo read them: a rate's phrase and words, padded on the left."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from ...text.vocabulary import Vocabulary
-from .config import Config
+from .rows import Rows
 
 
 def encode_texts(
-    config: Config, vocabulary: Vocabulary, texts: Sequence[tuple[str, str | None]]
+    config: Rows, vocabulary: Vocabulary, texts: Sequence[tuple[str, str | None]]
 ) -> tuple[Tensor, Tensor]:
     """(frame-rate symbol, caption or None) each -> rows (B, S) and seen (B, S), int64.
 

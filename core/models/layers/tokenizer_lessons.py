@@ -1,27 +1,54 @@
-"""The trainings of CogVideo's image tokenizer: encoder and codes first, then the decoder again."""
+"""The trainings of the image tokenizer: encoder and codes first, then the decoder again."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...data import Source
+from ...data.table import build_table
 from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
-from ..layers.lessons import held_back
-from ..layers.pixels import to_frames
 from .clustering import cluster_codes
+from .lessons import held_back
+from .pixels import noter, teller, to_frames
 from .tokenizer import ImageTokenizer
-from .windows import FRAMES_PER_CLIP, frames_table
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
-    from .model import Model
+
+
+FRAMES_PER_CLIP = 4
+
+
+def frames_table(source: Source, size: int, cache: Path, workers: int, on_event: OnEvent):
+    """A few frames of each clip with their foreground: (clips, 4, size, size, 4), uint8 RGBM."""
+    return build_table(
+        cache / "frames.bin",
+        len(source),
+        (FRAMES_PER_CLIP, size, size, 4),
+        np.uint8,
+        partial(_some_frames, source, size),
+        workers=workers,
+        on_progress=teller("frames", on_event),
+        on_note=noter(on_event),
+        key=f"{source.fingerprint()} {size}",
+    )
+
+
+def _some_frames(source: Source, size: int, clip: int) -> np.ndarray:
+    rng = np.random.default_rng([clip, FRAMES_PER_CLIP])
+    times = np.sort(rng.uniform(0, source.duration(clip), FRAMES_PER_CLIP))
+    frames, mask = source.frames(clip, times, (size, size))
+    if mask is None:
+        mask = np.full(frames.shape[:-1], 255, np.uint8)
+    return np.concatenate([frames, mask[..., None]], axis=-1)
 
 
 class TokenizerObjective(nn.Module):
@@ -71,7 +98,7 @@ class TokenizerStage(Stage):
 
     name = "tokenizer"
 
-    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+    def __init__(self, model: Any, source: Source, options: TrainOptions) -> None:
         self.model, self.source, self.options = model, source, options
         self.modules = model.tokenizer
         self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -134,7 +161,7 @@ class DecoderStage(TokenizerStage):
     name = "decoder"
     needs = ("tokenizer",)
 
-    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+    def __init__(self, model: Any, source: Source, options: TrainOptions) -> None:
         super().__init__(model, source, options)
         self.modules = model.tokenizer.decoder
         self.steps = 6600
