@@ -80,9 +80,9 @@ class DirectSR(nn.Module):
         """The fine tokens' attention: normed (B, 9 N, C); k, v: the base's (B, H, S + N, D)."""
         own, coarse = self.at(index), self.config.frame_length
         q, kf, vf = own.heads(normed, self.config.heads)
-        above = (gathered(t[:, :, -coarse:], near.coarse) for t in (k, v))
-        beside = (gathered(t, near.fine) for t in (kf, vf))
-        parts = [(*above, near.coarse.bias), (*beside, near.fine.bias)]
+        ka, va = (gathered(t[:, :, -coarse:], near.coarse) for t in (k, v))
+        kf, vf = (gathered(t, near.fine) for t in (kf, vf))
+        parts = [(ka, va, near.coarse.bias), (kf, vf, near.fine.bias)]
         return own.dense(attend_parts(q, parts))
 
 

@@ -115,11 +115,18 @@ class ImageGraph(nn.Module):
         """tokens: (B, Q), places: (Q,) in the frame, bias: (B, Q, P) over the cached tokens,
         own: (Q, Q) over the new ones, k, v: L times (B, H, P, D) -> logits (B, Q, codes), new k
         and v (L, B, H, Q, D)."""
-        backbone, batch = self.backbone, tokens.shape[0]
+        backbone = self.backbone
         x = backbone.tokens(tokens) + backbone.positions(places + backbone.config.image_position)
-        x, mask = x.flatten(0, 1), join(bias, own)
+        x, keys, values = self.through(x, join(bias, own), k, v)
+        return codes_of(backbone, x, tokens.shape[0]), keys, values
+
+    def through(
+        self, x: Tensor, mask: Tensor, k: list[Tensor], v: list[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x: (B, Q, C), mask: (B, 1, Q, P + Q) -> final states (B Q, C), new k and v."""
+        batch, x = x.shape[0], x.flatten(0, 1)
         keys, values = [], []
-        for index, layer in enumerate(backbone.blocks):
+        for index, layer in enumerate(self.backbone.blocks):
             attention = cast(FusedAttention, self.attention[index])
             q, kn, vn = attention.project(layer.norm1(x), batch)
             x = layer.finish(
@@ -127,7 +134,7 @@ class ImageGraph(nn.Module):
             )
             keys.append(kn)
             values.append(vn)
-        return codes_of(backbone, x, batch), torch.cat(keys), torch.cat(values)
+        return x, torch.cat(keys), torch.cat(values)
 
 
 def codes_of(backbone: Backbone, x: Tensor, batch: int) -> Tensor:
