@@ -25,7 +25,7 @@ ENTRIES = {
     name: {"rich_help_panel": panel}
     for panel, names in (
         (CREATE, ("generate", "train", "export")),
-        (INSPECT, ("models", "data", "evaluate", "plot", "bench", "verify", "doctor")),
+        (INSPECT, ("models", "data", "caption", "evaluate", "plot", "bench", "verify", "doctor")),
         (CARBON, ("carbon",)),
         (HELP, ("guide", "config", "help")),
     )

@@ -59,6 +59,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "data show vistas,camera=still": (),
     "data show clips": (),
     "data check clips": (),
+    "caption clips/00000.mp4 --model pictures.safetensors": (),
+    "data caption clips --model pictures.safetensors --force": (),
     "carbon regions norway": (),
     "carbon estimate --region norway --model vit": (),
     "carbon compare --kwh 3 --out bars.png": ("bars.png",),
@@ -130,6 +132,8 @@ def watched(root: Path, watch: Watch, toy_weights: Callable[[str], Path],
     """All lines in one process, whose children are watched too."""
     apart = tmp_path_factory.mktemp("watched")
     (root / "work" / "toy.safetensors").write_bytes(toy_weights("toy-gan").read_bytes())
+    pictures = toy_weights("cogview2").read_bytes()
+    (root / "work" / "pictures.safetensors").write_bytes(pictures)
     (root / "work" / "theirs.pkl").write_bytes(pickled(snapshot()[0]))
     (root / "work" / "grid.csv").write_text(three_years())
     driver, told, log = apart / "driver.py", root / "told", apart / "log"

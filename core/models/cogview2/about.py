@@ -47,4 +47,5 @@ ABOUT = About(
     takes=("text", "picture"),
     gives="picture",
     settings=Sampling,
+    captions=True,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..layers.pixels import to_pixels
 from ..system import System
 from .about import ABOUT
+from .captions import caption
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
@@ -47,6 +49,9 @@ class CogView2(System):
 
     def reconstruct(self, model: Model, frames: np.ndarray) -> np.ndarray:
         return reconstructed(model, frames)
+
+    def caption(self, engine: Engine, model: Any, frames: np.ndarray) -> str:
+        return caption(engine, model, to_pixels(frames))
 
     def proofs(self, model: Model) -> list[Proof]:
         return proofs(model)
