@@ -1,5 +1,6 @@
 """The authors' checkpoints of CogView2, read as somebody's files: published names, tiny sizes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import torch
 
 from dln.core.errors import UsageError
 from dln.core.models.cogview2.config import PRESETS
-from dln.core.models.cogview2.published import HEAD
+from dln.core.models.cogview2.model import Model
+from dln.core.models.cogview2.published import HEAD, config_of
 from dln.core.models.imported import import_published
 from dln.core.models.package import load_model, save_model
+from dln.core.text.vocabulary import Vocabulary
 
 WIDTH, LAYERS, GRID, ROWS = 2 * HEAD, 2, 4, 20_030
 
@@ -90,10 +93,21 @@ def test_both_super_resolutions_make_one_model(saved, tmp_path):
 def test_a_file_alone_lacks_the_others(saved):
     imported = import_published(saved("coglm"))
     assert imported.drawn == "tokenizer and direct and iterative"
-    assert imported.model.config.image_size == PRESETS["paper"].image_size
+    assert imported.model.config.image_size == 32  # as many as there are positions for
     imported = import_published(saved("itersr"))
     assert imported.drawn == "tokenizer and image and direct"
-    assert imported.model.config.width == imported.model.config.iterative.width == WIDTH
+    assert imported.model.config.iterative.width == WIDTH
+    assert imported.model.config.width == HEAD
+
+
+def test_the_published_sizes_are_told_by_shapes_alone():
+    """On the meta device: the model that is made has the shapes of both files."""
+    with torch.device("meta"):
+        model = Model(PRESETS["paper"], Vocabulary([]))
+    shapes = {name: tensor for name, tensor in model.state_dict().items()
+              if not name.startswith("tokenizer.")}  # fmt: skip
+    config = config_of(shapes)
+    assert replace(config, tokenizer=PRESETS["paper"].tokenizer) == PRESETS["paper"]
 
 
 def test_what_does_not_fit_is_refused(saved, tmp_path):

@@ -30,7 +30,7 @@ class Sampling(Settings):
     )
     fine_clusters: int = setting(12, "best clusters for codes of the large picture", least=1)
     candidates: int = setting(
-        1, "pictures that are drawn; the one that tells the prompt best is kept", least=1, most=64
+        1, "pictures that are drawn; the one that tells the prompt best is kept", least=1, most=8
     )
     mask: str | None = setting(
         None, "LEFT,TOP,RIGHT,BOTTOM in pixels: what of --image is filled anew"

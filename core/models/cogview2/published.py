@@ -14,12 +14,14 @@ from math import isqrt
 from typing import Any, TypeVar
 
 from ...errors import UsageError
+from ..layers.tokenizer import TokenizerConfig
 from ..published.parts import Published
 from ..published.tensors import Tensor
 from ..published.tokens import Damaged
 from .config import PRESETS, SCALE, Config, RefinerConfig
 
-HEAD = 64  # channels, as published
+HEAD, CLUSTERS = 64, 500  # channels of a head, clusters of codes, as published
+PAPER = PRESETS["paper"]
 T = TypeVar("T")
 
 _LAYER = {
@@ -94,30 +96,31 @@ def renamed(module: Mapping[str, T]) -> dict[str, T]:
 
 
 def config_of(found: Mapping[str, Any]) -> Config:
-    """The sizes of tensors under their names here; of a part that is not there, those of the other
-    one. Damaged where they cannot be."""
+    """The sizes of tensors under their names here; what is not there is small, for it is drawn.
+    Damaged where they cannot be."""
     base = "image" if _has(found, "image") else "iterative.backbone"
-    other = "iterative.backbone" if _has(found, "iterative") else base
-    paper = PRESETS["paper"]
-    (width, layers), (own, depth) = _sizes(found, base), _sizes(found, other)
     rows, positions = (len_of(found, f"{base}.{name}.weight") for name in ("tokens", "positions"))
     fine = [len_of(found, f"{part}.positions.weight") for part in ("direct", "iterative")
             if _has(found, part)]  # fmt: skip
-    grid = isqrt(max(fine)) // SCALE if fine else paper.grid
+    # CogLM alone does not tell: the published size, or what its positions hold.
+    most = isqrt(max(0, positions - positions // 2 - 1)) // 2 * 2
+    grid = isqrt(max(fine)) // SCALE if fine else min(PAPER.grid, most)
     if any(each != (SCALE * grid) ** 2 for each in fine):
         raise Damaged("their positions are of no square picture three times as large")
+    width, layers, heads = _sizes(found, "image")
     try:
         return Config(
             image_size=8 * grid,
-            text_length=min(paper.text_length, positions // 2),
+            text_length=min(PAPER.text_length, positions // 2),
             width=width,
             layers=layers,
-            heads=max(1, width // HEAD),
+            heads=heads,
             image_position=positions // 2,
             positions=positions,
             vocabulary_rows=rows,
-            iterative=RefinerConfig(own, depth, max(1, own // HEAD), paper.iterative.text_length),
-            tokenizer=paper.tokenizer,
+            direct_layers=None if _has(found, "direct") else 1,
+            iterative=RefinerConfig(*_sizes(found, "iterative.backbone")),
+            tokenizer=TokenizerConfig(codebook_size=PAPER.codes, clusters=CLUSTERS),
         )
     except UsageError as error:
         raise Damaged(f"they are of sizes that cannot be: {error.message}") from error
@@ -127,12 +130,14 @@ def _has(found: Mapping[str, Any], part: str) -> bool:
     return any(name.startswith(f"{part}.") for name in found)
 
 
-def _sizes(found: Mapping[str, Any], base: str) -> tuple[int, int]:
-    """Width and layers of a transformer."""
-    shape = found[f"{base}.norm.weight"].shape
-    numbers = {name.split(f"{base}.layers.")[1].split(".")[0] for name in found
-               if name.startswith(f"{base}.layers.")}  # fmt: skip
-    return int(shape[0]) if len(shape) == 1 else 0, len(numbers)
+def _sizes(found: Mapping[str, Any], base: str) -> tuple[int, int, int]:
+    """Width, layers and heads of a transformer; of one that is not there, the least."""
+    if not _has(found, base):
+        return HEAD, 1, 1
+    shape, start = found[f"{base}.norm.weight"].shape, f"{base}.layers."
+    numbers = {name[len(start) :].split(".")[0] for name in found if name.startswith(start)}
+    width = int(shape[0]) if len(shape) == 1 else 0
+    return width, len(numbers), max(1, width // HEAD)
 
 
 def len_of(found: Mapping[str, Any], name: str) -> int:
