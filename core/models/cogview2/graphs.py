@@ -4,10 +4,7 @@ Shapes: B batch, S text tokens, Q new tokens, P cached ones, L layers, H heads, 
 head, N coarse and M fine codes.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +23,6 @@ from .config import Config
 from .direct import DirectSR
 from .iterative import IterativeSR
 from .local import Near, Tiles, tiles
-
-if TYPE_CHECKING:
-    from .model import Model
 
 
 class WordsGraph(ImageGraph):
@@ -162,7 +156,7 @@ class _Examples:
         return {"frames": torch.rand(batch, 3, *[self.config.fine_size] * 2)}
 
 
-def build_graphs(model: Model) -> dict[str, Graph]:
+def build_graphs(model) -> dict[str, Graph]:
     """The graphs of a CogView2 `Model`."""
     config, backbone, tokenizer = model.config, model.image, model.tokenizer
     examples = _Examples(config, len(model.reader))

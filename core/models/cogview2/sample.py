@@ -70,7 +70,8 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     pixels = loop.picture(request.prompt, region, free)
     made = to_frames(pixels)[0]
     made = made if region is None else region.filled(made)
-    return Stream.of(Clip(made[None], 1.0))
+    # Banded: such a picture is written pixel by pixel, and never enlarged to be watched.
+    return Stream([made[None]], 1.0, made.shape[:2], 1, banded=True)
 
 
 def start_loop(engine: Engine, model: Model, request: Request) -> Loop:
