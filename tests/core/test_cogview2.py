@@ -17,6 +17,7 @@ from dln.core.models.cogview2.model import Model
 from dln.core.models.cogview2.rollout import Rollout
 from dln.core.models.cogview2.sample import start_loop
 from dln.core.models.cogview2.upsample import refined_codes
+from dln.core.models.layers.draw import Draw
 from dln.core.models.locate import bundled
 from dln.core.models.package import load_model
 from dln.core.models.registry import MODELS
@@ -80,10 +81,10 @@ def test_sizes_that_cannot_be_are_refused(change, told):
         Config(**change)
 
 
-class Told:
+class Told(Draw):
     """A draw that is told each code, and remembers the scores."""
 
-    def __init__(self, codes: list[int]) -> None:
+    def __init__(self, codes: list[int]) -> None:  # pyright: ignore
         self.codes, self.scores = list(codes), []
 
     def __call__(self, logits: torch.Tensor, guidance: float, top: int) -> torch.Tensor:
@@ -145,7 +146,7 @@ def test_what_a_rollout_does_not_know_yet_is_hidden():
     text = engine().run("text", text=rows, seen=torch.ones_like(rows))
     token, place = torch.tensor([[3]]), torch.tensor([2])
     found = [Rollout(engine(), text, room).read("image", token, place) for room in (1, 12)]
-    assert torch.allclose(*found, atol=1e-5)
+    assert torch.allclose(found[0], found[1], atol=1e-5)
     looked = looked_at(engine(), model, torch.arange(16)[None])
     assert looked.cache.used == model.config.text_length + 16
 
@@ -211,15 +212,16 @@ class Rounds:
 def test_six_rounds_ask_for_fewer_and_fewer(limited):
     fine, rounds = torch.zeros(2, 144).long(), Rounds()
     free = torch.arange(144) % 2 == 0 if limited else None
+    everywhere = torch.ones(144, dtype=torch.bool) if free is None else free
     text = torch.zeros(2, 5).long(), torch.ones(2, 5).long()
     draw = GridDraw(torch.arange(50) % 7, np.random.default_rng(0))
     made = refined_codes(rounds, draw, text, fine, 99, 1.0, free)
     order = priorities(12)
     for number, asked in enumerate(rounds.asked, start=1):
-        wanted = (order >= number) & (free if limited else torch.ones(144, dtype=torch.bool))
+        wanted = (order >= number) & everywhere
         assert torch.equal(asked, wanted.expand(2, -1))
     assert len(rounds.asked) == len(ROUNDS)
-    changed = (order >= 1) & (free if free is not None else torch.ones(144, dtype=torch.bool))
+    changed = (order >= 1) & everywhere
     assert torch.equal(made == 9, changed.expand(2, -1))
     assert torch.equal(made == 0, ~changed.expand(2, -1))
 

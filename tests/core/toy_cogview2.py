@@ -26,7 +26,8 @@ def toy(image_size: int = 32) -> Model:
     sizes = {**MICRO["cogview2"], "image_size": image_size, "positions": 9 + grid * grid}
     about = MODELS["cogview2"]
     model = Model(resolve_config(load(about), "tiny", sizes), Vocabulary(WORDS))
-    return enlivened(model).eval()
+    enlivened(model)
+    return model.eval()
 
 
 @cache

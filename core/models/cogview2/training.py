@@ -28,6 +28,7 @@ from .sharpness import sharpness
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
+    from .config import Config
     from .model import Model
 
 RATES = {"image": 2e-3, "direct": 1e-3, "iterative": 2e-3}
@@ -178,6 +179,31 @@ class ImageStage(CodesStage):
         return lessons.stacked([one] * count)._asdict()
 
 
+class SuperStage(CodesStage):
+    """What both super-resolutions share."""
+
+    steps, batch = 3000, 8
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        super().__init__(model, source, options)
+        self.outputs = model.outputs
+
+    def prepare(self, cache: Path, on_event: OnEvent) -> None:
+        """The codes; it starts as the backbone, which is complete by now, where sizes allow."""
+        super().prepare(cache, on_event)
+        if not self.options.start_from:
+            self.modules.start_from(self.model.image)  # pyright: ignore
+
+    def prompts(
+        self, config: Config, clips: np.ndarray, drawn: list[np.random.Generator]
+    ) -> dict[str, Tensor]:
+        """Captions of the clips, one in ten left out, as text and seen (B, S)."""
+        captions = [drawn_caption(self.source, int(clip), rng)
+                    for clip, rng in zip(clips, drawn, strict=True)]  # fmt: skip
+        text, seen = encode_texts(config, self.model.reader, [("<still>", c) for c in captions])
+        return {"text": text, "seen": seen}
+
+
 class DirectObjective(nn.Module):
     """Cross-entropy of all fine codes."""
 
@@ -193,35 +219,21 @@ class DirectObjective(nn.Module):
         return {"loss": loss, "logits": (scores,)}
 
 
-class DirectStage(CodesStage):
+class DirectStage(SuperStage):
     """All fine codes from the coarse ones, beside the frozen backbone."""
 
     name = "direct"
-    steps, batch = 3000, 8
-
-    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
-        super().__init__(model, source, options)
-        self.outputs = model.outputs
 
     def loss(self) -> nn.Module:
         return DirectObjective(self.model)
 
-    def prepare(self, cache: Path, on_event: OnEvent) -> None:
-        """The codes; it starts as the backbone, which is complete by now."""
-        super().prepare(cache, on_event)
-        if not self.options.start_from:
-            self.model.direct.start_from(self.model.image)
-
     def lessons(
         self, clips: np.ndarray, codes: np.ndarray, drawn: list[np.random.Generator]
     ) -> dict[str, Tensor]:
-        length, config = self.model.config.frame_length, self.model.config
-        captions = [drawn_caption(self.source, int(clip), rng)
-                    for clip, rng in zip(clips, drawn, strict=True)]  # fmt: skip
-        text, seen = encode_texts(config, self.model.reader, [("<still>", c) for c in captions])
+        told, length = self.prompts(self.model.config, clips, drawn), self.model.config.frame_length
         coarse, fine = (torch.from_numpy(part.copy())
                         for part in (codes[:, :length], codes[:, length:]))  # fmt: skip
-        return {"text": text, "seen": seen, "coarse": coarse, "fine": fine}
+        return {**told, "coarse": coarse, "fine": fine}
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config
@@ -253,36 +265,22 @@ class IterativeObjective(nn.Module):
         return {"loss": _nats(scores, fine, asked) / asked.sum().clamp(min=1), "logits": (scores,)}
 
 
-class IterativeStage(CodesStage):
+class IterativeStage(SuperStage):
     """Some fine codes from those around them, a transformer of its own."""
 
     name = "iterative"
-    needs = ("tokenizer", "image")
-    steps, batch = 3000, 8
-
-    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
-        super().__init__(model, source, options)
-        self.outputs = model.outputs
 
     def loss(self) -> nn.Module:
         return IterativeObjective(self.model)
-
-    def prepare(self, cache: Path, on_event: OnEvent) -> None:
-        """The codes; where it has the backbone's sizes, it starts as the backbone."""
-        super().prepare(cache, on_event)
-        if not self.options.start_from:
-            self.model.iterative.start_from(self.model.image)
 
     def lessons(
         self, clips: np.ndarray, codes: np.ndarray, drawn: list[np.random.Generator]
     ) -> dict[str, Tensor]:
         config = self.model.config.refiner
-        captions = [drawn_caption(self.source, int(clip), rng)
-                    for clip, rng in zip(clips, drawn, strict=True)]  # fmt: skip
-        text, seen = encode_texts(config, self.model.reader, [("<still>", c) for c in captions])
+        told = self.prompts(config, clips, drawn)
         fine = torch.from_numpy(codes[:, config.frame_length :].copy())
         asked = np.stack([rng.random(fine.shape[1]) < rng.choice(RATIOS) for rng in drawn])
-        return {"text": text, "seen": seen, "fine": fine, "asked": torch.from_numpy(asked)}
+        return {**told, "fine": fine, "asked": torch.from_numpy(asked)}
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config.refiner
