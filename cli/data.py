@@ -10,10 +10,12 @@ import typer
 
 from dln.core.errors import UsageError, closest, short
 
-from .options import ConfigFile, FixedSeed, Force, Json, Quiet, Verbose, size_of
+from .caption import CAPTIONER, LOOKS, Captioner, Looks, captioning
+from .clips import Engine
+from .options import ConfigFile, Device, FixedSeed, Force, Json, Quiet, Verbose, size_of
 from .places import check_writable
 from .progress import progress
-from .show import Result, table
+from .show import Result, screen, table
 
 if TYPE_CHECKING:
     from dln.core.data.report import Report
@@ -231,6 +233,58 @@ def findings(report: "Report"):
     if not rows:
         return usable
     return table(("file", "problem", "why"), rows, title=f"{usable} {report.skipped()}")
+
+
+@app.command("caption")
+def caption_data(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Videos and pictures.")],
+    model: Captioner = CAPTIONER,
+    frames: Looks = LOOKS,
+    engine: Annotated[Engine, typer.Option(help="What computes.")] = Engine.torch,
+    device: Device = "auto",
+    force: Force = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    config: ConfigFile = None,
+) -> Result:
+    """Write metadata.csv for a folder that has no captions: a model tells what each clip shows.
+
+    --force writes it anew for a folder that has captions, whatever they are.
+
+    \b
+    Examples:
+      dln data caption clips/ --model runs/pictures
+      dln data caption clips/ --model runs/pictures --frames 4 --force
+    """
+    from dln.core.generation.told import caption_folder
+
+    check_captionable(folder, force)
+    loaded, runner = captioning(model, engine, device)
+    with progress() as report:
+        made = caption_folder(loaded, folder, runner, frames, report)
+    for problem in made.problems:
+        screen.note(f"{problem.file}: {problem.reason}")
+    data = {
+        "path": str(folder),
+        "metadata": str(made.metadata),
+        "clips": made.clips,
+        "left_out": [asdict(problem) for problem in made.problems],
+    }
+    shown = f"{made.metadata}: {made.clips} clips told in words."
+    return Result(data, shown, [str(made.metadata)])
+
+
+def check_captionable(folder: Path, force: bool) -> None:
+    """UsageError for what is no folder, and for captions that would be written over."""
+    from dln.core.data.listing import has_captions
+
+    if not os.path.isdir(folder):
+        near = closest(short(folder.name), [path.name for path in siblings(folder)])
+        raise UsageError(f"There is no folder {short(str(folder))}.{near}")
+    if has_captions(folder) and not force:
+        raise UsageError(f"{folder} has captions.", "--force writes its metadata.csv anew")
+    check_writable(folder)
 
 
 def siblings(folder: Path) -> list[Path]:

@@ -25,7 +25,20 @@ ENTRIES = {
     name: {"rich_help_panel": panel}
     for panel, names in (
         (CREATE, ("generate", "film", "train", "export")),
-        (INSPECT, ("models", "data", "evaluate", "plot", "gallery", "bench", "verify", "doctor")),
+        (
+            INSPECT,
+            (
+                "models",
+                "data",
+                "caption",
+                "evaluate",
+                "plot",
+                "gallery",
+                "bench",
+                "verify",
+                "doctor",
+            ),
+        ),
         (CARBON, ("carbon",)),
         (HELP, ("guide", "config", "help")),
     )

@@ -108,6 +108,10 @@ class Folder(Source):
             return still_frames(fitted(read_picture(video.path), size), len(times)), None
         return read_frames(video.path, times, size, video.entry.fps), None
 
+    def file(self, index: int) -> str:
+        """The file of clip `index`, relative to the folder."""
+        return self._videos[index].entry.file_name
+
     def caption(self, index: int, rng: np.random.Generator | None = None) -> str:
         """A caption of clip `index`, the first where no `rng` draws one."""
         return drawn(self._videos[index].entry.texts, rng)

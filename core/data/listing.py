@@ -51,6 +51,11 @@ def is_listed(folder: str) -> bool:
     return any(isfile(path / name) for name in NAMES) or pair_of(path) is not None
 
 
+def has_captions(folder: Path) -> bool:
+    """Whether a folder has captions, in whichever way."""
+    return os.path.isdir(folder) and any(_ways(folder, contents_of(folder)))
+
+
 def read_listing(folder: Path, wordless: bool = False) -> Listing:
     """The captions of the folder. wordless: where it has none, all its videos and pictures will do
     without. UsageError for a missing folder, one without captions, and a listing that cannot be

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ def render_folder(
         rows.append(_render_one(source, index, out_dir, size, fps))
         if on_progress:
             on_progress(index + 1, count)
-    return _write_metadata(out_dir / "metadata.csv", rows)
+    return write_metadata(out_dir / "metadata.csv", rows)
 
 
 def _render_one(
@@ -58,7 +58,8 @@ def _render_one(
     return {"file_name": name, "text": text, **source.facts(index)}
 
 
-def _write_metadata(path: Path, rows: list[dict[str, str | int]]) -> Path:
+def write_metadata(path: Path, rows: Sequence[Mapping[str, str | int]]) -> Path:
+    """metadata.csv with a line for each row; the first one has the columns."""
     with atomic_write(path, "w") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()

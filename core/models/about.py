@@ -30,9 +30,9 @@ class About:
     stages: the names of its trainings, in order; () where they are not told here. data: what it
     learns from unless told. moving: whether one that gives pictures makes a clip where frames are
     asked for; wordless: whether one that reads a prompt does without, and learns without captions,
-    too. settings: what its sampler can be told. bundled: its weights' file in core/weights, if any.
-    further: names of more weights that lie there, and the command that makes each. module: its
-    folder, relative to this package.
+    too. settings: what its sampler can be told. captions: whether it tells in words what pictures
+    show. bundled: its weights' file in core/weights, if any. further: names of more weights that
+    lie there, and the command that makes each. module: its folder, relative to this package.
     """
 
     name: str
@@ -48,6 +48,7 @@ class About:
     moving: bool = False
     wordless: bool = False
     settings: type[Settings] = Settings
+    captions: bool = False
     bundled: str | None = None
     further: Mapping[str, str] = field(default_factory=dict)
     module: str = ""

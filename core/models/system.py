@@ -140,6 +140,11 @@ class System(ABC):
         """uint8 (T, H, W, 3) through the model's tokenizer and back, None for a model without."""
         return None
 
+    def caption(self, engine: Engine, model: Any, frames: np.ndarray) -> str:
+        """In words what pictures of one thing show, uint8 (F, S, S, 3), S its `image_size`: of a
+        model whose `about` tells captions."""
+        raise UsageError(f"{self.about.name} tells no captions: its task is {self.about.task}")
+
     def proofs(self, model: Any) -> Sequence[Proof]:
         """Requests of a generator that call all of its graphs, as users do: exports are proven,
         calibrated and verified by them. Engines without gradients must be able to follow them."""

@@ -24,9 +24,9 @@ assert "torch" not in sys.modules
 # Lines as they are typed, and what is offered.
 TYPED = {
     "dln mod": {"models"},
-    "dln train cog": {"cogvideo"},
+    "dln train cog": {"cogvideo", "cogview2"},
     "dln train cogvideo --preset ": {"tiny", "small", "paper"},
-    "dln train --stage key cogv": {"cogvideo"},
+    "dln train --stage key cogvid": {"cogvideo"},
     "dln train cogvideo --stage key": {"keyframes"},
     "dln train nothing --preset ": set(),
     "dln train cogvideo --start-from r": {"recognizer", "recognizer-vistas", "resnet", "runs/mine"},

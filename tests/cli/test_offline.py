@@ -61,6 +61,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "data show vistas,camera=still": (),
     "data show clips": (),
     "data check clips": (),
+    "caption clips/00000.mp4 --model pictures.safetensors": (),
+    "data caption clips --model pictures.safetensors --force": (),
     "carbon regions norway": (),
     "carbon estimate --region norway --model vit": (),
     "carbon compare --kwh 3 --out bars.png": ("bars.png",),
@@ -141,6 +143,8 @@ def watched(root: Path, watch: Watch, toy_weights: Callable[[str], Path],
     with wave.open(str(root / "work" / "a.wav"), "wb") as silence:
         silence.setparams((1, 2, 8000, 0, "NONE", ""))
         silence.writeframes(bytes(8000))
+    pictures = toy_weights("cogview2").read_bytes()
+    (root / "work" / "pictures.safetensors").write_bytes(pictures)
     (root / "work" / "theirs.pkl").write_bytes(pickled(snapshot()[0]))
     (root / "work" / "grid.csv").write_text(three_years())
     driver, told, log = apart / "driver.py", root / "told", apart / "log"

@@ -11,10 +11,8 @@ from dln.core.errors import UsageError
 from dln.core.media.clip import Clip
 from dln.core.models.cogvideo import masks
 from dln.core.models.cogvideo.about import ABOUT, Sampling
-from dln.core.models.cogvideo.clustering import cluster_codes
 from dln.core.models.cogvideo.config import DURATIONS, PRESETS, Config
 from dln.core.models.cogvideo.model import Model
-from dln.core.models.cogvideo.prompt import encode_texts, shift
 from dln.core.models.cogvideo.sample import (
     ClipRun,
     Draw,
@@ -24,11 +22,13 @@ from dln.core.models.cogvideo.sample import (
     sample,
     whole_frame,
 )
-from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.cogvideo.training import taken_in
 from dln.core.models.cogvideo.transformer import clip_logits
 from dln.core.models.cogvideo.windows import Window, cut_windows
 from dln.core.models.engine import Engine, TorchEngine
+from dln.core.models.layers.clustering import cluster_codes
+from dln.core.models.layers.prompt import encode_texts, shift
+from dln.core.models.layers.tokenizer import TokenizerConfig
 from dln.core.models.request import Request
 from dln.core.progress import unheard
 from dln.core.text.vocabulary import Vocabulary

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from dln.core.models.cogvideo import masks
-from dln.core.models.cogvideo.config import PRESETS, Config, TokenizerConfig
-from dln.core.models.cogvideo.graphs import TextGraph
+from dln.core.models.cogvideo.config import PRESETS, Config
 from dln.core.models.cogvideo.model import Model
-from dln.core.models.cogvideo.transformer import Backbone, Channel, clip_logits
+from dln.core.models.cogvideo.transformer import Channel, clip_logits
+from dln.core.models.layers.backbone import Backbone
+from dln.core.models.layers.backbone_graphs import TextGraph
+from dln.core.models.layers.tokenizer import TokenizerConfig
 from dln.core.models.package import load_model, rebuild
 
 from .dense_cogvideo import Layout, drawn, logits

@@ -8,8 +8,10 @@ import torch
 from safetensors import safe_open
 
 from dln.core.models.cogvideo import masks
-from dln.core.models.cogvideo.config import PRESETS, TokenizerConfig
-from dln.core.models.cogvideo.transformer import Backbone, Channel, clip_logits
+from dln.core.models.cogvideo.config import PRESETS
+from dln.core.models.cogvideo.transformer import Channel, clip_logits
+from dln.core.models.layers.backbone import Backbone
+from dln.core.models.layers.tokenizer import TokenizerConfig
 
 from .published_cogvideo import backbone_state, channel_state
 

@@ -56,6 +56,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "data list": (),
     "data show": ("menagerie",),
     "data check": ("clips",),
+    "caption": ("c.gif", "--model", "m.safetensors"),
+    "data caption": ("clips", "--model", "m.safetensors"),
     "data render": ("new", "--count", "1", "--size", "16"),
     "carbon estimate": ("--region", "norway"),
     "carbon compare": ("--kwh", "3"),

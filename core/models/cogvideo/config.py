@@ -4,18 +4,12 @@ from dataclasses import dataclass, field
 
 from ...errors import UsageError
 from ..fields import Checked, limited, size
-from .tokenizer import TokenizerConfig
-
-# Symbols between the image codes and the words in the shared embedding table. The frame-rate
-# phrase gives the seconds that five frames span, as in the paper ("4.0 s <n> caption"); an
-# image of the first stage that opens no clip has the phrase <still>.
-DURATIONS = (4.0, 2.0, 1.0, 0.5)
-RATES = tuple(f"<{seconds}s>" for seconds in DURATIONS)
-SYMBOLS = ("<pad>", "<start_of_image>", "<n>", "<video>", "<still>", *RATES)
+from ..layers.rows import DURATIONS, Rows
+from ..layers.tokenizer import TokenizerConfig
 
 
 @dataclass(frozen=True)
-class Config(Checked):
+class Config(Checked, Rows):
     """CogVideo (2205.15868). Lengths in tokens, image size in pixels."""
 
     image_size: int = size(64, most=320)
@@ -72,29 +66,6 @@ class Config(Checked):
     def most_frames(self) -> int:
         """Frames after every interpolation."""
         return 4 * 2 ** (len(self.durations) - 1) + 1
-
-    @property
-    def grid(self) -> int:
-        """Tokens along one side of a frame."""
-        return self.image_size // 8
-
-    @property
-    def frame_length(self) -> int:
-        """Tokens of one frame."""
-        return self.grid**2
-
-    @property
-    def codes(self) -> int:
-        """Image codes: the first rows of the embedding table, and all that is ever predicted."""
-        return self.tokenizer.codebook_size
-
-    def symbol(self, name: str) -> int:
-        """Row of a special symbol in the embedding table."""
-        return self.codes + SYMBOLS.index(name)
-
-    def word(self, index: int) -> int:
-        """Row of the vocabulary's word `index` in the embedding table."""
-        return self.codes + len(SYMBOLS) + index
 
 
 PRESETS = {

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..layers.rows import SYMBOLS
 from ..proof import Proof
 from .about import Sampling
-from .config import SYMBOLS
 from .masks import GIVEN, NEW, interpolating
 
 if TYPE_CHECKING:

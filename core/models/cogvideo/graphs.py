@@ -15,121 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from ..graph import Graph, Range, Value
-from ..layers.attention import attend_cached, fixed_linear
+from ..layers.attention import attend_cached
+from ..layers.backbone import Backbone
+from ..layers.backbone_graphs import (
+    DecodeGraph,
+    EncodeGraph,
+    FusedAttention,
+    ImageGraph,
+    TextGraph,
+    codes_of,
+    join,
+)
 from .config import Config
-from .tokenizer import ImageTokenizer
-from .transformer import Attention, Backbone, Channel
-
-HIDDEN = (
-    -30_000.0
-)  # what padding adds to a score: its exponential is 0, and half precision holds it
-
-
-class TextGraph(nn.Module):
-    """Text through the backbone; keys and values of it for the backbone and for each channel."""
-
-    def __init__(self, backbone: Backbone, channels: list[Channel]) -> None:
-        super().__init__()
-        self.backbone, self.channels = backbone, nn.ModuleList(channels)
-
-    def forward(self, text: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
-        """text, seen: (B, S) -> padding (B, S), then (L, B, H, S, D) keys and values of each."""
-        backbone, heads = self.backbone, self.backbone.config.heads
-        x = backbone.read(text, seen)
-        padding = (1.0 - seen.to(x.dtype)) * HIDDEN
-        caches: list[list[Tensor]] = [[] for _ in range(2 + 2 * len(self.channels))]
-        for index, layer in enumerate(backbone.blocks):
-            normed = layer.norm1(x)
-            q, k, v = layer.attention.heads(normed, heads)
-            found = [k, v]
-            for channel in self.channels:
-                found += cast(Channel, channel).at(index).heads(normed, heads)[1:]
-            for cache, tensor in zip(caches, found, strict=True):
-                cache.append(tensor)
-            q = q * q.shape[-1] ** -0.5
-            scores = q @ k.transpose(-1, -2) + padding[:, None, None]
-            weights = scores.softmax(-1, dtype=torch.float32).to(scores.dtype)
-            attended = (weights @ v).transpose(1, 2).flatten(2)
-            x = layer.finish(x, layer.attention.dense(attended))
-        return padding, *(torch.stack(cache) for cache in caches)
-
-
-class FusedAttention(nn.Module):
-    """The attentions of a layer with joined projections.
-
-    Their mix, alpha * dense_base(x) + (1 - alpha) * dense_new(y), is one linear map of [x, y],
-    and the scale of the queries is in their weights.
-    """
-
-    def __init__(self, attentions: list[Attention], shares: list[Tensor], heads: int) -> None:
-        """shares: what each attention contributes to each hidden unit, (C,)."""
-        super().__init__()
-        self.heads, width = heads, len(shares[0])
-        scale = torch.ones(3 * width)
-        scale[:width] = (width // heads) ** -0.5
-        self.qkv = fixed_linear(
-            torch.cat([scale[:, None] * a.qkv.weight for a in attentions]),
-            torch.cat([scale * a.qkv.bias for a in attentions]),
-        )
-        pairs = list(zip(attentions, shares, strict=True))
-        self.dense = fixed_linear(
-            torch.cat([share[:, None] * a.dense.weight for a, share in pairs], dim=1),
-            torch.stack([share * a.dense.bias for a, share in pairs]).sum(0),
-        )
-
-    def project(self, x: Tensor, batch: int) -> tuple[Tensor, ...]:
-        """x: (B Q, C) -> scaled queries, keys, values of each attention, (1, B, H, Q, D)."""
-        parts = self.qkv.out_features // self.dense.out_features
-        heads = self.qkv(x).view(batch, -1, parts, self.heads, x.shape[-1] // self.heads)
-        return heads.permute(2, 0, 3, 1, 4).split(1)
-
-
-def _join(bias: Tensor, own: Tensor) -> Tensor:
-    """bias: (B, Q, P) over the past, own: (Q, Q) over the new tokens -> (B, 1, Q, P + Q)."""
-    return torch.cat([bias, own.expand(bias.shape[0], -1, -1)], dim=-1).unsqueeze(1)
-
-
-class ImageGraph(nn.Module):
-    """New tokens of one frame through the backbone alone."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.backbone, heads = backbone, backbone.config.heads
-        whole = torch.ones(backbone.config.width)
-        self.attention = nn.ModuleList(
-            FusedAttention([layer.attention], [whole], heads) for layer in backbone.blocks
-        )
-
-    def forward(
-        self,
-        tokens: Tensor,
-        places: Tensor,
-        bias: Tensor,
-        own: Tensor,
-        k: list[Tensor],
-        v: list[Tensor],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """tokens: (B, Q), places: (Q,) in the frame, bias: (B, Q, P) over the cached tokens,
-        own: (Q, Q) over the new ones, k, v: L times (B, H, P, D) -> logits (B, Q, codes), new k
-        and v (L, B, H, Q, D)."""
-        backbone, batch = self.backbone, tokens.shape[0]
-        x = backbone.tokens(tokens) + backbone.positions(places + backbone.config.image_position)
-        x, mask = x.flatten(0, 1), _join(bias, own)
-        keys, values = [], []
-        for index, layer in enumerate(backbone.blocks):
-            attention = cast(FusedAttention, self.attention[index])
-            q, kn, vn = attention.project(layer.norm1(x), batch)
-            x = layer.finish(
-                x, attention.dense(attend_cached(q, (k[index], v[index]), (kn, vn), mask))
-            )
-            keys.append(kn)
-            values.append(vn)
-        return _codes(backbone, x, batch), torch.cat(keys), torch.cat(values)
-
-
-def _codes(backbone: Backbone, x: Tensor, batch: int) -> Tensor:
-    """(B Q, C) -> scores (B, Q, codes)."""
-    return backbone.logits(x).view(batch, -1, backbone.config.codes)
+from .transformer import Channel
 
 
 class ClipGraph(nn.Module):
@@ -170,8 +68,8 @@ class ClipGraph(nn.Module):
         """
         batch = tokens.shape[0]
         x = (self.backbone.tokens(tokens) + self.table[places]).flatten(0, 1)
-        within = _join(spatial_bias, spatial_own)
-        between = [_join(temporal_bias[kind], temporal_own[kind]) for kind in (0, 1)]
+        within = join(spatial_bias, spatial_own)
+        between = [join(temporal_bias[kind], temporal_own[kind]) for kind in (0, 1)]
         found: list[list[Tensor]] = [[], [], [], []]
         for index, layer in enumerate(self.backbone.blocks):
             attention = cast(FusedAttention, self.attention[index])
@@ -182,31 +80,7 @@ class ClipGraph(nn.Module):
             x = layer.finish(x, attention.dense(torch.cat([base, over_time], dim=-1)))
             for store, tensor in zip(found, (k, v, kn, vn), strict=True):
                 store.append(tensor)
-        return _codes(self.backbone, x, batch), *(torch.cat(store) for store in found)
-
-
-class DecodeGraph(nn.Module):
-    """Codes to pixels."""
-
-    def __init__(self, tokenizer: ImageTokenizer, grid: int) -> None:
-        super().__init__()
-        self.tokenizer, self.grid = tokenizer, grid
-
-    def forward(self, indices: Tensor) -> tuple[Tensor]:
-        """indices: (B, N) -> pixels (B, 3, 8 grid, 8 grid) in [0, 1]."""
-        return (self.tokenizer.decode(indices, self.grid),)
-
-
-class EncodeGraph(nn.Module):
-    """Pixels to codes."""
-
-    def __init__(self, tokenizer: ImageTokenizer) -> None:
-        super().__init__()
-        self.tokenizer = tokenizer
-
-    def forward(self, frames: Tensor) -> tuple[Tensor]:
-        """frames: (B, 3, H, W) in [0, 1] -> indices (B, N)."""
-        return (self.tokenizer.encode(frames),)
+        return codes_of(self.backbone, x, batch), *(torch.cat(store) for store in found)
 
 
 def _causal(new: int) -> Tensor:

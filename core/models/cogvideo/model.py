@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ...text.vocabulary import Vocabulary
 from ..graph import Graph
+from ..layers.backbone import Backbone
+from ..layers.tokenizer import ImageTokenizer
 from ..system import SystemModel
 from .config import Config
 from .graphs import build_graphs
-from .tokenizer import ImageTokenizer
-from .transformer import Backbone, Channel
+from .transformer import Channel
 
 
 class Model(SystemModel):

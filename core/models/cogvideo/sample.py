@@ -21,14 +21,14 @@ from ...media.picture import picture
 from ...media.stream import Stream
 from ...progress import OnProgress, counted
 from ..engine import Engine, TorchEngine
+from ..layers.draw import Draw
 from ..layers.pixels import to_frames, to_pixels
+from ..layers.prompt import encode_texts, shift
 from ..request import Request
 from . import masks
 from .about import Sampling
 from .cache import Windows
 from .config import Config
-from .draw import Draw
-from .prompt import encode_texts, shift
 
 if TYPE_CHECKING:
     from .model import Model

@@ -21,10 +21,10 @@ from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
 from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
+from ..layers.prompt import encode_texts, shift
+from ..layers.tokenizer_lessons import DecoderStage, TokenizerStage
 from . import masks
 from .config import DURATIONS, Config
-from .prompt import encode_texts, shift
-from .tokenizer_training import DecoderStage, TokenizerStage
 from .transformer import Backbone, Channel, clip_logits
 from .windows import STEP, codes_table, cut_windows
 

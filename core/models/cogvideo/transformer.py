@@ -11,77 +11,13 @@
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from ..layers.attention import attend
-from .config import SYMBOLS, Config
+from ..layers.backbone import Attention, Backbone, Layer, initialise
+from .config import Config
 from .masks import Visibility
-
-
-class Attention(nn.Module):
-    """The projections of one attention; the attending itself is `attend`."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.qkv = nn.Linear(width, 3 * width)
-        self.dense = nn.Linear(width, width)
-
-    def heads(self, x: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        """x: (B, T, C) -> queries, keys, values, each (B, heads, T, C / heads)."""
-        q, k, v = rearrange(self.qkv(x), "b t (three h d) -> three b h t d", three=3, h=heads)
-        return q, k, v
-
-
-class Layer(nn.Module):
-    """One sandwich-norm layer: x += N3(attention(N1 x)); x += N4(mlp(N2 x)) (CogView, eq. 5)."""
-
-    def __init__(self, width: int, residual_gain: float) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.norm3, self.norm4 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
-        for norm in (self.norm3, self.norm4):
-            nn.init.constant_(norm.weight, residual_gain)
-
-    def finish(self, x: Tensor, attended: Tensor) -> Tensor:
-        """Add the attention's output and the MLP to x. All (B, T, C)."""
-        x = x + self.norm3(attended)
-        hidden = F.gelu(self.up(self.norm2(x)), approximate="tanh")
-        return x + self.norm4(self.down(hidden))
-
-
-class Backbone(nn.Module):
-    """The text-to-image transformer."""
-
-    def __init__(self, config: Config, words: int) -> None:
-        super().__init__()
-        self.config = config
-        rows = config.vocabulary_rows or config.codes + len(SYMBOLS) + words
-        self.tokens = nn.Embedding(rows, config.width)
-        self.positions = nn.Embedding(config.positions, config.width)
-        gain = (2 * config.layers) ** -0.5
-        self.layers = nn.ModuleList(Layer(config.width, gain) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
-        initialise(self)
-
-    @property
-    def blocks(self) -> list[Layer]:
-        """The layers, bottom up."""
-        return cast(list[Layer], list(self.layers))
-
-    def read(self, text: Tensor, seen: Tensor) -> Tensor:
-        """text, seen: (B, S), with 1 where a token is no padding -> their states (B, S, C)."""
-        if self.config.text_positions == "word":
-            return self.tokens(text) + self.positions((seen.long().cumsum(-1) - 1).clamp(min=0))
-        return self.tokens(text) + self.positions.weight[: text.shape[1]]
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Final states (B, T, C) -> scores of the image codes (B, T, codes); tied embedding."""
-        return F.linear(self.norm(x), self.tokens.weight[: self.config.codes])
 
 
 class Channel(nn.Module):
@@ -108,15 +44,6 @@ class Channel(nn.Module):
         start = config.image_position
         first = backbone.positions.weight[start : start + config.frame_length]
         self.positions.weight.copy_(first.repeat(config.frames, 1))
-
-
-def initialise(module: nn.Module) -> None:
-    """Matrices and embeddings ~ N(0, 0.02), biases zero."""
-    for child in module.modules():
-        if isinstance(child, nn.Linear | nn.Embedding):
-            nn.init.normal_(child.weight, std=0.02)
-        if isinstance(child, nn.Linear):
-            nn.init.zeros_(child.bias)
 
 
 def clip_logits(

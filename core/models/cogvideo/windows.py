@@ -1,4 +1,4 @@
-"""From clips to what CogVideo's stages learn from: frames for the tokenizer, codes for the rest.
+"""From clips to the codes that CogVideo's stages learn from.
 
 A *window* is a stretch of a clip that five key frames span. Its codes lie on a grid of 1/8 s, so
 that every frame rate of the method is a stride over the grid.
@@ -16,12 +16,11 @@ from ...data.table import build_table
 from ...errors import UsageError
 from ...training.events import OnEvent
 from ..layers.pixels import noter, teller, to_pixels
+from ..layers.tokenizer import ImageTokenizer
 from .config import DURATIONS
-from .tokenizer import ImageTokenizer
 
 STEP = DURATIONS[-1] / 4  # seconds between neighbours on the grid
 POINTS = round(DURATIONS[0] / STEP) + 1
-FRAMES_PER_CLIP = 4
 
 
 @dataclass(frozen=True)
@@ -56,30 +55,6 @@ def cut_windows(source: Source, durations: tuple[float, ...]) -> list[Window]:
         fit = f"--set clip_seconds={longest}" if longest else f"dln data check {source.name}"
         raise UsageError(f"no clip of {source.name} lasts {durations[0]} s", hint=fit)
     return windows
-
-
-def frames_table(source: Source, size: int, cache: Path, workers: int, on_event: OnEvent):
-    """A few frames of each clip with their foreground: (clips, 4, size, size, 4), uint8 RGBM."""
-    return build_table(
-        cache / "frames.bin",
-        len(source),
-        (FRAMES_PER_CLIP, size, size, 4),
-        np.uint8,
-        partial(_some_frames, source, size),
-        workers=workers,
-        on_progress=teller("frames", on_event),
-        on_note=noter(on_event),
-        key=f"{source.fingerprint()} {size}",
-    )
-
-
-def _some_frames(source: Source, size: int, clip: int) -> np.ndarray:
-    rng = np.random.default_rng([clip, FRAMES_PER_CLIP])
-    times = np.sort(rng.uniform(0, source.duration(clip), FRAMES_PER_CLIP))
-    frames, mask = source.frames(clip, times, (size, size))
-    if mask is None:
-        mask = np.full(frames.shape[:-1], 255, np.uint8)
-    return np.concatenate([frames, mask[..., None]], axis=-1)
 
 
 def codes_table(

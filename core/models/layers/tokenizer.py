@@ -1,4 +1,5 @@
-"""CogVideo's image tokenizer: a frame becomes a grid of codes, eight times smaller each way.
+"""The image tokenizer of CogView2 and CogVideo: a picture becomes a grid of codes, eight times
+smaller each way.
 
 A VQ-VAE as in CogView2 (2204.14217, section 3.1), convolutional, with the codes on the unit
 sphere. Pixels are in [0, 1].
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 
 from ...errors import UsageError
 from ..fields import Checked, size
-from ..layers.codebook import Codebook
-from ..layers.pyramid import Decoder, Encoder
+from .codebook import Codebook
+from .pyramid import Decoder, Encoder
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,74 @@
-"""The trainings of CogVideo's image tokenizer: encoder and codes first, then the decoder again."""
+"""The trainings of the image tokenizer: encoder and codes first, then the decoder again."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...data import Source
+from ...data.table import build_table
 from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
-from ..layers.lessons import held_back
-from ..layers.pixels import to_frames
 from .clustering import cluster_codes
+from .lessons import held_back
+from .pixels import noter, teller, to_frames
 from .tokenizer import ImageTokenizer
-from .windows import FRAMES_PER_CLIP, frames_table
 
 if TYPE_CHECKING:
     from ...training.options import TrainOptions
-    from .model import Model
+
+
+FRAMES_PER_CLIP = 4
+
+
+def frames_table(
+    source: Source,
+    size: int,
+    cache: Path,
+    workers: int,
+    on_event: OnEvent,
+    large: int | None = None,
+):
+    """A few frames of each clip with their foreground: (clips, 4, size, size, 4), uint8 RGBM.
+
+    large: every second one is a part of the frame at this size.
+    """
+    return build_table(
+        cache / "frames.bin",
+        len(source),
+        (FRAMES_PER_CLIP, size, size, 4),
+        np.uint8,
+        partial(_some_frames, source, size, large),
+        workers=workers,
+        on_progress=teller("frames", on_event),
+        on_note=noter(on_event),
+        key=f"{source.fingerprint()} {size}" + (f" {large}" if large else ""),
+    )
+
+
+def _some_frames(source: Source, size: int, large: int | None, clip: int) -> np.ndarray:
+    rng = np.random.default_rng([clip, FRAMES_PER_CLIP])
+    times = np.sort(rng.uniform(0, source.duration(clip), FRAMES_PER_CLIP))
+    found = _masked(source, clip, times, size)
+    if large:
+        for number, frame in enumerate(_masked(source, clip, times[1::2], large)):
+            top, left = rng.integers(large - size + 1, size=2)
+            found[1 + 2 * number] = frame[top : top + size, left : left + size]
+    return found
+
+
+def _masked(source: Source, clip: int, times: np.ndarray, size: int) -> np.ndarray:
+    """Frames and their foreground, all where it is not told: (T, size, size, 4)."""
+    frames, mask = source.frames(clip, times, (size, size))
+    if mask is None:
+        mask = np.full(frames.shape[:-1], 255, np.uint8)
+    return np.concatenate([frames, mask[..., None]], axis=-1)
 
 
 class TokenizerObjective(nn.Module):
@@ -71,7 +118,7 @@ class TokenizerStage(Stage):
 
     name = "tokenizer"
 
-    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+    def __init__(self, model: Any, source: Source, options: TrainOptions) -> None:
         self.model, self.source, self.options = model, source, options
         self.modules = model.tokenizer
         self.modules.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -87,8 +134,11 @@ class TokenizerStage(Stage):
         ]
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
-        size = self.model.config.image_size
-        self.table = frames_table(self.source, size, cache, self.options.workers or 0, on_event)
+        config, workers = self.model.config, self.options.workers or 0
+        # Codes of a larger picture, where the model has one, are practised as well.
+        large = getattr(config, "fine_size", None)
+        size = config.image_size
+        self.table = frames_table(self.source, size, cache, workers, on_event, large)
 
     def __len__(self) -> int:
         return (len(self.table) - held_back(len(self.table))) * FRAMES_PER_CLIP
@@ -134,7 +184,7 @@ class DecoderStage(TokenizerStage):
     name = "decoder"
     needs = ("tokenizer",)
 
-    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+    def __init__(self, model: Any, source: Source, options: TrainOptions) -> None:
         super().__init__(model, source, options)
         self.modules = model.tokenizer.decoder
         self.steps = 6600

@@ -1,5 +1,5 @@
-"""What CogVideo takes in: captions, by a frame-rate phrase and their words, padded on the left, and
-codes."""
+"""What CogView2 and CogVideo take in: captions, as a rate's phrase and words, padded on the left,
+and codes."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from ...text.vocabulary import Vocabulary
-from .config import Config
+from .rows import Rows
 
 
 def encode_texts(
-    config: Config, vocabulary: Vocabulary, texts: Sequence[tuple[str, str | None]]
+    config: Rows, vocabulary: Vocabulary, texts: Sequence[tuple[str, str | None]]
 ) -> tuple[Tensor, Tensor]:
     """(frame-rate symbol, caption or None) each -> rows (B, S) and seen (B, S), int64.
 
@@ -32,7 +32,7 @@ def encode_texts(
     return rows, seen
 
 
-def shift(config: Config, codes: Tensor) -> Tensor:
+def shift(config: Rows, codes: Tensor) -> Tensor:
     """(..., N) codes -> the input tokens: opened by <start_of_image>, the last code left out."""
     opening = codes.new_full((*codes.shape[:-1], 1), config.symbol("<start_of_image>"))
     return torch.cat([opening, codes[..., :-1]], dim=-1)

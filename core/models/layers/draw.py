@@ -5,13 +5,13 @@ computes, and so does filling rows of different lengths up to a batch.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import DlnError
-from .about import Sampling
 
 MOST_CODES = 512  # no draw looks further down the list
 SHARPEST = 1e30  # what scores are multiplied by; more is no number
@@ -20,10 +20,10 @@ WORTH = 1e-3  # of the best code's share; usually those above it hold top_p
 
 @dataclass
 class Draw:
-    """Two-level sampling from scores."""
+    """Two-level sampling from scores. sampling: settings with temperature, top_p and sharpen."""
 
     labels: Tensor  # cluster of each code
-    sampling: Sampling
+    sampling: Any
     rng: np.random.Generator
     _labels: np.ndarray = field(init=False)
 

@@ -1,0 +1,191 @@
+"""CogView2's sampling loop: coarse codes, direct and iterative super-resolution, pixels.
+
+Written against `engine.run` alone. All randomness is one stream of uniform numbers drawn on the
+host from the seed, so every engine samples the same codes up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import UsageError
+from ...media.clip import Clip
+from ...media.picture import read_picture
+from ...media.stream import Stream
+from ...progress import OnProgress, counted
+from ..engine import Engine, TorchEngine
+from ..layers.draw import Draw
+from ..layers.pixels import to_frames, to_pixels
+from ..layers.prompt import encode_texts
+from ..request import Request
+from .about import Sampling
+from .captions import told_by
+from .grid_draw import GridDraw
+from .region import FORM, Region, parsed
+from .rollout import Rollout
+from .upsample import direct_codes, refined_codes
+
+if TYPE_CHECKING:
+    from .model import Model
+
+STILL = "<still>"  # how a prompt begins here: a picture that opens no clip
+
+
+def check(request: Request) -> None:
+    """UsageError for a mask without a picture, a picture without a mask, and no mask at all."""
+    mask = request.settings.get("mask")
+    if mask is not None and request.image is None:
+        raise UsageError("a region of a picture is filled, and there is none", "--image FILE")
+    if mask is None and request.image is not None:
+        raise UsageError("of a picture, a region is filled anew, and none is told", FORM)
+    if mask is not None:
+        parsed(mask)
+
+
+def planned(request: Request) -> Region | None:
+    """The picture that is given, and what of it is filled. UsageError as of `check`, and where they
+    do not fit."""
+    check(request)
+    mask = request.settings.get("mask")
+    if request.image is None or mask is None:
+        return None
+    return Region(read_picture(Path(request.image)), parsed(mask))
+
+
+def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Stream:
+    """A picture for the prompt, or a given one with a region of it anew, and all else bit for bit.
+    UsageError as of `planned`."""
+    region = planned(request)
+    loop = start_loop(engine, model, request)
+    free = None if region is None else torch.from_numpy(region.masked(model.config.grid))
+    total = model.config.frame_length if free is None else int(free.sum())
+    loop.tell = counted(on_progress, total, "codes")
+    pixels = loop.picture(request.prompt, region, free)
+    made = to_frames(pixels)[0]
+    made = made if region is None else region.filled(made)
+    # Banded: such a picture is written pixel by pixel, and never enlarged to be watched.
+    return Stream([made[None]], 1.0, made.shape[:2], 1, banded=True)
+
+
+def start_loop(engine: Engine, model: Model, request: Request) -> Loop:
+    """The loop of one request."""
+    return Loop(engine, model, Sampling(**request.settings), np.random.default_rng(request.seed))
+
+
+@dataclass
+class Loop:
+    """What the parts of the loop share."""
+
+    engine: Engine
+    model: Model
+    sampling: Sampling
+    rng: np.random.Generator
+    tell: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.config = self.model.config
+        clusters = self.model.tokenizer.clusters.cpu()
+        self.draw = Draw(clusters, self.sampling, self.rng)
+        self.grid_draw = GridDraw(clusters, self.rng)
+
+    def picture(self, prompt: str, region: Region | None, free: Tensor | None) -> Tensor:
+        """Pixels (1, 3, H, W) in [0, 1]; free: bool (N,), the codes of the region."""
+        known = (
+            None if region is None else self.encode("encode", region.seen(self.config.image_size))
+        )
+        coarse = self.coarse(prompt, known, free)
+        if not self.sampling.upsample:
+            return self.engine.run("decode", indices=coarse)["pixels"]
+        fine = self.fine(prompt, coarse, region)
+        return self.engine.run("decode_large", indices=fine)["pixels"]
+
+    def encode(self, graph: str, pixels: np.ndarray) -> Tensor:
+        """uint8 (H, W, 3) -> codes (1, N)."""
+        frames = to_pixels(pixels)[None].contiguous()
+        return self.engine.run(graph, frames=frames)["indices"].cpu()
+
+    def coarse(self, prompt: str, known: Tensor | None, free: Tensor | None) -> Tensor:
+        """Codes (1, N): of several candidates, the ones that tell the prompt best."""
+        count, length = self.sampling.candidates, self.config.frame_length
+        if known is None or free is None:
+            known, free = torch.zeros(1, length).long(), torch.ones(length, dtype=torch.bool)
+        codes = self.drawn(prompt, known.repeat(count, 1), free)
+        if count == 1:
+            return codes
+        best = told_by(self.engine, self.model, codes, prompt).argmax()
+        return codes[int(best)][None]
+
+    def drawn(self, prompt: str, codes: Tensor, free: Tensor) -> Tensor:
+        """codes: (B, N) -> the same, those that are free, bool (N,), drawn one after the other.
+
+        What is given is read at once. A code is predicted by the one before it, which belongs to
+        the causal region for that; before the first there is <start_of_image>.
+        """
+        sampling, config = self.sampling, self.config
+        guided = sampling.guidance != 1
+        captions = [prompt] * len(codes) + [None] * len(codes) * guided
+        rows, seen = encode_texts(config, self.model.reader, [(STILL, each) for each in captions])
+        text = self.engine.run("text", text=rows, seen=seen)
+        opening = torch.full((len(codes), 1), config.symbol("<start_of_image>"))
+        tokens = torch.cat([opening, codes], dim=1)
+        asked = torch.cat([free, free.new_zeros(1)])  # whether a token is to predict the next
+        causal = asked | torch.cat([free.new_zeros(1), free])
+        rollout = Rollout(self.engine, text, len(causal))
+        copies = 1 + guided
+        given = (~causal).nonzero()[:, 0]
+        if len(given):
+            own = torch.zeros(len(given), len(given))
+            rollout.read("image", tokens[:, given].repeat(copies, 1), given, own)
+        for place in causal.nonzero()[:, 0].tolist():
+            if not asked[place:].any():
+                break
+            token = tokens[:, place : place + 1].repeat(copies, 1)
+            logits = rollout.read("image", token, torch.tensor([place]))
+            if asked[place]:
+                top = sampling.clusters
+                tokens[:, place + 1] = self.draw(logits[:, -1], sampling.guidance, top)
+                self.tell()
+        return tokens[:, 1:]
+
+    def fine(self, prompt: str, coarse: Tensor, region: Region | None) -> Tensor:
+        """coarse: (1, N) -> codes (1, M) of the large picture; outside of the region those of the
+        given one."""
+        sampling, config = self.sampling, self.config
+        text = encode_texts(config, self.model.reader, [(STILL, prompt)])
+        spread = sampling.fine_temperature
+        fine = direct_codes(self.engine, self.grid_draw, text, coarse, spread, sampling.sharpen,
+                            sampling.fine_clusters)  # fmt: skip
+        free = None
+        if region is not None:
+            free = torch.from_numpy(region.masked(config.fine_grid))
+            fine = torch.where(
+                free, fine, self.encode("encode_large", region.seen(config.fine_size))
+            )
+        if not sampling.refine:
+            return fine
+        short = encode_texts(config.refiner, self.model.reader, [(STILL, prompt)])
+        opening = config.symbol("<start_of_image>")
+        return refined_codes(self.engine, self.grid_draw, short, fine, opening, spread, free)
+
+
+@torch.inference_mode()
+def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:
+    """uint8 (T, H, W, 3) through the tokenizer and back."""
+    device = next(model.parameters()).device
+    codes = model.tokenizer.encode(to_pixels(frames).to(device))
+    return to_frames(model.tokenizer.decode(codes, frames.shape[1] // 8))
+
+
+def preview(model: Model, prompt: str, stage: str) -> Clip:
+    """What a model in training draws with the stages that are trained by then."""
+    engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
+    settings = {"upsample": stage != "image", "refine": stage == "iterative"}
+    loop = start_loop(engine, model, Request(prompt, settings=settings))
+    return Clip(to_frames(loop.picture(prompt, None, None)), 1.0)
