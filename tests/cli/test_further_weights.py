@@ -10,9 +10,8 @@ def test_they_are_shown_by_their_name(dln):
     assert shown["name"] == "recognizer"
     assert shown["card"]["data"]["name"] == "vistas,camera=still"
     assert Path(shown["weights_path"]).stat().st_size < 1_100_000
-    assert dln("models", "show", "recognizer", "--json").json["further_weights"] == [
-        "recognizer-vistas"
-    ]
+    further = dln("models", "show", "recognizer", "--json").json["further_weights"]
+    assert further == ["recognizer-vistas", "recognizer-props"]
 
 
 def test_doctor_tells_where_they_are_missing(dln, monkeypatch):
