@@ -15,8 +15,8 @@ from dln.core.metrics.interpolation import held_against, interpolation, told, tr
 from dln.core.metrics.world import Real
 from dln.core.models.cogvideo.config import Config
 from dln.core.models.cogvideo.model import Model
-from dln.core.models.cogvideo.tokenizer import TokenizerConfig
 from dln.core.models.engine import TorchEngine
+from dln.core.models.layers.tokenizer import TokenizerConfig
 from dln.core.models.package import Loaded
 from dln.core.models.registry import MODELS, load
 from dln.core.models.request import Request

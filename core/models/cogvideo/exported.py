@@ -31,7 +31,8 @@ def constants(model: Model) -> dict[str, Any]:
     """As `System.constants`. A text is a duration's symbol, <n> and the words, padded on the left;
     without the prompt, <video> stands for the words. Each code takes two numbers of the stream,
     for its cluster and for itself: all rows' first ones, then all second ones. windows: that of
-    each token of a frame, in even and in odd layers of the interpolation."""
+    each token of a frame, in even and in odd layers of the interpolation. given_codes: whether it
+    reads those of given frames "shifted" by a place, or "placed"."""
     config = model.config
     seconds, frames = config.durations, config.most_frames
     windows = interpolating(config.grid, config.frames, config.window).regions()
@@ -44,7 +45,8 @@ def constants(model: Model) -> dict[str, Any]:
             "durations": [f"<{each}s>" for each in seconds],
         },
         "frame": {"tokens": config.frame_length, "windows": windows.tolist()},
-        "window_frames": {"count": config.frames, "given": list(GIVEN), "new": list(NEW)},
+        "window_frames": {"count": config.frames, "given": list(GIVEN), "new": list(NEW),
+                          "given_codes": config.given},
         "sampling": asdict(Sampling()),
         "clusters": model.tokenizer.clusters.tolist(),
         "pixels": {"graph": "decode", "output": "pixels", "range": [0, 1],

@@ -91,7 +91,9 @@ class Sampler:
         window = np.array(self.loop["frame"]["windows"]) * (not whole)  # in even and odd layers
         seen = np.concatenate([np.arange(slot * n, (slot + 1) * n) for slot in given])
         allowed = np.tri(len(seen), dtype=bool) | (not whole)
-        tokens = np.concatenate([np.insert(c[:, :-1], 0, self.start, 1) for c in given.values()], 1)
+        placed = not whole and self.loop["window_frames"]["given_codes"] == "placed"
+        shifted = [np.insert(c[:, :-1], 0, self.start, 1) for c in given.values()]
+        tokens = np.concatenate([*given.values()] if placed else shifted, 1)
         bias, over = np.repeat(padding[:, None], len(seen), axis=1), window[:, seen % n]
         spatial = {f"spatial_{kind}": text[f"image_{kind}"] for kind in "kv"}
         temporal = {f"temporal_{kind}": text[f"{graph}_{kind}"] for kind in "kv"}
