@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 
 from ...carbon.costs.amounts import plain
 from ...runs.curves import Points, is_wide
@@ -94,9 +94,10 @@ class Axis:
         """Powers of ten, with their doubles and fives where there are few."""
         few = self.high - self.low < FEW_POWERS
         every = ceil((self.high - self.low) / MOST_TICKS)
-        found = [size * 10.0**power for power in range(floor(self.low), ceil(self.high) + 1)
+        found = [float(f"{size}e{power}") for power in range(floor(self.low), ceil(self.high) + 1)
                  for size in ((1, 2, 5) if few else (1,)) if few or power % every == 0]  # fmt: skip
-        inside = (n for n in found if self.low - LEAST <= log10(n) <= self.high + LEAST)
+        there = (n for n in found if 0 < n < inf)  # at both ends of what a float can be
+        inside = (n for n in there if self.low - LEAST <= log10(n) <= self.high + LEAST)
         return [(n, short(n, n)) for n in inside]
 
 
