@@ -22,6 +22,7 @@ from .options import (
     Device,
     FixedSeed,
     Force,
+    GraphPrecision,
     Json,
     Precision,
     Quiet,
@@ -109,9 +110,7 @@ def evaluate(
     ] = None,
     best_of: Annotated[int, typer.Option(min=1, help="As in dln generate.")] = 1,
     engine: Annotated[Engine, typer.Option(help="As in dln generate.")] = Engine.torch,
-    precision: Annotated[
-        Precision, typer.Option(help="Of --engine onnx and trt.")
-    ] = Precision.fp32,
+    precision: GraphPrecision = Precision.fp32,
     i3d: Annotated[
         Path | None,
         typer.Option(

@@ -18,9 +18,12 @@ from .options import (
     DryRun,
     FixedSeed,
     Force,
+    GraphPrecision,
+    Graphs,
     Json,
     Precision,
     Quiet,
+    SamplerSettings,
     Verbose,
     size_of,
 )
@@ -68,24 +71,14 @@ def film(
     size: Annotated[
         str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Of the film in pixels.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Any setting of dln models show MODEL (repeatable)."
-        ),
-    ] = None,
+    settings: SamplerSettings = None,
     encoding: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Of the subtitles, where they are no UTF-8."),
     ] = None,
     engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
-    precision: Annotated[
-        Precision, typer.Option(help="Of --engine onnx and trt.")
-    ] = Precision.fp32,
-    graphs: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The export to run; default: exports/, else a cache."),
-    ] = None,
+    precision: GraphPrecision = Precision.fp32,
+    graphs: Graphs = None,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="PATH", help="An mp4 or webm; default: STORY.mp4."),

@@ -17,9 +17,12 @@ from .options import (
     Device,
     DryRun,
     Force,
+    GraphPrecision,
+    Graphs,
     Json,
     Precision,
     Quiet,
+    SamplerSettings,
     Seed,
     Verbose,
     extension_of,
@@ -97,12 +100,7 @@ def generate(
         float | None,
         typer.Option(min=0.0, help="How hard new frames are fitted to given ones; diffusion."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Any setting of dln models show MODEL (repeatable)."
-        ),
-    ] = None,
+    settings: SamplerSettings = None,
     count: Annotated[
         int,
         typer.Option(
@@ -121,13 +119,8 @@ def generate(
         ),
     ] = 1,
     engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
-    precision: Annotated[
-        Precision, typer.Option(help="Of --engine onnx and trt.")
-    ] = Precision.fp32,
-    graphs: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The export to run; default: exports/, else a cache."),
-    ] = None,
+    precision: GraphPrecision = Precision.fp32,
+    graphs: Graphs = None,
     out: Out = None,
     native: Annotated[
         bool, typer.Option("--native", help="Keep the model's own pixels, unmagnified.")

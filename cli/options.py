@@ -155,6 +155,17 @@ Seed = Annotated[
     typer.Option("--seed", "-s", min=0, help="Seed; drawn and printed where left out."),
 ]
 FixedSeed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Seed.")]
+SamplerSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any setting of dln models show MODEL (repeatable)."
+    ),
+]
+GraphPrecision = Annotated[Precision, typer.Option(help="Of --engine onnx and trt.")]
+Graphs = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The export to run; default: exports/, else a cache."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done; do nothing.")]
 ConfigFile = Annotated[

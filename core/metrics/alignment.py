@@ -84,6 +84,12 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def share(name: str, found: Sequence[bool]) -> dict[str, float]:
+    """How many of all, with the ends of its 95 % interval."""
+    low, high = wilson(sum(found), len(found))
+    return {name: sum(found) / len(found), f"{name}_low": low, f"{name}_high": high}
+
+
 def judge(clips: list[Clip], data: str = "menagerie") -> dict[str, list[str]]:
     """What the recognizer of the data's world sees in each clip, head by head: of the menagerie
     actor, action, scene and speed, the action being "still" where nothing moves.

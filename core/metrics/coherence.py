@@ -11,7 +11,7 @@ from ..media.clip import Clip
 from ..models.engine import Engine
 from ..models.registry import load
 from ..progress import OnProgress, unheard
-from .alignment import KNOWN, judge, wilson
+from .alignment import KNOWN, judge, share
 from .clips import make, prefixed
 from .world import world_of
 
@@ -79,9 +79,9 @@ def ends(clip: Clip, world: str) -> dict[str, list[str]]:
 def agreement(same: dict[str, list[bool]]) -> dict[str, Any]:
     """same: of each clip, whether both ends show the same, head by head."""
     both = [all(each) for each in zip(*same.values(), strict=True)]
-    low, high = wilson(sum(both), len(both))
-    share = {"agreement": sum(both) / len(both), "agreement_low": low, "agreement_high": high}
-    return share | {f"{head}_agreement": float(np.mean(same[head])) for head in same}
+    return share("agreement", both) | {
+        f"{head}_agreement": float(np.mean(same[head])) for head in same
+    }
 
 
 def differences(frames: np.ndarray, seams: list[int]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
-from ..models.engine import Engine, TorchEngine, pick_device
+from ..models.engine import Engine, torch_engine
 from ..models.frechet import FEWEST, Z
 from ..models.registry import load
 from ..models.request import Request
@@ -54,7 +54,7 @@ def interpolation(
     if not rates:
         raise UsageError(f"{loaded.about.name} draws no frames between given ones",
                          "dln evaluate cogvideo --metrics interpolation")  # fmt: skip
-    engine = engine or TorchEngine(loaded.model.graphs(), pick_device(device))
+    engine = engine or torch_engine(loaded.model.graphs(), device)
     real = world.real(count, seed, held_out)
     errors = {rate: list[np.ndarray]() for rate in rates}
     for number in range(len(real)):

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..models.engine import Engine
 from ..models.frechet import FEWEST, Z, halves, spread
 from ..progress import OnProgress, unheard
-from .alignment import wilson
+from .alignment import share
 from .clips import classes, filmed, make, prefixed
 from .land import ENDS, land_stays
 from .outward import outward
@@ -57,10 +57,10 @@ class Motion:
         """What `motion` tells of these clips beside real ones."""
         found: dict[str, Any] = {}
         if self.judge is not None:
-            found |= share("land_stays", self.stays, real.stays)
-            found |= share("hour_forward", self.forward, real.forward)
+            found |= beside_real("land_stays", self.stays, real.stays)
+            found |= beside_real("hour_forward", self.forward, real.forward)
         if self.ride:
-            found |= share("outward", self.outward, real.outward)
+            found |= beside_real("outward", self.outward, real.outward)
         found |= ratio("brightness_flicker", self.brightness, real.brightness)
         found |= ratio("pixel_flicker", self.pixels, real.pixels)
         real_shimmer = float(np.mean(real.shimmer)) if real.shimmer else None
@@ -186,12 +186,9 @@ def hours_passed(judge: Any, frames: np.ndarray) -> float:
     return float((np.angle(steps) * sure).sum() / (sure.sum() + 1e-9) * 24 / (2 * np.pi))
 
 
-def share(name: str, found: Sequence[bool], real: Sequence[bool]) -> dict[str, float | None]:
-    """How many of all, with the ends of its interval, and how many of the real ones."""
-    low, high = wilson(sum(found), len(found))
-    beside = sum(real) / len(real) if real else None
-    return {name: sum(found) / len(found), f"{name}_low": low, f"{name}_high": high,
-            f"{name}_real": beside}  # fmt: skip
+def beside_real(name: str, found: Sequence[bool], real: Sequence[bool]) -> dict[str, Any]:
+    """As `share`, and how many of the real ones."""
+    return {**share(name, found), f"{name}_real": sum(real) / len(real) if real else None}
 
 
 def ratio(name: str, found: Sequence[float], real: Sequence[float]) -> dict[str, float | None]:

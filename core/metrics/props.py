@@ -19,7 +19,7 @@ from ..models.engine import Engine
 from ..models.package import load_model
 from ..models.recognizer.model import left_of
 from ..progress import OnProgress, unheard
-from .alignment import wilson
+from .alignment import share
 from .clips import make, prefixed
 from .world import world_of
 
@@ -135,7 +135,7 @@ def props(
         faults.append(seen.faults(clip.clip.fps))
         seconds += sum(clip.seconds.values())
         report(number + 1, count, "clips")
-    found = shares("steady", steady) | shares("kept", kept)
+    found = share("steady", steady) | share("kept", kept)
     found |= {"faults_per_clip": float(np.mean(faults)), "count": count}
     found |= {"seconds_per_clip": seconds / count, "recognizer_sha256": detector.sha256}
     return prefixed(found, held_out)
@@ -158,9 +158,3 @@ def prompts(count: int, seed: int, held_out: bool) -> list[tuple[str, str]]:
         story = draw_story(int(rng.integers(1 << 62)), held_out=held_out, action=action)
         found.append((caption(story, rng), THINGS[action]))
     return found
-
-
-def shares(name: str, found: list[bool]) -> dict[str, float]:
-    """How many of all, with the ends of the interval."""
-    low, high = wilson(sum(found), len(found))
-    return {name: sum(found) / len(found), f"{name}_low": low, f"{name}_high": high}

@@ -107,10 +107,8 @@ class ClipRun:
     def read(self, frames: dict[int, Tensor], within: Tensor) -> None:
         """Take given frames in, first of all and all at once. frames[slot]: (B, N) codes;
         within: (N, N) mask."""
-        config, placed = self.loop.config, self.graph == "interpolation"
-        placed = placed and config.given == "placed"
-        given = [codes if placed else shift(config, codes) for codes in frames.values()]
-        tokens = torch.cat(given, dim=1)
+        taken_in = given_tokens if self.graph == "interpolation" else shift
+        tokens = torch.cat([taken_in(self.loop.config, c) for c in frames.values()], dim=1)
         places = torch.cat([self.places_of(slot) for slot in frames])
         count, copies = len(places), len(self.padding) // len(tokens)
         bias = self.padding[:, None].expand(-1, count, -1)
@@ -174,6 +172,11 @@ class ClipRun:
             codes.append(self.loop.choose(self.step(token, number), self.guidance, top))
             token = codes[-1][:, None]
         return torch.stack(codes, dim=1)
+
+
+def given_tokens(config: Config, codes: Tensor) -> Tensor:
+    """(..., N) codes of frames that interpolation is given -> the input tokens."""
+    return codes if config.given == "placed" else shift(config, codes)
 
 
 def key_frames(loop: Loop, texts: Callable, first: Tensor, guidance: float) -> Tensor:

@@ -25,6 +25,7 @@ from ..layers.prompt import encode_texts, shift
 from ..layers.tokenizer_lessons import DecoderStage, TokenizerStage
 from . import masks
 from .config import DURATIONS, Config
+from .sample import given_tokens, preview
 from .transformer import Backbone, Channel, clip_logits
 from .windows import STEP, codes_table, cut_windows
 
@@ -63,8 +64,8 @@ class SequenceObjective(nn.Module):
 def taken_in(config: Config, mask: str | None, codes: Tensor) -> Tensor:
     """(B, F, N) codes -> the input tokens of a stage."""
     tokens = shift(config, codes)
-    if mask == "interpolating" and config.given == "placed":
-        tokens[:, masks.GIVEN] = codes[:, masks.GIVEN]
+    if mask == "interpolating":
+        tokens[:, masks.GIVEN] = given_tokens(config, codes[:, masks.GIVEN])
     return tokens
 
 
@@ -164,8 +165,6 @@ class SequenceStage(Stage):
 
     def shown(self) -> list[Clip] | None:
         """Clips for the contact sheet: the first prompts of the data, seed 0."""
-        from .sample import preview
-
         prompts = shown_prompts(self.source, self.model.reader)
         shown = prompts[: self.some(len(prompts))]
         return [preview(self.model, text, self.name) for text in shown]
