@@ -97,12 +97,14 @@ class PatchObjective(nn.Module):
         net, codes, pools = self.transformer, piece["codes"], piece["pools"]
         config = net.config
         empty = net.start.detach().new_zeros(config.layers, config.tokens, config.width)
+        if torch.is_autocast_enabled(empty.device.type):  # kept as the products will take it
+            empty = empty.to(torch.get_autocast_dtype(empty.device.type))
         kept, offsets = pools.context(empty)
         text = net.read(piece["text"]) if config.text_length else None
         padding = (1.0 - piece["seen"].to(empty.dtype)) * HIDDEN
         book, around = self.codebook.codes, piece.get("around")
         logits, states = net(codes, book, kept, offsets, text, padding, around)
-        pools.add(states)
+        pools.add(states.to(empty.dtype))
         scores = logits.flatten(0, 1).float()
         return {"loss": F.cross_entropy(scores, codes.flatten(), label_smoothing=self.smoothing)}
 
