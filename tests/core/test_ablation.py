@@ -101,9 +101,9 @@ def test_every_variant_is_trained_and_measured(weights):
 
 def test_all_are_those_that_differ():
     config = SYSTEM.PRESETS["tiny"]
-    assert chosen((ALL,), ABLATIONS, config) == tuple(n for n in ABLATIONS if n != "extent-2")
-    nearer = replace(config, extent_rows=1)
-    assert chosen((ALL,), ABLATIONS, nearer) == tuple(ABLATIONS)
+    assert chosen((ALL,), ABLATIONS, config) == tuple(n for n in ABLATIONS if n != "extent-1")
+    further = replace(config, extent_rows=2)
+    assert chosen((ALL,), ABLATIONS, further) == tuple(ABLATIONS)
     with pytest.raises(UsageError, match=r"no variant 'no-pol'.*no-pool"):
         chosen(("default", "no-pol"), ABLATIONS, config)
 

@@ -185,10 +185,18 @@ _AS_PUBLISHED = TrainingConfig(
     adversary=0.8, judged_after=0.4, tokenizer_rate=2.2e-4, judge_rate=1e-3, rate=1e-4,
 )  # fmt: skip
 
-# tiny: 7.5 million numbers in all. Codes of 8 x 8 pixels, as small networks can draw them; a
-# picture of 256 x 256 pixels are 16 patches of 64 codes.
+# tiny: 7.8 million numbers in all. Codes of 16 x 16 pixels, as published: a picture of 256 x 256
+# pixels are 16 patches of 16 codes, of which two cores learn four times as many as with codes of
+# 8 x 8. It looks one patch away: a step of its training takes half as long as with two.
 PRESETS = {
-    "tiny": Config(local=True),
+    "tiny": Config(
+        patch=4, extent_rows=1, extent_columns=1, extent_frames=1, local=True,
+        vqgan=VqganConfig(
+            encoder_widths=(96, 64, 48, 32), encoder_blocks=(1, 1, 1, 1),
+            decoder_widths=(128, 112, 80, 48), decoder_blocks=(2, 2, 2, 2),
+            guide_widths=(96, 64, 48, 32),
+        ),
+    ),
     "base": Config(
         patch=16, extent_frames=0, width=768, layers=16, heads=12, expansion=4, text_length=77,
         encoder=_CLIP, vqgan=_PUBLISHED, training=_AS_PUBLISHED,

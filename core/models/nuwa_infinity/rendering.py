@@ -97,8 +97,10 @@ class PatchObjective(nn.Module):
         net, codes, pools = self.transformer, piece["codes"], piece["pools"]
         config = net.config
         empty = net.start.detach().new_zeros(config.layers, config.tokens, config.width)
-        if torch.is_autocast_enabled(empty.device.type):  # kept as the products will take it
-            empty = empty.to(torch.get_autocast_dtype(empty.device.type))
+        # Kept as the products will take it; where work is counted, on meta, nothing is cast.
+        device = empty.device.type
+        if not empty.is_meta and torch.is_autocast_enabled(device):
+            empty = empty.to(torch.get_autocast_dtype(device))
         kept, offsets = pools.context(empty)
         text = net.read(piece["text"]) if config.text_length else None
         padding = (1.0 - piece["seen"].to(empty.dtype)) * HIDDEN
