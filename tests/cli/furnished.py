@@ -124,17 +124,17 @@ class Pantry:
 
 
 def trained(path: Path) -> None:
-    dln(f"train toy-gan --steps 2 --region norway --out {path}")
+    dln("train", "toy-gan", "--steps", "2", "--region", "norway", "--out", str(path))
 
 
 def exported(path: Path) -> None:
     """By what the pages say: of the weights that come along."""
-    dln(f"export --out {path}")
+    dln("export", "--out", str(path))
 
 
-def dln(line: str) -> None:
+def dln(*line: str) -> None:
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
-        assert run(line.split()) == 0, said.getvalue()
+        assert run(line) == 0, said.getvalue()
 
 
 def clip() -> Clip:
@@ -168,7 +168,7 @@ def song(path: Path) -> None:
     """A second of a tone, as an mp3."""
     wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
     with av.open(str(path), "w") as file:
-        stream = file.add_stream("mp3", rate=RATE, layout="mono")
+        stream: Any = file.add_stream("mp3", rate=RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray(wave[None].astype(np.float32), "fltp", "mono")
         frame.sample_rate = RATE
         for packet in (*stream.encode(frame), *stream.encode(None)):
