@@ -22,43 +22,60 @@ def intention(
     spec: "About", options: "TrainOptions", place: "Place | None", account: "Account | None"
 ) -> Result:
     """The costs first. place, account: as the training would have them."""
-    from dln.core.data import sizes_of
-    from dln.core.models.registry import load
-    from dln.core.runs.build import resolve_config
     from dln.core.training.options import plain
 
-    preset = options.preset or spec.default_preset
+    preset, data = options.preset or spec.default_preset, options.data or spec.data
     with progress() as shown:
-        samples, classes = sizes_of(options.data or spec.data, shown, spec.wordless)
-        config = resolve_config(load(spec), preset, options.config)
-        found = foreseen(spec, options, account, shown)
-    if classes and hasattr(config, "classes"):
-        config = replace(config, classes=classes, names=())
+        config, samples = sized(spec, preset, data, options, shown)
+        found = foreseen(spec, options, account, shown) if is_here(data) else None
     configuration = plain(config)
     asked = {name: value for name, value in plain(asdict(options)).items() if value not in ({}, [])}
     asked |= {"preset": preset, "clips": samples}
     flat = memory(spec, options, config, samples)
     costs = Costs(found, place, account) if found else None
-    data = {"dry_run": True, "model": spec.name, "options": asked, "configuration": configuration}
-    data |= flat | (costs.data() if costs else {"hours": None})
-    absent = ("hours", f"not known: {options.data or spec.data} is not here")
+    told = {"dry_run": True, "model": spec.name, "options": asked, "configuration": configuration}
+    told |= flat | (costs.data() if costs else {"hours": None})
+    absent = ("hours", f"not known: {data} is not here")
     rows = [*(costs.rows() if costs else [absent]), *rows_of(asked), *rows_of(configuration),
             *rows_of(flat)]  # fmt: skip
-    return Result(data, facts(rows, spec.title), [str(options.out)])
+    return Result(told, facts(rows, spec.title), [str(options.out)])
+
+
+def is_here(data: str) -> bool:
+    """Whether it can be opened: of some data sets the sizes are known where they are not."""
+    from os.path import isdir
+
+    from dln.core.data import KNOWN
+
+    return data not in KNOWN or isdir(data)
+
+
+def sized(
+    spec: "About", preset: str, data: str, options: "TrainOptions", shown: "OnProgress"
+) -> tuple[Any, int]:
+    """The configuration that the data lead to, and how many samples they are. A classifier's is
+    without the names of its classes, which are many."""
+    from dln.core.data import KNOWN, open_source
+    from dln.core.models.registry import load
+    from dln.core.runs.build import configured, resolve_config
+
+    system = load(spec)
+    if is_here(data):
+        source = open_source(data, on_progress=shown, wordless=spec.wordless)
+        config, samples = configured(system, preset, options.config, source), len(source)
+        return replace(config, names=()) if hasattr(config, "names") else config, samples
+    config, (samples, classes) = resolve_config(system, preset, options.config), KNOWN[data]
+    return replace(config, classes=classes, names=()) if hasattr(
+        config, "names"
+    ) else config, samples
 
 
 def foreseen(
     spec: "About", options: "TrainOptions", account: "Account | None", shown: "OnProgress"
-) -> "Forecast | None":
-    """None for data that are known by name and are not here."""
-    from os.path import isdir
-
-    from dln.core.data import KNOWN
+) -> "Forecast":
+    """What the training will take."""
     from dln.core.runs.forecast import forecast
 
-    data = options.data or spec.data
-    if data in KNOWN and not isdir(data):
-        return None
     return forecast(spec.name, options, account.scope if account else "machine", shown)
 
 

@@ -17,7 +17,6 @@ __all__ = [
     "check_spec",
     "names_shards",
     "open_source",
-    "sizes_of",
 ]
 
 BUILT_IN = ("menagerie", "vistas", "digits")
@@ -162,14 +161,3 @@ def _parts(spec: str) -> tuple[str, float]:
         return name, float(share)
     except ValueError as error:
         raise UsageError(f"noise is a share such as 0.2, not {share!r}") from error
-
-
-def sizes_of(
-    spec: str, on_progress: OnProgress = unheard, wordless: bool = False
-) -> tuple[int, int | None]:
-    """Samples and classes of a data set, which need not be there where `KNOWN` knows it.
-    on_progress, wordless: as open_source takes them."""
-    if spec in KNOWN and not isdir(spec):
-        return KNOWN[spec]
-    source = open_source(spec, on_progress=on_progress, wordless=wordless)
-    return len(source), len(source.classes) or None

@@ -165,8 +165,9 @@ def _arm(
         chosen = replace(chosen, decay=1 - 1 / (HORIZON * steps_an_epoch))
     heard: list[Event] = []
     settings = FitSettings(
-        seed=seed, checkpoint_seconds=None, log_every=steps_an_epoch, sharpness=chosen
-    )
+        seed=seed, checkpoint_seconds=None, log_every=steps_an_epoch, evaluate_every=stage.steps,
+        sharpness=chosen,
+    )  # fmt: skip
     run = Run.create(folder / f"{method}-{seed}", {"model": request.model})
     fit(stage, settings, run, accelerator, heard.append)
     rates = [event.rate for event in heard if isinstance(event, Stepped)]

@@ -7,6 +7,7 @@ from unittest.mock import create_autospec
 import pytest
 
 from dln.core.errors import DlnError, MissingCapability
+from dln.core.progress import OnProgress
 from dln.core.study import ablation, study
 from dln.export import bench
 from dln.export.bench_request import BenchRequest
@@ -28,6 +29,23 @@ def answer(engine: str, request: BenchRequest) -> dict[str, Any]:
         "peak_memory_bytes": 2**29, "peak_gpu_memory_bytes": None,
         "energy": {"joules": None, "source": "not measured"},
     }  # fmt: skip
+
+
+def studied(request: study.Comparison, on_progress: OnProgress | None = None) -> study.Study:
+    """A study of arms made up: each method's minimum is flatter than the one's before."""
+    arms = [
+        study.Arm(method, seed, 0.9, 10.0, 0.0, 0.1, 40.0 - 10 * place, 1.0)
+        for seed in range(request.seeds)
+        for place, method in enumerate(request.methods)
+    ]
+    return study.Study(request, tuple(arms))
+
+
+def varied(request: ablation.Ablation, on_progress: OnProgress) -> ablation.Ablated:
+    """Variants that are all alike."""
+    arms = [ablation.Arm(variant, 0, 4.5, None, 60.0, 1.0, 10.0, 2.0)
+            for variant in request.variants]  # fmt: skip
+    return ablation.Ablated(request, tuple(arms))
 
 
 @pytest.fixture(autouse=True)
@@ -137,22 +155,12 @@ def test_mistakes(dln, wrong):
 
 def test_methods_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
     """The study's request is what was asked; its numbers come back as table, object and lines."""
-    asked = []
-
-    def compare(request: study.Comparison, on_progress) -> study.Study:
-        asked.append(request)
-        arms = [
-            study.Arm(method, seed, 0.9, 10.0, 0.0, 0.1, 40.0 - 10 * place, 1.0)
-            for seed in range(request.seeds)
-            for place, method in enumerate(request.methods)
-        ]
-        return study.Study(request, tuple(arms))  # fmt: skip
-
-    monkeypatch.setattr(study, "study", create_autospec(study.study, side_effect=compare))
+    compare = create_autospec(study.study, side_effect=studied)
+    monkeypatch.setattr(study, "study", compare)
     flags = ["resnet", "--against", "sgd, saf", "--data", "digits", "--seeds", "2", "--epochs", "3",
              "--lr", "0.1", "--sharpness", "start=2"]  # fmt: skip
     found = dln("bench", *flags, "--out", "study", "--json").json
-    request = asked[0]
+    request = compare.call_args_list[0].args[0]
     assert (request.model, request.data, request.methods) == ("resnet", "digits", ("sgd", "saf"))
     assert (request.seeds, request.epochs, request.lr) == (2, 3, 0.1)
     assert request.settings.start == 2
@@ -164,20 +172,11 @@ def test_methods_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_variants_against_each_other(dln, monkeypatch: pytest.MonkeyPatch):
-    asked = []
-
-    def compare(request: ablation.Ablation, on_progress) -> ablation.Ablated:
-        asked.append(request)
-        arms = [ablation.Arm(variant, 0, 4.5, None, 60.0, 1.0, 10.0, 2.0)
-                for variant in request.variants]  # fmt: skip
-        return ablation.Ablated(request, tuple(arms))
-
-    monkeypatch.setattr(
-        ablation, "ablation", create_autospec(ablation.ablation, side_effect=compare)
-    )
+    compare = create_autospec(ablation.ablation, side_effect=varied)
+    monkeypatch.setattr(ablation, "ablation", compare)
     flags = ["nuwa-infinity", "--against", "default,no-pool", "--epochs", "3", "--lr", "0.1"]
     found = dln("bench", *flags, "--out", "variants", "--json").json
-    request = asked[0]
+    request = compare.call_args_list[0].args[0]
     assert (request.variants, request.data) == (("default", "no-pool"), None)
     assert (request.seeds, request.epochs, request.lr) == (1, 3, 0.1)
     assert [row["loss"] for row in found["rows"]] == [4.5, 4.5]

@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from PIL import Image
 
 from dln.core.carbon.values import Spread
 from dln.core.runs import forecast as module
@@ -112,6 +113,19 @@ def test_what_is_not_here_is_not_timed(dln, foreseen):
     assert dln(*line, "--json").json["hours"] is None
     assert "imagenet is not here" in dln(*line).out
     assert foreseen == []
+
+
+def test_the_configuration_is_what_the_data_lead_to(dln, foreseen):
+    """Names of classes come from the data, a world's or a folder's; a classifier's are counted."""
+    line = ("train", "recognizer", "--data", "vistas,camera=still", "--dry-run", "--json")
+    told = dln(*line).json["configuration"]
+    assert (len(told["seasons"]), told["actors"]) == (4, [])
+    for name in ("day", "night"):
+        os.makedirs(f"sky/{name}")
+        Image.new("RGB", (32, 32)).save(f"sky/{name}/0.png")
+    for model, classes in (("stylegan-v", ["day", "night"]), ("resnet", 2)):
+        told = dln("train", model, "--data", "sky", "--dry-run", "--json").json["configuration"]
+        assert told["classes"] == classes
 
 
 @pytest.mark.parametrize(

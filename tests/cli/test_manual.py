@@ -1,39 +1,42 @@
 """README and the guide: every command line is one that `dln` takes, every link leads somewhere."""
 
 import re
-import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dln.cli.called import split
 
-ROOT = Path(__file__).parents[2]
-PAGES = {path.name: path for path in (ROOT / "README.md", *(ROOT / "cli" / "guide").glob("*.md"))}
-BLOCK = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
+from .manual import PAGES, ROOT, Line, lines_of, of_others
+
+LINES = [line for page in PAGES for line in lines_of(page)]
 
 
-def command_lines(page: Path) -> list[str]:
-    """Those of `dln` in a page's shell blocks, without remarks and what goes before them."""
-    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
-    lines = [line.split(" && ")[-1] for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("dln ")]
-
-
-LINES = [(name, line) for name, page in PAGES.items() for line in command_lines(page)]
-
-
-@pytest.mark.parametrize(("page", "line"), LINES)
-def test_a_line_names_commands_and_options_that_there_are(page: str, line: str):
-    context, args = split(shlex.split(line, comments=True)[1:])
+@pytest.mark.parametrize("line", LINES, ids=str)
+def test_a_line_names_commands_and_options_that_there_are(line: Line):
+    context, args = split(line.args)
     command: Any = context.command
     assert not getattr(command, "commands", None), "a group does nothing by itself"
     command.make_context(context.info_name, args, parent=context.parent)
 
 
+# Which file runs the lines of other programs that say of no need.
+RUN_BY = {
+    "pip install -c constraints.txt ": ".ci/run",
+    "python tests/export/third_party/": "tests/export/test_third_party.py",
+    "export DLN_MODELS=tests/systems": "tests/conftest.py",
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_of_other_programs_are_run_elsewhere(page: str):
+    for line in of_others(page):
+        runner = next((file for begin, file in RUN_BY.items() if line.startswith(begin)), None)
+        assert "# needs " in line or (runner and (ROOT / runner).is_file()), line
+
+
 def test_all_pages_have_lines_or_need_none():
-    assert {"README.md", "export.md", "carbon.md", "models.md"} <= {name for name, _ in LINES}
+    assert {"README.md", "export.md", "carbon.md", "models.md"} <= {line.page for line in LINES}
 
 
 @pytest.mark.parametrize("name", PAGES)

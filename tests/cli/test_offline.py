@@ -9,7 +9,6 @@ import sys
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ pytest.importorskip("resource", reason="counts commands with the fuzzer, which l
 
 from ..core.snapshots import pickled, snapshot
 from ..fuzz.commands import every_command
+from .furnished import three_years
 
 WATCH = Path(__file__).parent / "watch"
 PLACES = {
@@ -155,12 +155,6 @@ def watched(root: Path, watch: Watch, toy_weights: Callable[[str], Path],
     found = map(json.loads, told.read_text().splitlines())
     outcomes = {line: (code, files) for line, (code, files) in zip(LINES, found, strict=False)}
     return Watched(outcomes, log.read_text(), ran.returncode, ran.stderr)
-
-
-def three_years() -> str:
-    begin, hour = datetime(2021, 1, 1, tzinfo=UTC), timedelta(hours=1)
-    rows = [f"{(begin + i * hour).isoformat()},{200 + 100 * (i % 24 > 12)}" for i in range(26280)]
-    return "\n".join(["timestamp_utc,gco2_per_kwh", *rows, ""])
 
 
 def test_no_command_is_left_out() -> None:

@@ -10,8 +10,9 @@ import torch
 from dln.core.data import open_source
 from dln.core.data.menagerie import draw_story, render
 from dln.core.data.menagerie.source import Menagerie
+from dln.core.errors import UsageError
 from dln.core.models.engine import TorchEngine
-from dln.core.models.video_diffusion.config import Config
+from dln.core.models.video_diffusion.config import Config, UNetConfig, Upsampler
 from dln.core.models.video_diffusion.denoiser import Denoiser
 from dln.core.models.video_diffusion.distillation import DistillationObjective, DistillationStage
 from dln.core.models.video_diffusion.model import Model
@@ -111,6 +112,44 @@ def test_a_super_resolution_of_x_begins_as_the_given_frames_enlarged():
         torch.testing.assert_close(pixels, given / alpha)
     between = (given[:, :-1] + given[:, 1:]) / 2
     torch.testing.assert_close(found[:, 1:-1:2, :, ::2, ::2], between / alpha)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4])
+def test_given_frames_lie_on_the_places_of_the_first_level(patch: int):
+    """Places of 16, 8 and 4 a side read frames of 8 x 8 pixels, at a pixel's place that pixel."""
+    upsample = replace(TOY.upsample, rate=1, patch=patch, widths=(8,), temporal=(), target="eps")
+    unet, read = Model(replace(TOY, upsample=upsample), WORDS).upsample.unet, []
+    unet.stem.register_forward_hook(lambda stem, inputs, out: read.append(inputs[0]))
+    given = torch.rand(1, 4, 3, 8, 8)
+    z, text = torch.randn(1, 4, 3, 16, 16), torch.randn(1, 1, 8)
+    unet(z, torch.zeros(1), text, given, torch.zeros(1))
+    side, own = 16 // patch, 3 * patch**2
+    assert read[0].shape[2:] == (side, side)
+    for row, column in ((0, 0), (3, 5), (7, 2)):
+        found = read[0][:, own:, row * side // 8, column * side // 8]
+        assert torch.isclose(found[:, :, None], given[0, :, None, :, row, column]).any(1).all()
+
+
+@pytest.mark.parametrize("preset", SYSTEM.PRESETS)
+def test_every_super_resolution_reads_the_small_frames(preset: str):
+    config = SYSTEM.PRESETS[preset]
+    small, sides = config.base.image_size, config.upsample.image_size
+    with torch.device("meta"):
+        unet = Denoiser(config, config.upsample, 4, small).unet
+        z, given = (
+            torch.empty(1, config.clip_frames, 3, sides, sides),
+            torch.empty(1, config.frames, 3, small, small),
+        )
+        level = torch.empty(1)
+        assert unet(z, level, torch.empty(1, 1, config.text_width), given, level).shape == z.shape
+    assert unet.stem.in_channels > 3 * config.upsample.patch**2
+
+
+def test_small_frames_that_do_not_lie_evenly_are_refused():
+    with pytest.raises(
+        UsageError, match=r"24 places a side, on which frames of base\.image_size 16"
+    ):
+        Config(base=UNetConfig(image_size=16), upsample=Upsampler(image_size=48, widths=(32,)))
 
 
 def test_frames_in_between_see_the_given_ones_on_both_sides():

@@ -18,6 +18,7 @@ from dln.core.runs.train import train
 from dln.core.study import study as study_module
 from dln.core.study.report import COLUMNS, NUMBERS, PAGE, PICTURE, cells, write
 from dln.core.study.study import Arm, Comparison, Study, study
+from dln.core.training import evaluations
 from dln.core.training.options import TrainOptions
 from dln.core.training.sharpness import Sharpness
 
@@ -102,6 +103,14 @@ def test_methods_start_alike(images: Path, monkeypatch: pytest.MonkeyPatch):
     assert saf.memory_mib == pytest.approx(samples * 2 * 3 * 4 / 2**20)
     assert mesa.memory_mib > 0.1
     assert told[-1] == (4, 4, "trainings")
+
+
+def test_a_long_training_is_judged_in_the_end(images: Path, monkeypatch: pytest.MonkeyPatch):
+    """One of a thousand steps, which trainings look at early: here those of eight are long."""
+    monkeypatch.setattr(evaluations, "LONG", 8)
+    monkeypatch.setattr(study_module, "PROBED", 16)
+    found = study(Comparison("resnet", str(images), ("sgd",), seeds=1, epochs=4, batch=16))
+    assert 0 <= found.arms[0].accuracy <= 1
 
 
 def test_an_interrupted_study_says_that_it_starts_anew(

@@ -109,7 +109,13 @@ class Config(Checked):
                 f"upsample.image_size {self.upsample.image_size} is no multiple of "
                 f"base.image_size {self.base.image_size}"
             )
-
+        places = self.upsample.sides[0]
+        if max(places, self.base.image_size) % min(places, self.base.image_size):
+            raise UsageError(
+                f"upsample.image_size {self.upsample.image_size} in blocks of upsample.patch "
+                f"{self.upsample.patch} gives {places} places a side, on which frames of "
+                f"base.image_size {self.base.image_size} do not lie evenly"
+            )
         if self.clip_frames * self.upsample.image_size**2 > MOST_PLACES:
             raise UsageError(
                 f"a clip has at most {MOST_PLACES:,} pixels in all its frames, not "

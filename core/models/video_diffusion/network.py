@@ -186,7 +186,9 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig, text: int, given_size: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.given_patch = given_size // config.sides[0]
+        # Pixels of the given frames along a side of a place of the first level, and the reverse.
+        self.given_patch = max(1, given_size // config.sides[0]) if given_size else 0
+        self.given_scale = max(1, config.sides[0] // given_size) if given_size else 1
         self.scale = config.image_size // given_size if given_size else 1
         self.rate = config.rate if isinstance(config, Upsampler) else 1
         self.condition = Condition(config, text, bool(given_size))
@@ -228,7 +230,7 @@ class UNet(nn.Module):
         x = F.pixel_unshuffle(z.flatten(0, 1), self.config.patch)
         beside = None if given is None else followed(given, self.rate)
         if beside is not None:
-            x = torch.cat([x, F.pixel_unshuffle(beside.flatten(0, 1), self.given_patch)], dim=1)
+            x = torch.cat([x, self.laid(beside)], dim=1)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         x = self.levels(x, c, frames, images)
         x = self.head(F.silu(self.norm(x)))
@@ -237,6 +239,12 @@ class UNet(nn.Module):
             return found
         alpha = given_log_snr.sigmoid().sqrt().view(-1, 1, 1, 1, 1)
         return found + enlarged(beside[:, :, -3:], self.scale) / alpha
+
+    def laid(self, frames: Tensor) -> Tensor:
+        """Given frames (B, F, C, h, w) on the places of the first level: (B F, C', H, W)."""
+        if self.given_scale > 1:
+            frames = enlarged(frames, self.given_scale)
+        return F.pixel_unshuffle(frames.flatten(0, 1), self.given_patch)
 
     def levels(self, x: Tensor, c: Tensor, frames: int, images: int) -> Tensor:
         """Down, through the middle and up again: (N, first width, H, W) -> same."""
