@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import UsageError, reason_of
+from dln.core.threads import Load
 
 from .assign import parse_overrides
 from .options import Precision
@@ -44,12 +45,14 @@ def sampler_settings(words: Sequence[str] | None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Runner:
-    """What computes, and where. UsageError for what PyTorch has no use for."""
+    """What computes, and where. UsageError for what PyTorch has no use for. load: what else the
+    machine does, watched from here on, while PyTorch is loaded."""
 
     engine: Engine
     precision: Precision
     graphs: Path | None
     device: str
+    load: Load = field(default_factory=Load, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.engine is Engine.torch and (self.graphs or self.precision is not Precision.fp32):
@@ -62,13 +65,15 @@ class Runner:
         return self.engine.value if plain else f"{self.engine.value}-{self.precision.value}"
 
     def open(self, loaded: Any) -> Any:
-        """The engine; None for PyTorch, which core knows by itself."""
-        if self.engine is Engine.torch:
-            return None
+        """The engine."""
+        if self.engine is Engine.torch:  # which takes nothing of export
+            from dln.core.models.engine import torch_engine
+
+            return torch_engine(loaded.model.graphs(), self.device, self.load, screen.note)
         from dln.export.open import open_engine
 
         names = self.engine.value, loaded, self.device, self.precision.value
-        return open_engine(*names, on_note=screen.note, folder=self.graphs)
+        return open_engine(*names, on_note=screen.note, folder=self.graphs, load=self.load)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from .runtime import require_onnxruntime
 if TYPE_CHECKING:
     from dln.core.models.engine import Engine
     from dln.core.models.package import Loaded
+    from dln.core.threads import Load
 
 OnNote = Callable[[str], None]
 
@@ -28,9 +29,11 @@ def open_engine(
     precision: str = "fp32",
     on_note: OnNote = lambda text: None,
     folder: Path | None = None,
+    load: "Load | None" = None,
 ) -> "Engine":
     """torch, onnx or trt for `loaded`. folder: an export to take; where left out, ./exports/ is
-    looked in, then the user's cache, which is filled where there is none.
+    looked in, then the user's cache, which is filled where there is none. load: what else this
+    machine does, watched for a while: threads of the CPU follow it.
 
     Raises MissingCapability where the engine or the device is not here, DlnError for an export
     whose files have changed, UsageError for one of other weights.
@@ -38,7 +41,7 @@ def open_engine(
     if name == "torch":
         from dln.core.models.engine import torch_engine
 
-        return torch_engine(loaded.model.graphs(), device)
+        return torch_engine(loaded.model.graphs(), device, load, on_note)
     check_engine(name, device)
     wanted = wanted_of(loaded.about.name, loaded.sha256, precision, trt=name == "trt")
     if folder is not None:
