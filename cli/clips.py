@@ -11,6 +11,7 @@ from dln.core.errors import UsageError, reason_of
 from dln.core.threads import Load
 
 from .assign import parse_overrides
+from .libraries import share_cores
 from .options import Precision
 from .places import check_places
 from .progress import progress
@@ -43,6 +44,13 @@ def sampler_settings(words: Sequence[str] | None) -> dict[str, Any]:
     return found
 
 
+def watched() -> Load:
+    """What else this machine does, from here on. Before PyTorch is loaded, whose threads are told
+    how to wait."""
+    share_cores()
+    return Load()
+
+
 @dataclass(frozen=True)
 class Runner:
     """What computes, and where. UsageError for what PyTorch has no use for. load: what else the
@@ -52,7 +60,7 @@ class Runner:
     precision: Precision
     graphs: Path | None
     device: str
-    load: Load = field(default_factory=Load, repr=False, compare=False)
+    load: Load = field(default_factory=watched, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.engine is Engine.torch and (self.graphs or self.precision is not Precision.fp32):

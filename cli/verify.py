@@ -12,7 +12,7 @@ from dln.core.text.shown import on_one_line
 from dln.core.threads import Load
 
 from . import completion
-from .clips import Engine, Runner
+from .clips import Engine, Runner, watched
 from .options import ConfigFile, Device, Json, Precision, Quiet, Verbose
 from .progress import progress
 from .show import Result, screen
@@ -49,7 +49,7 @@ def verify(
     """
     if os.path.isdir(file):
         return verify_export(file, model, device)
-    opened = partial(engine_called, load=Load())
+    opened = partial(engine_called, load=watched())
     from dln.core.generation.verify import verify as compare
 
     with progress() as report:

@@ -120,19 +120,19 @@ class Threads:
     def __init__(
         self,
         usual: int,
-        load: Load | None = None,
+        load: Load,
         on_note: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """usual: PyTorch's own choice. load: begun some time ago, so that it can tell at once.
-        on_note: hears it the first time that they are fewer than on a machine without load."""
+        """usual: PyTorch's own choice. load: begun some time ago, it can tell at once. on_note:
+        hears it the first time that there are fewer than on a quiet machine."""
         told = any(os.environ.get(name) for name in TOLD)
         self._cores, self._quota = cores(), quota()
         self._usual, self._clock, self._on_note = usual, clock, on_note
         self.most = usual if told else choose(usual, self._cores, self._quota)
         self._now = self._before = self.most
-        self._next = math.inf if self.most == 1 or told else -math.inf
-        self._load = load or Load() if self._next < math.inf else None
+        self._load = None if told or self.most == 1 else load
+        self._next = -math.inf
 
     def count(self) -> int:
         """Fewer as soon as cores are taken, more when two looks in a row find them free."""

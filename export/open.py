@@ -33,7 +33,7 @@ def open_engine(
 ) -> "Engine":
     """torch, onnx or trt for `loaded`. folder: an export to take; where left out, ./exports/ is
     looked in, then the user's cache, which is filled where there is none. load: what else this
-    machine does, watched for a while: threads of the CPU follow it.
+    machine does, where as many threads of the CPU are to be taken as it leaves free.
 
     Raises MissingCapability where the engine or the device is not here, DlnError for an export
     whose files have changed, UsageError for one of other weights.
@@ -46,18 +46,18 @@ def open_engine(
     wanted = wanted_of(loaded.about.name, loaded.sha256, precision, trt=name == "trt")
     if folder is not None:
         check_given(folder, wanted, on_note)
-        return engine_in(folder, name, device)
+        return engine_in(folder, name, device, load, on_note)
     own = default_folder(loaded, precision)
     if is_current(own, wanted, on_note):
-        return engine_in(own, name, device)
+        return engine_in(own, name, device, load, on_note)
     kept = kept_folder(loaded, precision)
     if is_current(kept, wanted):
         try:
-            return engine_in(kept, name, device)
+            return engine_in(kept, name, device, load, on_note)
         except DlnError as error:
             on_note(f"{error.message}: it is written again")
     fill(kept, loaded, wanted, on_note)
-    return engine_in(kept, name, device)
+    return engine_in(kept, name, device, load, on_note)
 
 
 def check_engine(name: str, device: str) -> None:
@@ -73,13 +73,15 @@ def check_engine(name: str, device: str) -> None:
         )
 
 
-def engine_in(folder: Path, name: str, device: str) -> "Engine":
+def engine_in(
+    folder: Path, name: str, device: str, load: "Load | None", on_note: OnNote
+) -> "Engine":
     """The engine of an export's folder, after a look at its files. DlnError where one differs."""
     if name == "trt":
         return trt_engine(folder, device)
     engine = onnx_engine(folder, device)
     if engine.device == "cpu":
-        engine.take_threads()
+        engine.take_threads(load, on_note)
     return engine
 
 

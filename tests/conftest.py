@@ -31,15 +31,6 @@ def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_threads() -> Iterator[None]:
-    """Who samples on ONNX Runtime gives a whole process one pool of threads, after which sessions
-    that other tests make for themselves are refused."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dln.export.engines._share_threads", lambda runtime, count: None)
-        yield
-
-
 @pytest.fixture(scope="session")
 def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """toy_weights("toy-gan") -> a file of such a model's weights, drawn from seed 0."""

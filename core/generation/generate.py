@@ -21,6 +21,7 @@ from ..models.registry import load
 from ..models.request import FILES, Request
 from ..progress import OnProgress, unheard
 from ..text.reader import check_prompt
+from ..threads import Load
 from .continued import watched
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def stream(
     notes = [] if reader is None or silent else check_prompt(request.prompt, reader)
     start = time.perf_counter()
     with threads_kept():
-        runner = engine or torch_engine(loaded.model.graphs(), device)
+        runner = engine or torch_engine(loaded.model.graphs(), device, Load())
         ready = time.perf_counter()
         system, progress = load(loaded.about), on_progress or unheard
         system.check(loaded.model.config, request, runner.name, isinstance(runner, Differentiable))

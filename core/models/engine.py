@@ -119,10 +119,12 @@ def torch_engine(
     load: Load | None = None,
     on_note: OnNote = lambda text: None,
 ) -> Engine:
-    """A model's graphs in PyTorch, on the CPU with as many threads as are free. load: begun before.
-    Raises for a device that is not here."""
+    """A model's graphs in PyTorch. load: what else this machine does, where as many threads of the
+    CPU are to be taken as it leaves free, else those that there are. Raises for a device that is
+    not here."""
     picked = pick_device(device)
-    threads = Threads(torch.get_num_threads(), load, on_note) if picked == "cpu" else None
+    follows = load is not None and picked == "cpu"
+    threads = Threads(torch.get_num_threads(), load, on_note) if follows else None
     return TorchEngine(graphs, picked, threads)
 
 

@@ -41,7 +41,7 @@ def own_exports(monkeypatch, tmp_path_factory) -> Path:
     """A cache of the test's own; the threads of this process stay as they are."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    monkeypatch.setattr(OnnxEngine, "take_threads", lambda engine: None)
+    monkeypatch.setattr(OnnxEngine, "take_threads", lambda engine, *_: None)
     return folder / "dln" / "exports"
 
 
