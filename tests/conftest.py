@@ -9,6 +9,8 @@ import pytest
 
 # They compute little: a second thread costs them more than it does, most of all on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where several are what a test is about, they wait asleep, as those of the commands do.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Before any import of ONNX Runtime: some tests hold its own sessions against ours.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # What is started in the background, or to outlive its terminal, ignores these, and so does all
