@@ -71,7 +71,8 @@ def verify(
     if open_engine is not None:
         engine = open_engine(receipt.engine, loaded, device)
     elif receipt.engine != "torch":
-        raise MissingCapability(f"the clip was made by the engine {receipt.engine}")
+        raise MissingCapability(f"the clip was made by the engine {receipt.engine}, which takes "
+                                "the command", hint=f"dln verify {path}")  # fmt: skip
     with TemporaryDirectory(prefix="dln-verify-") as folder:
         options: Any = dict(engine=engine, device=device, on_progress=on_progress)
         if script is None:
