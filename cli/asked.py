@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .clips import Engine, Job
+from .clips import Job
 
 if TYPE_CHECKING:
     from dln.core.models.about import About
@@ -59,7 +59,7 @@ def check_rates(paths: Sequence[Path], wish: dict[str, Any]) -> None:
 def check_able(job: Job) -> None:
     """Whether this machine and these weights can do it. PyTorch is loaded only where it takes part
     in the answer. MissingCapability, UsageError."""
-    if job.runner.engine is not Engine.torch:
+    if not job.runner.is_torch:
         check_engine(job)
     elif job.runner.device not in ("auto", "cpu"):
         from dln.core.models.engine import pick_device
@@ -94,4 +94,4 @@ def check_sizes(job: Job) -> None:
     system = load(identify(job.model))
     config = rebuild(system.Config, read_header(locate(job.model)).config)
     request = Request.of(job.prompt, job.seeds[0], job.wish)
-    system.check(config, request, job.runner.named, job.runner.engine is Engine.torch)
+    system.check(config, request, job.runner.named, job.runner.is_torch)

@@ -65,9 +65,8 @@ def captioning(model: str, engine: Engine, device: str) -> tuple[Any, Any]:
     if not about.captions:
         raise UsageError(f"{model} holds {about.name}, which tells no captions.",
                          "dln train cogview2 --out runs/pictures")  # fmt: skip
-    from dln.core.models.engine import torch_engine
+    runner = Runner(engine, Precision.fp32, None, device)
     from dln.core.models.package import load_model
 
     loaded = load_model(model)
-    opened = Runner(engine, Precision.fp32, None, device).open(loaded)
-    return loaded, opened or torch_engine(loaded.model.graphs(), device)
+    return loaded, runner.open(loaded)

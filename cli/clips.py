@@ -1,15 +1,18 @@
 """Clips made and written one after the other, shown on a terminal as they are done."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dln.core.errors import UsageError, reason_of
+from dln.core.errors import DlnError, UsageError, reason_of
+from dln.core.threads import Load
 
 from .assign import parse_overrides
+from .libraries import share_cores
 from .options import Precision
 from .places import check_places
 from .progress import progress
@@ -20,12 +23,15 @@ if TYPE_CHECKING:
     from dln.core.generation.generate import Streaming
     from dln.core.media.stream import Stream
 
+Check = Callable[[str, bool], object]
+
 PLAYED = 512  # frames of a clip that a terminal plays
 
 
 class Engine(StrEnum):
-    """What computes the model's graphs."""
+    """What computes the model's graphs; auto: ONNX Runtime where that takes no export."""
 
+    auto = "auto"
     torch = "torch"
     onnx = "onnx"
     trt = "trt"
@@ -42,33 +48,65 @@ def sampler_settings(words: Sequence[str] | None) -> dict[str, Any]:
     return found
 
 
+def watched() -> Load:
+    """What else this machine does, from here on. Before PyTorch is loaded, whose threads are told
+    how to wait."""
+    share_cores()
+    return Load()
+
+
 @dataclass(frozen=True)
 class Runner:
-    """What computes, and where. UsageError for what PyTorch has no use for."""
+    """What computes, and where. UsageError for what PyTorch has no use for. load: what else the
+    machine does, watched from here on, while PyTorch is loaded."""
 
     engine: Engine
     precision: Precision
     graphs: Path | None
     device: str
+    load: Load = field(default_factory=watched, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.engine is Engine.torch and (self.graphs or self.precision is not Precision.fp32):
+        if self.is_torch and (self.graphs or self.precision is not Precision.fp32):
             raise UsageError("--precision and --graphs are of exported graphs.", "--engine onnx")
+
+    @property
+    def is_torch(self) -> bool:
+        """Whether it is PyTorch, or where need be."""
+        return self.engine in (Engine.torch, Engine.auto)
 
     @property
     def named(self) -> str:
         """As receipts name it: "onnx", "onnx-int8"."""
+        if self.is_torch:
+            return Engine.torch.value
         plain = self.precision is Precision.fp32
         return self.engine.value if plain else f"{self.engine.value}-{self.precision.value}"
 
-    def open(self, loaded: Any) -> Any:
-        """The engine; None for PyTorch, which core knows by itself."""
-        if self.engine is Engine.torch:
-            return None
+    def open(self, loaded: Any, check: Check = lambda engine, gradients: None) -> Any:
+        """The engine. check: refuses one by its name, and by whether it has gradients, that cannot
+        do what is asked."""
+        if self.engine is Engine.auto and able(check):
+            from dln.export.open import fastest_engine
+
+            return fastest_engine(loaded, self.device, screen.note, self.load)
+        if self.is_torch:  # which takes nothing of export
+            from dln.core.models.engine import torch_engine
+
+            return torch_engine(loaded.model.graphs(), self.device, self.load, screen.note)
         from dln.export.open import open_engine
 
         names = self.engine.value, loaded, self.device, self.precision.value
-        return open_engine(*names, on_note=screen.note, folder=self.graphs)
+        return open_engine(*names, on_note=screen.note, folder=self.graphs, load=self.load)
+
+
+def able(check: Check) -> bool:
+    """Whether ONNX Runtime can do what PyTorch can."""
+    try:
+        check(Engine.onnx.value, False)
+    except DlnError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -91,11 +129,15 @@ class Job:
     def settings(self) -> dict[str, Any]:
         named = {"model": self.model, "prompt": self.prompt, "seed": self.seeds[0]}
         runner = {"engine": self.runner.engine.value, "device": self.runner.device}
-        if self.runner.engine is not Engine.torch:
+        if not self.runner.is_torch:
             runner["precision"] = self.runner.precision.value
         ranked = {"best_of": self.best_of} if self.best_of > 1 else {}
         tiled = {"grid": len(self.seeds)} if self.grid else {}
         return named | runner | ranked | tiled | self.wish
+
+    def ran(self, engine: str) -> dict[str, Any]:
+        """What the settings say wrongly once it is known what computed."""
+        return {"engine": engine} if self.runner.engine is Engine.auto else {}
 
 
 @dataclass(frozen=True)
@@ -105,6 +147,7 @@ class Made:
     frames: int
     size: tuple[int, int]
     fps: float
+    engine: str
     notes: list[str]
     seconds: dict[str, float]
     ranking: dict[str, Any]
@@ -120,12 +163,21 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list[Made]:
         if drawn:
             screen.note(f"seed {job.seeds[0]}")
         playing = wants_preview(preview)
-        engine = job.runner.open(loaded)
+        engine = job.runner.open(loaded, partial(check, job, loaded))
         made = [make(job, loaded, job.seeds[0], engine, job.paths[0], playing)]
     for seed, path in zip(job.seeds[1:], job.paths[1:], strict=not job.grid):
         with held(job, path):
             made.append(make(job, loaded, seed, engine, path, playing))
     return made
+
+
+def check(job: Job, loaded: Any, engine: str, gradients: bool) -> None:
+    """UsageError and MissingCapability for what the weights, or this engine, have no way with."""
+    from dln.core.models.registry import load
+    from dln.core.models.request import Request
+
+    request = Request.of(job.prompt, job.seeds[0], job.wish)
+    load(loaded.about).check(loaded.model.config, request, engine, gradients)
 
 
 @contextmanager
@@ -157,7 +209,8 @@ def make(job: Job, loaded: Any, seed: int, engine: Any, path: Path, playing: boo
     screen.detail(f"seed {seed}: {seconds}")
     if shown:
         show_clip(shown, frames.fps, loops=2 if len(job.paths) == 1 else 1)
-    return Made(frames.frames, frames.size, frames.fps, result.notes, result.seconds, ranked)
+    told = result.notes, result.seconds, ranked
+    return Made(frames.frames, frames.size, frames.fps, engine.name, *told)
 
 
 def keep(shown: list[Any], block: Any) -> None:

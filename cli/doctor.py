@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from dln.core.installed import install_line
+from dln.core.threads import cores
 
 from .options import Json, Quiet, Verbose
 from .show import Result, table
@@ -56,7 +57,7 @@ def examine() -> Iterator[Check]:
     yield package("dln", install_line())
     yield Check("python", OK, f"{platform.python_version()} ({sys.executable})")
     yield Check("platform", OK, platform.platform())
-    yield Check("cores", OK, str(usable_cores()))
+    yield Check("cores", OK, str(cores()))
     yield memory()
     yield package("torch", "pip install torch")
     yield cuda()
@@ -77,13 +78,6 @@ def package(name: str, hint: str, label: str | None = None) -> Check:
         return Check(label or name, OK, version(name))
     except PackageNotFoundError:
         return Check(label or name, MISSING, hint=hint)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use; a container or taskset can make them fewer."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def memory() -> Check:

@@ -320,7 +320,7 @@ class Job:
                 with progress() as report:
                     found[few] |= measure(held_out=pairs, settings=chosen, on_progress=report)
         settings = self.settings | given(steps=self.tried[0] if len(self.tried) == 1 else None)
-        asked = {"data": world.data, "engine": engine.name if engine else "torch"}
+        asked = {"data": world.data, "engine": engine.name}
         return found, asked | {"settings": settings, "notes": world.notes}
 
 

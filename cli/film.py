@@ -1,6 +1,7 @@
 """`dln film`: subtitles in, a film out, every line a clip, with sound."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +77,9 @@ def film(
         str | None,
         typer.Option(metavar="NAME", help="Of the subtitles, where they are no UTF-8."),
     ] = None,
-    engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
+    engine: Annotated[
+        Engine, typer.Option(help="What computes; auto: ONNX Runtime where that takes no export.")
+    ] = Engine.auto,
     precision: GraphPrecision = Precision.fp32,
     graphs: Graphs = None,
     out: Annotated[
@@ -114,7 +117,8 @@ def film(
     given = {"audio": audio and str(audio), "notes": notes}
     if dry_run:
         return intention(job, planned, given)
-    return summary(planned, shoot(job, script, audio), facts_of(job, planned) | given)
+    made, engine = shoot(job, script, audio)
+    return summary(planned, made, facts_of(job, planned) | job.ran(engine) | given)
 
 
 def check_film_places(path: Path, story: Path, audio: Path | None, force: bool) -> None:
@@ -163,26 +167,26 @@ def plan(job: Job, about: "About", script: "Script") -> "Film":
 
     check_able(job)
     config = rebuild(load(about).Config, read_header(locate(job.model)).config)
-    gradients = job.runner.engine is Engine.torch
-    found = planned(about, config, script, job.runner.named, gradients)
+    found = planned(about, config, script, job.runner.named, job.runner.is_torch)
     check_rate(float(found.script.rate), job.paths[0].suffix)
     return found
 
 
-def shoot(job: Job, script: "Script", audio: Path | None) -> "Made":
-    """Make the film; where clips of it are there already, go on."""
-    from dln.core.generation.film import Studio, make_film
+def shoot(job: Job, script: "Script", audio: Path | None) -> "tuple[Made, str]":
+    """Make the film; where clips of it are there already, go on. What computed, too."""
+    from dln.core.generation.film import Studio, make_film, planned
     from dln.core.models.package import load_model
 
     path = job.paths[0]
     with held(job, path), progress() as report:
         loaded = load_model(job.model)
         folder = path.with_name(f"{path.name}{PARTS}")
-        engine, device = job.runner.open(loaded), job.runner.device
+        able = partial(planned, loaded.about, loaded.model.config, script)
+        engine, device = job.runner.open(loaded, able), job.runner.device
         studio = Studio(loaded, script, folder, engine, device, report)
         if there := len(studio.keys) - studio.missing():
             screen.note(f"{there} of {len(studio.keys)} clips are there already")
-        return make_film(studio, path, job.seeds[0], audio, job.force)
+        return make_film(studio, path, job.seeds[0], audio, job.force), engine.name
 
 
 def intention(job: Job, film: "Film", given: dict[str, Any]) -> Result:

@@ -118,7 +118,9 @@ def generate(
             help="Candidates for each clip; the recognizer keeps the best one.",
         ),
     ] = 1,
-    engine: Annotated[Engine, typer.Option(help="What computes the model.")] = Engine.torch,
+    engine: Annotated[
+        Engine, typer.Option(help="What computes; auto: ONNX Runtime where that takes no export.")
+    ] = Engine.auto,
     precision: GraphPrecision = Precision.fp32,
     graphs: Graphs = None,
     out: Out = None,
@@ -229,7 +231,8 @@ def summary(job: Job, made: Sequence[Made]) -> Result:
     notes = list(dict.fromkeys(remark for result in made for remark in result.notes))
     paths = [str(path) for path in job.paths]
     clips = [account(*each) for each in zip(paths, job.seeds, made, strict=not job.grid)]
-    return Result({**job.settings, "clips": clips, "notes": notes}, "\n".join(paths), paths)
+    data = {**job.settings, **job.ran(made[0].engine), "clips": clips, "notes": notes}
+    return Result(data, "\n".join(paths), paths)
 
 
 def account(path: str, seed: int, made: Made) -> dict[str, Any]:

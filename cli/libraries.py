@@ -1,4 +1,5 @@
-"""What libraries keep on disk, which dln's own cache has a place for, and what they say."""
+"""What libraries keep on disk, which dln's own cache has a place for, what they say, and how their
+threads wait."""
 
 import os
 import warnings
@@ -22,6 +23,18 @@ def keep_in_cache() -> None:
         for name, folder in FOLDERS.items():
             if not os.environ.get(name):
                 os.environ[name] = str(cache_folder() / folder)
+
+
+# How OpenMP's threads wait, in the words of OpenMP, of GNU's library and of Intel's.
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+
+
+def share_cores() -> None:
+    """PyTorch's threads sleep while they wait for each other, unless the user has told them how to
+    wait: one that spins may hold the very core that the other needs. Read when PyTorch is loaded.
+    """
+    if not any(os.environ.get(name) for name in WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
 def hush() -> None:

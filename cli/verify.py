@@ -1,6 +1,7 @@
 """`dln verify`: is this clip what its receipt says?"""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,9 +9,11 @@ import typer
 
 from dln.core.errors import DlnError, MissingCapability
 from dln.core.text.shown import on_one_line
+from dln.core.threads import Load
 
 from . import completion
-from .options import ConfigFile, Device, Json, Quiet, Verbose
+from .clips import Engine, Runner, watched
+from .options import ConfigFile, Device, Json, Precision, Quiet, Verbose
 from .progress import progress
 from .show import Result, screen
 
@@ -46,12 +49,11 @@ def verify(
     """
     if os.path.isdir(file):
         return verify_export(file, model, device)
+    opened = partial(engine_called, load=watched())
     from dln.core.generation.verify import verify as compare
 
     with progress() as report:
-        found = compare(
-            file, model=model, device=device, open_engine=engine_called, on_progress=report
-        )
+        found = compare(file, model=model, device=device, open_engine=opened, on_progress=report)
     for remark in found.notes:
         screen.note(remark)
     verdict = "equal" if found.equal else "differs"
@@ -103,12 +105,11 @@ def proven_words(manifest: dict[str, Any], executed: bool) -> str:
     return words
 
 
-def engine_called(name: str, loaded: Any, device: str) -> Any:
-    """The engine of a receipt: "onnx" or "trt", a precision behind a dash."""
-    from dln.export.open import open_engine
-
+def engine_called(name: str, loaded: Any, device: str, load: Load) -> Any:
+    """The engine of a receipt: "torch", "onnx" or "trt", a precision behind a dash."""
     engine, _, precision = name.partition("-")
-    return open_engine(engine, loaded, device, precision or "fp32", screen.note)
+    known = Engine(engine), Precision(precision or Precision.fp32)
+    return Runner(*known, None, device, load).open(loaded)
 
 
 def sentence(found) -> str:

@@ -47,7 +47,8 @@ class ExportOptions:
 
     force: what exports have written into the folder goes first. renew: so does an export there
     that is another one or damaged, which is an error otherwise; this is for copies that are made
-    to be run, and graphs that came along with their weights are taken as they were proven.
+    to be run, and graphs that came along with their weights are taken as they were proven. traced:
+    whether others are written too.
     """
 
     precision: str = "fp32"
@@ -58,6 +59,7 @@ class ExportOptions:
     device: str = "cpu"
     force: bool = False
     renew: bool = False
+    traced: bool = True
     batch: int | None = None
     timeout_s: float = 1800.0
 
@@ -200,8 +202,13 @@ class Export:
             raise
 
     def _unpacked(self, graph: "Graph", path: Path) -> dict[str, Any] | None:
-        """The graph as it came along with the weights, proven; None where it did not."""
-        return self._kit.write(graph, path) if self._kit else None
+        """The graph as it came along with the weights, proven; None where it did not. DlnError
+        where nothing is to be traced either."""
+        entry = self._kit.write(graph, path) if self._kit else None
+        if entry is None and not self.options.traced:
+            raise DlnError(f"graph '{graph.name}' did not come along with the weights",
+                           hint="dln export")  # fmt: skip
+        return entry
 
     @cached_property
     def _kit(self) -> "Kit | None":

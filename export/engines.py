@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dln.core.errors import DlnError, MissingCapability
 from dln.core.models.engine import Engine
 from dln.core.models.graph import Value, flatten
+from dln.core.threads import Load, Threads
 
 from .axes import evaluate
 from .manifest import check_file, read_manifest
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import onnxruntime
     import torch
     from torch import Tensor
+
+OnNote = Callable[[str], None]
 
 
 def pick_providers(device: str, available: list[str]) -> tuple[str, list[Any]]:
@@ -51,7 +53,8 @@ class OnnxEngine:
     """Runs exported graphs in ONNX Runtime, on the CPU or on CUDA.
 
     Tensors are handed over by address: an input that is the same tensor as in the run before is
-    not bound again, and nothing is copied on the way in or out where type and device agree.
+    not bound again, and nothing is copied on the way in or out where type and device agree. A
+    session keeps its number of threads: where another is to be taken, there is another one.
     """
 
     def __init__(
@@ -61,38 +64,41 @@ class OnnxEngine:
 
         MissingCapability where the device asked for is not the one obtained, unless "auto".
         """
-        import torch
-
-        self.name, self._threads = engine_name("onnx", precision), torch.get_num_threads()
+        self.name, self._threads = engine_name("onnx", precision), usual_threads()
         self._runtime = require_onnxruntime()
         self._files, self._asked = files, device
         available = self._runtime.get_available_providers()
         self.device, self._providers = pick_providers(device, available)
-        self._graphs: dict[str, _Bound] = {}
+        self._graphs: dict[tuple[str, int], _Bound] = {}
+        self._follows: Threads | None = None
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """Inputs and outputs by name, as every engine."""
-        if graph not in self._graphs:
-            self._graphs[graph] = _Bound(self._session(graph), graph, self.device)
-        return self._graphs[graph](flatten(inputs))
+        if self._follows is not None:
+            self._threads = self._follows.count()
+        key = graph, self._threads
+        if key not in self._graphs:
+            self._graphs[key] = _Bound(self._session(graph), graph, self.device)
+        return self._graphs[key](flatten(inputs))
 
-    def take_threads(self) -> None:
+    def take_threads(self, load: Load | None = None, on_note: OnNote = lambda text: None) -> None:
         """Leave the cores to ONNX Runtime: what a sampling loop computes between two runs is
-        small, and a second pool of threads that spins for work slows both down."""
+        small, and threads of PyTorch beside those of a session slow both down. load: what else
+        this machine does, where as many are to be taken as it leaves free."""
         import torch
 
-        _share_threads(self._runtime, self._threads)
+        if load is not None:
+            self._follows = Threads(self._threads, load, on_note)
+        _before.append(self._threads)
         torch.set_num_threads(1)
 
     def session(self, graph: str) -> onnxruntime.InferenceSession:
         """A new session for one graph, on the providers that this engine asks for."""
         options = self._runtime.SessionOptions()
         options.log_severity_level = 3
-        if _shared_pool:
-            options.use_per_session_threads = False
-        else:
-            options.intra_op_num_threads = self._threads
-        options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.intra_op_num_threads = self._threads
+        # Threads that spin for work wait the longer the more of the cores are taken.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             return self._runtime.InferenceSession(
                 str(self._files[graph]), options, providers=self._providers
@@ -121,36 +127,15 @@ class OnnxEngine:
         return self._session(graph)
 
 
-_shared_pool: list[int] = []  # threads of the pool that all sessions of this process share
+_before: list[int] = []  # threads that PyTorch had when it was left one
 
 
-def _share_threads(runtime: Any, count: int) -> None:
-    """One pool for all graphs: pools of their own would spin against each other. It can be made
-    once in a process, and from then on ONNX Runtime refuses sessions with threads of their own,
-    those of its quantizer among them: so only who samples makes it."""
-    make = getattr(runtime, "set_global_thread_pool_sizes", None)
-    if make is not None and not _shared_pool:
-        make(count, 1)
-        _shared_pool.append(count)
+def usual_threads() -> int:
+    """PyTorch's, also where an engine before has left it one."""
+    import torch
 
-
-@contextmanager
-def pool_shared() -> Iterator[None]:
-    """Inside, sessions that ONNX Runtime's own tools make take the pool that the process shares,
-    where there is one: without being told so they are refused."""
-    runtime = require_onnxruntime()
-    usual = runtime.InferenceSession
-
-    def session(model: Any, sess_options: Any = None, **rest: Any) -> Any:
-        options = sess_options or runtime.SessionOptions()
-        options.use_per_session_threads = False
-        return usual(model, options, **rest)
-
-    runtime.InferenceSession = session if _shared_pool else usual
-    try:
-        yield
-    finally:
-        runtime.InferenceSession = usual
+    count = torch.get_num_threads()
+    return _before[0] if _before and count == 1 else count
 
 
 def engine_name(engine: str, precision: str) -> str:

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dln.core.cache import cache_folder
-from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.errors import DlnError, MissingCapability, UsageError, reason_of
 
 from .bundle import Export, ExportOptions, gpu_of
 from .engines import onnx_engine, pick_providers, trt_engine
 from .finished import Engines, Wanted, folder_named, lacking
+from .kit import kit_of
 from .manifest import FILE, read_manifest
 from .runtime import require_onnxruntime
 
 if TYPE_CHECKING:
     from dln.core.models.engine import Engine
     from dln.core.models.package import Loaded
+    from dln.core.threads import Load
 
 OnNote = Callable[[str], None]
 
@@ -28,9 +30,13 @@ def open_engine(
     precision: str = "fp32",
     on_note: OnNote = lambda text: None,
     folder: Path | None = None,
+    load: "Load | None" = None,
+    traced: bool = True,
 ) -> "Engine":
     """torch, onnx or trt for `loaded`. folder: an export to take; where left out, ./exports/ is
-    looked in, then the user's cache, which is filled where there is none.
+    looked in, then the user's cache, which is filled where there is none. load: what else this
+    machine does, where as many threads of the CPU are to be taken as it leaves free. traced:
+    whether what is not there may be exported, which takes minutes.
 
     Raises MissingCapability where the engine or the device is not here, DlnError for an export
     whose files have changed, UsageError for one of other weights.
@@ -38,23 +44,55 @@ def open_engine(
     if name == "torch":
         from dln.core.models.engine import torch_engine
 
-        return torch_engine(loaded.model.graphs(), device)
+        return torch_engine(loaded.model.graphs(), device, load, on_note)
     check_engine(name, device)
     wanted = wanted_of(loaded.about.name, loaded.sha256, precision, trt=name == "trt")
     if folder is not None:
         check_given(folder, wanted, on_note)
-        return engine_in(folder, name, device)
+        return engine_in(folder, name, device, load, on_note)
     own = default_folder(loaded, precision)
     if is_current(own, wanted, on_note):
-        return engine_in(own, name, device)
+        return engine_in(own, name, device, load, on_note)
     kept = kept_folder(loaded, precision)
     if is_current(kept, wanted):
         try:
-            return engine_in(kept, name, device)
+            return engine_in(kept, name, device, load, on_note)
         except DlnError as error:
+            if not traced and kit_of(loaded) is None:
+                raise
             on_note(f"{error.message}: it is written again")
-    fill(kept, loaded, wanted, on_note)
-    return engine_in(kept, name, device)
+    fill(kept, loaded, wanted, on_note, traced)
+    return engine_in(kept, name, device, load, on_note)
+
+
+def fastest_engine(
+    loaded: "Loaded",
+    device: str = "auto",
+    on_note: OnNote = lambda text: None,
+    load: "Load | None" = None,
+) -> "Engine":
+    """What computes these weights soonest: on the CPU ONNX Runtime, where their graphs are here or
+    come along with them, so that nothing is traced; else PyTorch, as also, with a note that says
+    why, where ONNX Runtime or the graphs cannot be used. Raises for a device that is not here."""
+    from dln.core.models.engine import pick_device, torch_engine
+
+    if pick_device(device) == "cpu":
+        try:
+            if ready(loaded):
+                return open_engine("onnx", loaded, "cpu", on_note=on_note, load=load, traced=False)
+        except (DlnError, OSError) as error:
+            told = error.message if isinstance(error, DlnError) else reason_of(error)
+            on_note(f"PyTorch computes, ONNX Runtime could not: {told}")
+    return torch_engine(loaded.model.graphs(), device, load, on_note)
+
+
+def ready(loaded: "Loaded", precision: str = "fp32") -> bool:
+    """Whether graphs of these weights can be run without being traced and proven first."""
+    wanted = wanted_of(loaded.about.name, loaded.sha256, precision, trt=False)
+    folders = default_folder(loaded, precision), kept_folder(loaded, precision)
+    if any(is_current(folder, wanted) for folder in folders):
+        return True
+    return precision == "fp32" and kit_of(loaded) is not None
 
 
 def check_engine(name: str, device: str) -> None:
@@ -70,13 +108,15 @@ def check_engine(name: str, device: str) -> None:
         )
 
 
-def engine_in(folder: Path, name: str, device: str) -> "Engine":
+def engine_in(
+    folder: Path, name: str, device: str, load: "Load | None", on_note: OnNote
+) -> "Engine":
     """The engine of an export's folder, after a look at its files. DlnError where one differs."""
     if name == "trt":
         return trt_engine(folder, device)
     engine = onnx_engine(folder, device)
     if engine.device == "cpu":
-        engine.take_threads()
+        engine.take_threads(load, on_note)
     return engine
 
 
@@ -118,14 +158,25 @@ def is_current(folder: Path, wanted: Wanted, on_note: OnNote = lambda text: None
     return why is None
 
 
-def fill(folder: Path, loaded: "Loaded", wanted: Wanted, on_note: OnNote) -> None:
+def fill(
+    folder: Path, loaded: "Loaded", wanted: Wanted, on_note: OnNote, traced: bool = True
+) -> None:
     """Export once into the user's cache. Another process that is at it is waited for."""
-    options = ExportOptions(precision=wanted.precision, renew=True)
+    options = ExportOptions(precision=wanted.precision, renew=True, traced=traced)
     if wanted.engines:
         options = replace(options, trt=True, backend=wanted.engines.backend,
                           capabilities=tuple(wanted.engines.capabilities))  # fmt: skip
-    on_note(f"exporting {loaded.about.name} once; kept in {folder}")
-    Export(loaded, folder, options, lambda stage: on_note(f"exporting {stage}")).run()
+    on_note(
+        f"exporting {loaded.about.name} once; kept in {folder}"
+        if traced
+        else f"graphs of {loaded.about.name} for ONNX Runtime are kept in {folder}"
+    )
+
+    def tell(stage: str) -> None:
+        if traced:
+            on_note(f"exporting {stage}")
+
+    Export(loaded, folder, options, tell).run()
 
 
 def default_folder(loaded: "Loaded", precision: str) -> Path:

@@ -14,7 +14,6 @@ from dln.core.errors import DlnError
 from dln.core.models.engine import TorchEngine
 from dln.core.models.graph import Graph, Value
 
-from .engines import pool_shared
 from .onnx import clean_file, dtypes_found, silence
 
 HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -91,7 +90,7 @@ def quantize(path: Path, calls: Iterable[dict[str, Tensor]]) -> None:
     apart = data.exists()  # weights that no one file of ONNX may hold
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         ready, done = Path(folder) / "ready.onnx", Path(folder) / "int8.onnx"
-        with silence(), pool_shared():
+        with silence():
             quant_pre_process(
                 str(path), str(ready), skip_symbolic_shape=True, save_as_external_data=apart
             )

@@ -9,6 +9,8 @@ import pytest
 
 # They compute little: a second thread costs them more than it does, most of all on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where several are what a test is about, they wait asleep, as those of the commands do.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Before any import of ONNX Runtime: some tests hold its own sessions against ours.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # What is started in the background, or to outlive its terminal, ignores these, and so does all
@@ -29,15 +31,6 @@ def user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_threads() -> Iterator[None]:
-    """Who samples on ONNX Runtime gives a whole process one pool of threads, after which sessions
-    that other tests make for themselves are refused."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dln.export.engines._share_threads", lambda runtime, count: None)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from ..models.engine import Differentiable, torch_engine
 from ..models.package import Loaded
 from ..models.registry import load
 from ..progress import OnProgress, unheard
+from ..threads import Load
 from .generate import stream
 from .parts import Parts
 from .shots import (
@@ -102,7 +103,7 @@ class Studio:
     ) -> None:
         """Errors as of `planned`, and MissingCapability for a device that is not here."""
         self.loaded, self.parts = loaded, Parts(folder)
-        self.engine = engine or torch_engine(loaded.model.graphs(), device)
+        self.engine = engine or torch_engine(loaded.model.graphs(), device, Load())
         self.report = on_progress or unheard
         able = isinstance(self.engine, Differentiable)
         self.film = planned(loaded.about, loaded.model.config, script, self.engine.name, able)

@@ -15,12 +15,13 @@ from ..files import sha256_file
 from ..media.clip import Clip
 from ..media.receipt import make_receipt
 from ..media.stream import Stream
-from ..models.engine import Differentiable, torch_engine
+from ..models.engine import Differentiable, threads_kept, torch_engine
 from ..models.package import Loaded
 from ..models.registry import load
 from ..models.request import FILES, Request
 from ..progress import OnProgress, unheard
 from ..text.reader import check_prompt
+from ..threads import Load
 from .continued import watched
 
 if TYPE_CHECKING:
@@ -72,20 +73,21 @@ def stream(
 ) -> Streaming:
     """One clip as its frames come. The same request and weights give the same clip.
 
-    engine: what runs the model's graphs; PyTorch on `device` where left out. Raises UsageError
-    for a prompt that the model cannot read or settings that it does not take, MissingCapability
-    for a device that is not here.
+    engine: what runs the model's graphs; PyTorch on `device` where left out, on the CPU with
+    as many threads as are free. Raises UsageError for a prompt that the model cannot read or
+    settings that it does not take, MissingCapability for a device that is not here.
     """
     loaded.about.check(request.asked())
     reader = loaded.model.reader
     silent = loaded.about.wordless and not request.prompt.strip()
     notes = [] if reader is None or silent else check_prompt(request.prompt, reader)
     start = time.perf_counter()
-    runner = engine or torch_engine(loaded.model.graphs(), device)
-    ready = time.perf_counter()
-    system, progress = load(loaded.about), on_progress or unheard
-    system.check(loaded.model.config, request, runner.name, isinstance(runner, Differentiable))
-    frames = system.sample(runner, loaded.model, request, progress)
+    with threads_kept():
+        runner = engine or torch_engine(loaded.model.graphs(), device, Load())
+        ready = time.perf_counter()
+        system, progress = load(loaded.about), on_progress or unheard
+        system.check(loaded.model.config, request, runner.name, isinstance(runner, Differentiable))
+        frames = system.sample(runner, loaded.model, request, progress)
     seconds = {"prepare": ready - start, "sample": time.perf_counter() - ready}
     receipt = make_receipt(
         prompt=request.prompt or None,
@@ -103,10 +105,12 @@ def stream(
 
 
 def _timed(blocks: Iterator[np.ndarray], seconds: dict[str, float]) -> Iterator[np.ndarray]:
-    """The blocks; the time that each took to come is added to seconds["sample"]."""
+    """The blocks; the time that each took to come is added to seconds["sample"]. Between two of
+    them PyTorch has as many threads as before."""
     while True:
         began = time.perf_counter()
-        block = next(blocks, None)
+        with threads_kept():
+            block = next(blocks, None)
         seconds["sample"] += time.perf_counter() - began
         if block is None:
             return

@@ -53,7 +53,7 @@ def verify(
     """Compare a clip's file with what its receipt makes here.
 
     model: where the weights lie now, else where the receipt says. open_engine: makes the engine
-    that the receipt names; PyTorch alone is known here. Raises UsageError for a file
+    that the receipt names; where left out, PyTorch alone is known. Raises UsageError for a file
     without a receipt or with one that this version cannot follow, MissingCapability where the
     weights that made it are not here.
     """
@@ -68,10 +68,11 @@ def verify(
         return Verification(False, notes=notes)
     loaded = weights_of(receipt, model)
     engine = None
-    if receipt.engine != "torch":
-        if open_engine is None:
-            raise MissingCapability(f"the clip was made by the engine {receipt.engine}")
+    if open_engine is not None:
         engine = open_engine(receipt.engine, loaded, device)
+    elif receipt.engine != "torch":
+        raise MissingCapability(f"the clip was made by the engine {receipt.engine}, which takes "
+                                "the command", hint=f"dln verify {path}")  # fmt: skip
     with TemporaryDirectory(prefix="dln-verify-") as folder:
         options: Any = dict(engine=engine, device=device, on_progress=on_progress)
         if script is None:

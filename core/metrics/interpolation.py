@@ -13,6 +13,7 @@ from ..models.frechet import FEWEST, Z
 from ..models.registry import load
 from ..models.request import Request
 from ..progress import OnProgress, unheard
+from ..threads import Load
 from .clips import prefixed
 from .world import Real, world_of
 
@@ -54,7 +55,7 @@ def interpolation(
     if not rates:
         raise UsageError(f"{loaded.about.name} draws no frames between given ones",
                          "dln evaluate cogvideo --metrics interpolation")  # fmt: skip
-    engine = engine or torch_engine(loaded.model.graphs(), device)
+    engine = engine or torch_engine(loaded.model.graphs(), device, Load())
     real = world.real(count, seed, held_out)
     errors = {rate: list[np.ndarray]() for rate in rates}
     for number in range(len(real)):

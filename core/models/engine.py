@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import MissingCapability, UsageError
+from ..threads import Load, Threads
 from .graph import Graph, Value
+
+OnNote = Callable[[str], None]
 
 
 class Engine(Protocol):
@@ -40,15 +43,20 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, graphs: Mapping[str, Graph], device: str = "cpu") -> None:
+    def __init__(
+        self, graphs: Mapping[str, Graph], device: str = "cpu", threads: Threads | None = None
+    ) -> None:
+        """threads: how many PyTorch is to take from run to run; where left out, as it is."""
         self.device = torch.device(device)
-        self._graphs = graphs
+        self._graphs, self._threads = graphs, threads
+        self._take_threads()
         for graph in graphs.values():
             graph.module.to(self.device).eval()
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """Run one graph without gradients; inputs move to the engine's device."""
         found = self._graphs[graph]
+        self._take_threads()
         with torch.inference_mode():
             moved = {name: self._here(value) for name, value in inputs.items()}
             return dict(zip(found.outputs, found.module(**moved), strict=True))
@@ -58,6 +66,7 @@ class TorchEngine:
     ) -> tuple[dict[str, Tensor], Tensor]:
         """As Differentiable says."""
         found = self._graphs[graph]
+        self._take_threads()
         moved = {name: self._here(value) for name, value in inputs.items()}
         with torch.enable_grad(), frozen(found.module):
             start = moved[wrt].detach().clone().requires_grad_()  # pyright: ignore
@@ -65,6 +74,10 @@ class TorchEngine:
             outputs = dict(zip(found.outputs, results, strict=True))
             (slope,) = torch.autograd.grad(loss(outputs), start)
         return {name: tensor.detach() for name, tensor in outputs.items()}, slope
+
+    def _take_threads(self) -> None:
+        if self._threads is not None:
+            take_threads(self._threads.count())
 
     def _here(self, value: Value) -> Value:
         if isinstance(value, Tensor):
@@ -100,6 +113,32 @@ def pick_device(device: str) -> str:
     return device
 
 
-def torch_engine(graphs: Mapping[str, Graph], device: str = "auto") -> Engine:
-    """A model's graphs in PyTorch. Raises for a device that is not here."""
-    return TorchEngine(graphs, pick_device(device))
+def torch_engine(
+    graphs: Mapping[str, Graph],
+    device: str = "auto",
+    load: Load | None = None,
+    on_note: OnNote = lambda text: None,
+) -> Engine:
+    """A model's graphs in PyTorch. load: what else this machine does, where as many threads of the
+    CPU are to be taken as it leaves free, else those that there are. Raises for a device that is
+    not here."""
+    picked = pick_device(device)
+    follows = load is not None and picked == "cpu"
+    threads = Threads(torch.get_num_threads(), load, on_note) if follows else None
+    return TorchEngine(graphs, picked, threads)
+
+
+def take_threads(count: int) -> None:
+    """Of PyTorch on the CPU, from now on."""
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """How many there are afterwards is how many there were."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        take_threads(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..threads import cores
 from ..training.run import Run
 from ..training.sharpness import Sharpness
 from ..training.speed import waiter
@@ -55,13 +55,6 @@ class Rehearsal:
         if torch.get_num_threads() < cores():
             return max(self.step_s, self.read_s)
         return self.step_s + self.read_s
-
-
-def cores() -> int:
-    """That this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def rehearse(

@@ -16,10 +16,13 @@ from toy_export import (  # pyright: ignore[reportMissingImports]
     Pair,
     exported,
     graph,
+    loaded,
     weights,
 )
 
-from dln.core.errors import DlnError
+from dln.cli.clips import Engine, Runner
+from dln.cli.options import Precision
+from dln.core.errors import DlnError, MissingCapability
 from dln.core.files import sha256_file
 from dln.core.media.receipt import read_receipt
 from dln.core.media.video import read_clip
@@ -41,7 +44,7 @@ def own_exports(monkeypatch, tmp_path_factory) -> Path:
     """A cache of the test's own; the threads of this process stay as they are."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    monkeypatch.setattr(OnnxEngine, "take_threads", lambda engine: None)
+    monkeypatch.setattr(OnnxEngine, "take_threads", lambda engine, *_: None)
     return folder / "dln" / "exports"
 
 
@@ -249,7 +252,7 @@ def generated(dln, name: str, *options: str):
 
 
 def test_onnx_makes_the_clip_that_torch_makes(dln, there, own_exports):
-    _, ours, receipt = generated(dln, "torch.png")
+    _, ours, receipt = generated(dln, "torch.png", "--engine", "torch")
     outcome, theirs, other = generated(dln, "onnx.png", "--engine", "onnx")
     assert ours.shape == theirs.shape
     assert ours.std() > 5
@@ -363,3 +366,30 @@ def test_verify_of_an_export(dln, there):
     changed = dln("verify", str(there), "--model", str(weights()))
     assert changed.code == 1
     assert "text.onnx" in changed.err
+
+
+def test_a_clip_says_what_made_it_unless_told(dln, there):
+    """ONNX Runtime, as the graphs are there; and it is made again by the same."""
+    asked = "generate", PROMPT, "--model", str(weights()), "-s", "7", "--frames", "2", "--json"
+    found = dln(*asked, "--out", "a.mp4").json
+    assert found["engine"] == read_receipt("a.mp4")["engine"] == "onnx"
+    assert dln("verify", "a.mp4").code == 0
+    found = dln(*asked, "--out", "b.mp4", "--engine", "torch").json
+    assert found["engine"] == read_receipt("b.mp4")["engine"] == "torch"
+    assert dln(*asked, "--out", "c.mp4", "--dry-run").json["engine"] == "auto"
+
+
+def test_a_film_too(dln, there):
+    Path("story.srt").write_text("1\n00:00:00,000 --> 00:00:00,500\nlion drinking\n")
+    found = dln("film", "story.srt", "--model", str(weights()), "--json").json
+    assert found["engine"] == read_receipt("story.mp4")["engine"] == "onnx"
+
+
+def test_what_takes_gradients_runs_on_pytorch(there):
+    def refuse(engine: str, gradients: bool) -> None:
+        if not gradients:
+            raise MissingCapability(f"{engine} computes none")
+
+    runner = Runner(Engine.auto, Precision.fp32, None, "cpu")
+    assert runner.open(loaded()).name == "onnx"
+    assert runner.open(loaded(), refuse).name == "torch"

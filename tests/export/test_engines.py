@@ -18,9 +18,10 @@ from toy_export import NAMES, Apply, exported, graph, loaded
 from dln.core.errors import DlnError, MissingCapability, UsageError
 from dln.core.models import engine as engine_module
 from dln.core.models.cogvideo.sample import sample
-from dln.core.models.engine import TorchEngine
+from dln.core.models.engine import TorchEngine, threads_kept
 from dln.core.models.graph import flatten
 from dln.core.models.request import Request
+from dln.core.threads import Load
 from dln.export import engines
 from dln.export.engines import OnnxEngine, engine_name, onnx_engine, pick_providers, trt_engine
 from dln.export.onnx import write_onnx
@@ -32,7 +33,6 @@ MODEL: Any = loaded().model
 GRAPHS = MODEL.graphs()
 TORCH = TorchEngine(GRAPHS)
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-share_threads = engines._share_threads  # before all tests are kept from it
 
 
 @pytest.fixture(scope="module")
@@ -285,29 +285,54 @@ def test_auto_takes_the_device_that_works(monkeypatch, tmp_path):
     assert engine.device == "cpu"
 
 
-def test_one_pool_of_threads_once_someone_samples(monkeypatch, tmp_path):
-    """Before that each session has its own, as ONNX Runtime's quantizer needs; then never again."""
-    threads, made = torch.get_num_threads(), []
+@pytest.fixture
+def sessions(monkeypatch, tmp_path):
+    """What ONNX Runtime is asked for: the settings and the threads of each session."""
+    made: list[tuple[dict[str, str], int]] = []
+
+    class Options(SimpleNamespace):
+        intra_op_num_threads = 0
+
+        def __init__(self) -> None:
+            super().__init__(told={})
+
+        def add_session_config_entry(self, name: str, value: str) -> None:
+            self.told[name] = value
+
+    def session(path, options, providers) -> SimpleNamespace:
+        made.append((options.told, options.intra_op_num_threads))
+        return SimpleNamespace(get_providers=lambda: [CPU])
+
     fake = SimpleNamespace(
-        get_available_providers=lambda: [CPU],
-        set_global_thread_pool_sizes=lambda *sizes: made.append(sizes),
-        SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
-        InferenceSession=lambda path, options, providers: options,
+        get_available_providers=lambda: [CPU], SessionOptions=Options, InferenceSession=session
     )
     monkeypatch.setattr(engines, "require_onnxruntime", lambda: fake)
-    monkeypatch.setattr(engines, "_shared_pool", [])
-    monkeypatch.setattr(engines, "_share_threads", share_threads)
-    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    monkeypatch.setattr(engines, "_Bound", lambda *_: lambda inputs: inputs)
+    monkeypatch.setattr(engines, "_before", [])
+    with threads_kept():
+        torch.set_num_threads(4)
+        yield made
+
+
+def test_a_session_for_each_number_of_threads(sessions, monkeypatch, tmp_path):
+    counts = iter([4, 4, 1, 4, 1])
+    follower = SimpleNamespace(count=lambda: next(counts))
+    monkeypatch.setattr(engines, "Threads", lambda usual, load, on_note: follower)
+    engine = OnnxEngine({"step": tmp_path / "step.onnx"}, "cpu")
+    engine.take_threads(Load(lambda: None))
+    for _ in range(5):
+        engine.run("step")
+    assert [threads for _, threads in sessions] == [4, 1]
+    assert torch.get_num_threads() == 1  # those of a session do the work
+
+
+def test_threads_of_a_session_do_not_spin_and_are_as_many_in_a_second_engine(sessions, tmp_path):
     files = {"step": tmp_path / "step.onnx"}
-    proving, sampling, later = (OnnxEngine(files, "cpu") for _ in range(3))
-    before: Any = proving.session("step")
-    assert before.intra_op_num_threads == threads
-    assert made == []
-    sampling.take_threads()
-    later.take_threads()
-    assert made == [(threads, 1)]
-    after: list[Any] = [engine.session("step") for engine in (sampling, later, proving)]
-    assert [options.use_per_session_threads for options in after] == [False] * 3
+    for _ in range(2):
+        engine = OnnxEngine(files, "cpu")
+        engine.take_threads()
+        engine.run("step")
+    assert sessions == [({"session.intra_op.allow_spinning": "0"}, 4)] * 2
 
 
 def test_names_say_the_precision():

@@ -217,7 +217,7 @@ def no_tracing(monkeypatch) -> list[Path]:
             exported().copy(self.out)
 
     monkeypatch.setattr(open, "Export", Copied)
-    monkeypatch.setattr("dln.export.engines.OnnxEngine.take_threads", lambda engine: None)
+    monkeypatch.setattr("dln.export.engines.OnnxEngine.take_threads", lambda engine, *_: None)
     return filled
 
 

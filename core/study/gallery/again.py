@@ -49,8 +49,7 @@ def copyable(told: list[tuple[str, list[str]]]) -> list[Line]:
 def _asked(receipt: Receipt) -> Iterator[str]:
     yield from ("--model", receipt.model, "--seed", str(receipt.seed))
     engine, _, precision = receipt.engine.partition("-")
-    if engine != "torch":
-        yield from ("--engine", engine)
+    yield from ("--engine", engine)  # unless told it is the fastest that is ready
     if precision:
         yield from ("--precision", precision)
     for name, value in receipt.settings.items():
