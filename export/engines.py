@@ -76,6 +76,10 @@ class OnnxEngine:
             self._graphs[graph] = _Bound(self._session(graph), graph, self.device)
         return self._graphs[graph](flatten(inputs))
 
+    def providers(self) -> dict[str, list[str]]:
+        """What the session of each graph that has been run computes on, as it says itself."""
+        return {name: bound.providers() for name, bound in self._graphs.items()}
+
     def take_threads(self) -> None:
         """Leave the cores to ONNX Runtime: what a sampling loop computes between two runs is
         small, and a second pool of threads that spins for work slows both down."""
@@ -228,6 +232,9 @@ class _Bound:
             slot.name: self._made(number) if tensor is None else tensor
             for number, (slot, tensor) in enumerate(zip(self._outputs, outputs, strict=True))
         }
+
+    def providers(self) -> list[str]:
+        return self._session.get_providers()
 
     def _bind_input(self, slot: _Slot, tensor: Tensor) -> None:
         tensor = tensor.to(self._device, slot.dtype).contiguous()
