@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .apart import ask, out_of_time
+from . import apart
 from .listed import Check
-from .outcome import FAILED, MISSING, OK, Found, Outcome, judged
+from .outcome import FAILED, MISSING, Found, Outcome, judged
 
 LIMIT_S = 230.0  # of all checks together: less than four minutes
 Ask = Callable[[Check, float, Path, Mapping[str, Mapping[str, Any]]], Outcome]
@@ -21,7 +21,7 @@ def examine(
     here: Mapping[str, Callable[[], Found]],
     limit_s: float = LIMIT_S,
     on_begin: OnBegin = lambda check, number: None,
-    ask: Ask = ask,
+    ask: Ask | None = None,
 ) -> Iterator[Outcome]:
     """An outcome of each, as it comes.
 
@@ -34,7 +34,7 @@ def examine(
             on_begin(check, number)
             begun = time.monotonic()
             if (found := barred(check, known)) is None:
-                found = made(check, here, end - begun, Path(place), known, ask)
+                found = made(check, here, end - begun, Path(place), known, ask or apart.ask)
             took = round(time.monotonic() - begun, 2)
             known[check.name] = found = replace(found, name=check.name, seconds=took)
             yield found
@@ -62,16 +62,8 @@ def made(
 ) -> Outcome:
     """The check itself, here or in a process of its own."""
     if left_s <= 0:
-        return out_of_time(check.name)
+        return apart.out_of_time(check.name)
     if not check.task:
         return judged(here[check.name])
     before = {name: dict(known[name].numbers) for name in check.after}
     return ask(check, min(check.limit_s, left_s), folder, before)
-
-
-def summed_up(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
-    """The names by what became of them."""
-    return {
-        status: [each.name for each in outcomes if each.status == status]
-        for status in (OK, FAILED, MISSING)
-    }
