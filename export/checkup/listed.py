@@ -113,7 +113,7 @@ def chosen(patterns: Sequence[str], all_of_them: Sequence[Check]) -> list[Check]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise UsageError(f"there is no check {pattern!r}.{closest(pattern, names)}",
-                             "dln guide doctor lists them")  # fmt: skip
+                             "dln guide doctor")  # fmt: skip
     wanted = {n for n in names if not patterns or any(fnmatchcase(n, p) for p in patterns)}
     for check in reversed(all_of_them):  # what one rests on comes before it
         wanted |= set(check.after) if check.name in wanted else set()

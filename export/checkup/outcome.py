@@ -1,7 +1,5 @@
 """What a check of the machine comes to. Nothing here imports torch."""
 
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +42,7 @@ class Job:
 
 
 def judged(check: Callable[[], Found]) -> Outcome:
-    """How it ended, whatever it raises; of what nobody foresaw stderr gets the traceback."""
+    """How it ended, whatever it raises."""
     try:
         found = check()
     except MissingCapability as error:
@@ -52,7 +50,6 @@ def judged(check: Callable[[], Found]) -> Outcome:
     except DlnError as error:
         return Outcome(FAILED, short(error.message, MOST), error.hint)
     except Exception as error:
-        traceback.print_exc(file=sys.stderr)
         said = " ".join(str(error).split())
         return Outcome(FAILED, short(f"{type(error).__name__}: {said}", MOST))
     return Outcome(OK, found.value, None, found.numbers)

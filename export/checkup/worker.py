@@ -6,6 +6,7 @@ stdout; all that libraries print goes to stderr.
 
 import json
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
@@ -31,9 +32,13 @@ def main() -> None:
 
 
 def call(task: str, job: Job, given: Mapping[str, Any]) -> Found:
-    """ "file:function" of this room, imported here."""
+    """ "file:function" of this room, imported here. The log gets the traceback of what it raises."""
     file, _, name = task.partition(":")
-    return getattr(import_module(f".{file}", __package__), name)(job, **given)
+    try:
+        return getattr(import_module(f".{file}", __package__), name)(job, **given)
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 if __name__ == "__main__":

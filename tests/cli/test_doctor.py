@@ -1,7 +1,7 @@
 """`dln doctor --deep` on the command line: a table, one object, Markdown, exit codes."""
 
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,8 +110,24 @@ def test_pictures_are_missing_where_nobody_sees_them():
         tried.pictures()
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Its columns and rows."""
+    size = [80, 24]
+    monkeypatch.setattr(tried, "can_play", lambda: True)
+    monkeypatch.setattr(tried.os, "get_terminal_size", lambda number: size)
+    monkeypatch.setattr(tried.sys, "stdout", SimpleNamespace(fileno=lambda: 1))
+    return size
+
+
+def test_a_terminal_without_a_size_draws_nothing(terminal):
+    terminal[:] = [0, 0]
+    with pytest.raises(MissingCapability, match="tells no size"):
+        tried.pictures()
+
+
 @pytest.mark.parametrize("module", preview.PROTOCOLS)
-def test_the_protocol_is_the_one_that_draws(monkeypatch, module):
+def test_the_protocol_is_the_one_that_draws(monkeypatch, terminal, module):
     """What textual-image would have chosen in such a terminal."""
     protocol, begins = preview.PROTOCOLS[module]
     sent = [f"<{begins}>"]
@@ -119,7 +135,6 @@ def test_the_protocol_is_the_one_that_draws(monkeypatch, module):
     renderable = ModuleType("textual_image.renderable")
     renderable.Image = chosen  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "textual_image.renderable", renderable)
-    monkeypatch.setattr(tried, "can_play", lambda: True)
     monkeypatch.setattr(preview, "drawn", lambda clip: sent)
     assert tried.pictures().numbers == {"protocol": protocol}
     sent[0] = "nothing"
