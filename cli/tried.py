@@ -1,7 +1,6 @@
 """What `dln doctor --deep` says while it tries this machine, and of what came of it."""
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -65,7 +64,7 @@ def pictures() -> "Found":
 
     if not can_play():
         raise MissingCapability("no terminal with colours shows what is printed here", TERMINAL)
-    if not all(os.get_terminal_size(sys.stdout.fileno())):
+    if not all(os.get_terminal_size()):
         raise MissingCapability("the terminal tells no size", "stty rows 24 columns 80")
     protocol, begins, sent = sample()
     if begins not in sent:

@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def call(task: str, job: Job, given: Mapping[str, Any]) -> Found:
-    """ "file:function" of this room, imported here. The log gets the traceback of what it raises."""
+    """ "file:function" of this room, imported here. The log gets tracebacks."""
     file, _, name = task.partition(":")
     try:
         return getattr(import_module(f".{file}", __package__), name)(job, **given)

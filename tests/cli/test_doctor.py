@@ -1,7 +1,7 @@
 """`dln doctor --deep` on the command line: a table, one object, Markdown, exit codes."""
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -115,8 +115,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Its columns and rows."""
     size = [80, 24]
     monkeypatch.setattr(tried, "can_play", lambda: True)
-    monkeypatch.setattr(tried.os, "get_terminal_size", lambda number: size)
-    monkeypatch.setattr(tried.sys, "stdout", SimpleNamespace(fileno=lambda: 1))
+    monkeypatch.setattr(tried.os, "get_terminal_size", lambda: size)
     return size
 
 
