@@ -57,9 +57,13 @@ def loop(pictures: list[str], pause: float, loops: int) -> None:
 
 def drawn(clip: "Clip") -> list[str]:
     """Each frame as the text that draws it, a fixed number of lines, ending with a line feed."""
+    import logging
+
     from PIL.Image import fromarray
     from textual_image.renderable import Image
 
+    # It takes a usual size of letters where the terminal tells none, and need not say so.
+    logging.getLogger("textual_image").setLevel(logging.ERROR)
     screen = console(sys.stdout)
     height, width = clip.frames.shape[1:3]
     columns = columns_for(width / height, screen.width, screen.height)

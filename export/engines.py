@@ -43,7 +43,8 @@ def pick_providers(device: str, available: list[str]) -> tuple[str, list[Any]]:
             hint="pip uninstall -y onnxruntime && pip install onnxruntime-gpu",
         )
     number = int(wanted.partition(":")[2] or 0)
-    cuda = ("CUDAExecutionProvider", {"device_id": number})
+    # Float32 means float32 here too: TF32 keeps 10 bits of the mantissa and is on by default.
+    cuda = ("CUDAExecutionProvider", {"device_id": number, "use_tf32": 0})
     return f"cuda:{number}", [cuda, "CPUExecutionProvider"]
 
 

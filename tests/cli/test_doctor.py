@@ -1,5 +1,6 @@
 """`dln doctor --deep` on the command line: a table, one object, Markdown, exit codes."""
 
+import logging
 import sys
 from types import ModuleType
 from typing import Any
@@ -145,7 +146,10 @@ def test_a_sample_is_drawn_by_half_blocks_where_they_are_chosen(monkeypatch):
     """By the library itself, whose choice hangs on the terminal alone."""
     import textual_image.renderable as renderable
 
+    logger = logging.getLogger("textual_image")
+    monkeypatch.setattr(logger, "level", logging.WARNING)
     monkeypatch.setattr(renderable, "Image", renderable.HalfcellImage)
     protocol, begins, sent = preview.sample()
     assert protocol == "half blocks"
+    assert logger.level == logging.ERROR  # nothing it remarks on the way is shown
     assert sent.count(begins) >= 32  # one for each two pixels, or more where it is scaled up

@@ -171,7 +171,7 @@ def test_other_bits_are_told_apart_from_a_device_that_never_repeats(
 
 def test_losses_of_several_are_held_against_one():
     assert launched.apart([1.0, 2.0], [1.0, 2.0 + 2e-5]) == pytest.approx(1e-5)
-    for found in ([1.0, 2.001], [1.0], [1.0, float("nan")]):
+    for found in ([1.0, 2.01], [1.0], [1.0, float("nan")]):
         with pytest.raises(DlnError):
             launched.apart([1.0, 2.0], found)
 
