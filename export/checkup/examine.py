@@ -26,13 +26,15 @@ def examine(
     """An outcome of each, as it comes.
 
     here: what only the caller can look at, by the names of checks without a task. One that rests
-    on another which is not ok is not made. What the time does not reach is missing, and says so.
+    on another which is not ok is not made. What the time does not reach is missing, and says so;
+    more than the usual time is for a slow machine, on which each check takes longer to hang too.
     """
     end, known = time.monotonic() + limit_s, dict[str, Outcome]()
+    patience = max(1.0, limit_s / LIMIT_S)
     with TemporaryDirectory(prefix="dln-doctor-", ignore_cleanup_errors=True) as place:
-        for number, check in enumerate(checks, 1):
-            on_begin(check, number)
-            begun = time.monotonic()
+        for number, each in enumerate(checks, 1):
+            on_begin(each, number)
+            begun, check = time.monotonic(), replace(each, limit_s=patience * each.limit_s)
             if (found := barred(check, known)) is None:
                 found = made(check, here, end - begun, Path(place), known, ask or apart.ask)
             took = round(time.monotonic() - begun, 2)

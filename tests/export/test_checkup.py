@@ -162,6 +162,8 @@ def test_no_check_gets_more_than_its_limit_or_than_what_is_left():
     assert found["base"].seconds >= 0
     assert 19 < seen[0][1] <= 20
     assert seen[1][1] == 5
+    _, seen = examined(OTHER, limit_s=2 * examine.LIMIT_S, other=Outcome(OK, ""))
+    assert seen[0][1] == 10  # a slow machine
     found, seen = examined(BASE, limit_s=0)
     assert (found["base"].value, seen) == ("no time was left for it", [])
 
