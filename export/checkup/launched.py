@@ -49,10 +49,11 @@ def apart(expected: Sequence[float], found: Sequence[float]) -> float:
     """The largest difference of the losses, relative. DlnError where it is more than rounding."""
     if len(expected) != len(found):
         raise DlnError(f"together {len(found)} losses were told, alone {len(expected)}")
-    gap = max(abs(a - b) / abs(a) for a, b in zip(expected, found, strict=True))
-    if not gap <= ALIKE:  # also where it is no number
-        raise DlnError(f"losses differ by {gap:.1e} from those of one process")
-    return gap
+    gaps = [abs(a - b) / abs(a) for a, b in zip(expected, found, strict=True)]
+    if not all(gap <= ALIKE for gap in gaps):  # also where one is no number
+        told = ", ".join(f"{gap:.1e}" for gap in gaps)
+        raise DlnError(f"losses differ by {told} from those of one process")
+    return max(gaps)
 
 
 def launched(lesson: Lesson, count: int) -> None:
