@@ -70,6 +70,24 @@ def test_one_that_the_time_of_all_has_cut_short_has_not_failed(tmp_path):
     assert found == Outcome(MISSING, "no time was left for it", "dln doctor --deep --only toy")
 
 
+def test_one_that_may_be_slow_is_not_taken_to_hang(tmp_path):
+    slow = Check("toy", "a toy", "toys:play", limit_s=0.3, instead="dln bench toy --engine trt")
+    command = (sys.executable, "-c", "import time; time.sleep(60)")
+    found = apart.ask(slow, 0.3, tmp_path, {}, command)
+    assert found == Outcome(MISSING, "it takes longer than 0 s here", slow.instead)
+
+
+def test_what_may_be_slow_names_a_line_that_there_is():
+    from dln.cli.called import split
+
+    lines = [check.instead for check in every_check() if check.instead]
+    assert len(lines) >= 8
+    for line in lines:
+        context, args = split(line.split()[1:])
+        command: Any = context.command
+        command.make_context(context.info_name, args, parent=context.parent)
+
+
 @pytest.mark.parametrize(
     ("code", "told"),
     [("", "ended without an answer"), ("raise SystemExit(7)", "ended with code 7")],
