@@ -11,7 +11,7 @@ from dln.core.models.engine import Engine
 from dln.core.models.graph import Graph
 from dln.core.models.package import Loaded, load_model
 
-from ..builder import Backend, BuildError, install_hint
+from ..builder import TITLES, Backend, BuildError, install_hint
 from ..manifest import check_file, read_manifest
 from ..parity import check_graph
 from ..tensorrt import (
@@ -61,8 +61,8 @@ def told_of(engines: list[Built]) -> tuple[str, dict[str, Any]]:
     """How many, for what and how long, in words and in numbers."""
     first, took = engines[0], sum(each.seconds for each in engines)
     numbers = {each.engine.stem: {"seconds": each.seconds, "bytes": each.bytes} for each in engines}
-    targets = ", ".join(first.capabilities)
-    return f"{first.version}: {len(engines)} engines for {targets} in {took:.1f} s", numbers
+    title, targets = f"{TITLES[first.backend]} {first.version}", ", ".join(first.capabilities)
+    return f"{title}: {len(engines)} engines for {targets} in {took:.1f} s", numbers
 
 
 def built(job: Job, loaded: Loaded, graph: Graph, backend: Backend) -> Built:

@@ -294,7 +294,7 @@ def test_an_engine_that_computes_something_else_is_caught(monkeypatch, built, to
 
 
 def test_engines_are_built_for_this_gpu_too(monkeypatch, built):
-    assert trt.rtx_build(built).value == "11.0: 1 engines for 90 in 1.5 s"
+    assert trt.rtx_build(built).value == "TensorRT-RTX 11.0: 1 engines for 90 in 1.5 s"
     assert trt.rtx_targets() == ("80", "86", "89", "120")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
     assert trt.rtx_targets() == ("80", "86", "89", "120", "75")
