@@ -40,6 +40,13 @@ def weights(incomplete: str) -> list[str]:
     return [*models(incomplete), *beginning(further, incomplete), *held(incomplete)]
 
 
+def checks(incomplete: str) -> list[str]:
+    """Those of `dln doctor --deep`."""
+    from dln.export.checkup.listed import every_check
+
+    return beginning([check.name for check in every_check()], incomplete)
+
+
 def presets(ctx: typer.Context, incomplete: str) -> list[str]:
     """Those of the model that the line names."""
     return beginning(of_model(ctx, "presets"), incomplete)

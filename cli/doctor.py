@@ -3,18 +3,24 @@
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+
+from dln.core.errors import UsageError
 from dln.core.installed import install_line
 from dln.core.threads import cores
 
+from . import completion
 from .options import Json, Quiet, Verbose
 from .show import Result, table
 
 OK, MISSING, UNTRAINED = "ok", "missing", "untrained"
+COLUMNS = ("what", "state", "found", "to get it")
 
 
 @dataclass(frozen=True)
@@ -28,22 +34,55 @@ class Check:
 
 
 def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Try everything that this machine could do.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of --deep, this check alone; 'speed-*' is several (repeatable).",
+            autocompletion=completion.checks,
+        ),
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="Of --deep, seconds for all of it; 230 if left out."),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table as Markdown, to paste it.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> Result:
-    """Say what this machine has for dln, and what it lacks.
+    """Say what this machine has for dln, and what it lacks; with --deep, try it.
 
     \b
     Examples:
       dln doctor
-      dln doctor --json
+      dln doctor --deep --markdown
+      dln doctor --deep --only 'codec-*' --only resume-cpu --json
     """
+    if deep:
+        from .tried import tried
+
+        return tried(only or [], limit, markdown)
+    if only or limit:
+        raise UsageError("--only and --limit are of --deep.", "dln doctor --deep --only codec-mp4")
     checks = list(examine())
-    rows = [(check.name, mark(check), check.value, check.hint or "") for check in checks]
     lacking = [check.name for check in checks if check.status == MISSING]
     data = {"checks": [asdict(check) for check in checks], "missing": lacking}
-    return Result(data, table(("what", "state", "found", "to get it"), rows), lacking)
+    return Result(data, drawn(checks, markdown), lacking)
+
+
+def drawn(checks: Sequence[Check], markdown: bool) -> Any:
+    if markdown:
+        from dln.export.checkup.report import markdown as lines
+
+        rows = [(check.name, check.status, check.value, check.hint) for check in checks]
+        return "\n".join(lines(COLUMNS, rows))
+    return table(COLUMNS, [(c.name, mark(c), c.value, c.hint or "") for c in checks])
 
 
 def mark(check: Check):
@@ -89,17 +128,16 @@ def memory() -> Check:
 
 
 def cuda() -> Check:
-    hint = "a CUDA build of torch: https://pytorch.org/get-started/locally"
+    from dln.core.errors import MissingCapability
+    from dln.export.checkup.gpu import names
+
     try:
-        import torch
-    except ImportError as error:
-        return Check("cuda", MISSING, str(error), hint)
-    if not torch.cuda.is_available():
-        built = torch.version.cuda
-        why = f"torch is built for CUDA {built}; no GPU answers" if built else "torch is CPU only"
-        return Check("cuda", MISSING, why, hint)
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return Check("cuda", OK, f"{torch.version.cuda}: {', '.join(names)}")
+        found = names()
+    except MissingCapability as error:
+        return Check("cuda", MISSING, error.message, error.hint)
+    import torch
+
+    return Check("cuda", OK, f"{torch.version.cuda}: {', '.join(found)}")
 
 
 def mps() -> Check:

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from dln.core.media.clip import Clip
 
 MAX_COLUMNS = 48
+# The modules of textual-image: what each draws by, and what only it sends.
+PROTOCOLS = {
+    "tgp": ("Kitty's graphics protocol", "\U0010eeee"),
+    "sixel": ("Sixel", "\x1bP"),
+    "halfcell": ("half blocks", "▀"),
+    "unicode": ("letters", " "),
+}
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
@@ -50,13 +57,31 @@ def loop(pictures: list[str], pause: float, loops: int) -> None:
 
 def drawn(clip: "Clip") -> list[str]:
     """Each frame as the text that draws it, a fixed number of lines, ending with a line feed."""
+    import logging
+
     from PIL.Image import fromarray
     from textual_image.renderable import Image
 
+    # It takes a usual size of letters where the terminal tells none, and need not say so.
+    logging.getLogger("textual_image").setLevel(logging.ERROR)
     screen = console(sys.stdout)
     height, width = clip.frames.shape[1:3]
     columns = columns_for(width / height, screen.width, screen.height)
     return [text(Image(fromarray(frame), width=columns, height="auto")) for frame in clip.frames]
+
+
+def sample() -> tuple[str, str, str]:
+    """By which protocol the terminal is sent pictures, how that begins, and what it is sent for a
+    small one."""
+    import numpy as np
+    from textual_image.renderable import Image
+
+    from dln.core.media.clip import Clip
+
+    rows = np.linspace(0, 255, 16, dtype=np.uint8)[None, :, None, None]
+    frame = np.broadcast_to(rows, (1, 16, 32, 3)) // np.array([1, 2, 3], np.uint8)
+    protocol, begins = PROTOCOLS[Image.__module__.rpartition(".")[2]]
+    return protocol, begins, drawn(Clip(frame, 1.0))[0]
 
 
 def columns_for(aspect: float, columns: int, rows: int) -> int:

@@ -112,7 +112,8 @@ def compiled(loaded: Loaded, device: str, precision: str) -> Engine:
     if precision != "fp32":
         raise UsageError("torch-compile is measured in fp32 alone", hint="--precision fp32")
     if device == "cpu" and not any(map(which, COMPILERS)):
-        raise MissingCapability("torch.compile needs a C++ compiler, and none is here", hint="g++")
+        raise MissingCapability("torch.compile needs a C++ compiler, and none is here",
+                                hint="sudo apt install g++")  # fmt: skip
     graphs: dict[str, Graph] = loaded.model.graphs()  # pyright: ignore
     # fullgraph: an error rather than eager torch measured under another name.
     whole = {

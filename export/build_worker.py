@@ -10,29 +10,22 @@ each {"stage", "graph", "node", "operator", "message"} and, where the system ref
 "errno".
 """
 
-import ctypes
 import json
-import math
-import os
 import re
-import signal
 import sys
 import textwrap
-import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn
 
 from dln.core.errors import DlnError
 from dln.core.files import atomic_write
 
+from .answering import end_after, end_with, own_stdout
+
 _GRACE_S = 10
-_LOOK_S = 1.0  # between two looks for the process that asked
-_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 class Refused(Exception):
@@ -45,10 +38,10 @@ class Refused(Exception):
 
 def main() -> None:
     """Answer the one request of stdin."""
-    answer = _own_stdout()
+    answer = own_stdout()
     request = json.load(sys.stdin)
-    _end_with(request["parent"])
-    _end_after(request["timeout_s"] + _GRACE_S)
+    end_with(request["parent"])
+    end_after(request["timeout_s"] + _GRACE_S)
     found: dict[str, Any] = {"version": None, "faults": []}
     try:
         trt = _library(request["backend"])
@@ -60,53 +53,6 @@ def main() -> None:
         found["faults"] = [_fault("write", str(error), errno=error.errno)]
     with answer:
         json.dump(found, answer)
-
-
-def _own_stdout() -> TextIO:
-    """The real stdout, kept from the libraries: what they print there goes to stderr."""
-    kept = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return kept
-
-
-def _end_after(seconds: float) -> None:
-    """Die even where nobody is left to kill this process and it hangs outside Python."""
-    if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(math.ceil(seconds))
-    else:
-        _in_background(lambda: time.sleep(seconds))
-
-
-def _end_with(parent: int) -> None:
-    """Die with the process that asked, however it ends: Linux kills this one then, elsewhere it
-    looks every now and then."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            sys.exit("nobody is left to answer")
-    else:
-        _in_background(lambda: _outlive(parent))
-
-
-def _outlive(parent: int) -> None:
-    """Return when that process has ended."""
-    import psutil
-
-    with suppress(psutil.Error):
-        process = psutil.Process(parent)
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(_LOOK_S)
-
-
-def _in_background(wait: Callable[[], None]) -> None:
-    """End this process, whatever it does, when the wait is over."""
-
-    def end() -> None:
-        wait()
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
 
 
 def _fault(stage: str, message: str, **more: Any) -> dict[str, Any]:

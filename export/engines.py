@@ -45,7 +45,8 @@ def pick_providers(device: str, available: list[str]) -> tuple[str, list[Any]]:
             hint="pip uninstall -y onnxruntime && pip install onnxruntime-gpu",
         )
     number = int(wanted.partition(":")[2] or 0)
-    cuda = ("CUDAExecutionProvider", {"device_id": number})
+    # Float32 means float32 here too: TF32 keeps 10 bits of the mantissa and is on by default.
+    cuda = ("CUDAExecutionProvider", {"device_id": number, "use_tf32": 0})
     return f"cuda:{number}", [cuda, "CPUExecutionProvider"]
 
 
@@ -80,6 +81,10 @@ class OnnxEngine:
         if key not in self._graphs:
             self._graphs[key] = _Bound(self._session(graph), graph, self.device)
         return self._graphs[key](flatten(inputs))
+
+    def providers(self) -> dict[str, list[str]]:
+        """What the session of each graph that has been run computes on, as it says itself."""
+        return {graph: bound.providers() for (graph, _), bound in self._graphs.items()}
 
     def take_threads(self, load: Load | None = None, on_note: OnNote = lambda text: None) -> None:
         """Leave the cores to ONNX Runtime: what a sampling loop computes between two runs is
@@ -213,6 +218,9 @@ class _Bound:
             slot.name: self._made(number) if tensor is None else tensor
             for number, (slot, tensor) in enumerate(zip(self._outputs, outputs, strict=True))
         }
+
+    def providers(self) -> list[str]:
+        return self._session.get_providers()
 
     def _bind_input(self, slot: _Slot, tensor: Tensor) -> None:
         tensor = tensor.to(self._device, slot.dtype).contiguous()

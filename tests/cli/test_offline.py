@@ -55,6 +55,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "models show cogvideo": (),
     "models import theirs.pkl --out imported.safetensors": ("imported.safetensors",),
     "doctor": (),
+    "doctor --deep --only codec-gif --only power-rapl": (),
     "data list": (),
     "data render clips --count 2 --size 32": ("clips/",),
     "data render rides --data vistas,camera=ride --count 1 --size 32": ("rides/",),

@@ -161,17 +161,17 @@ def test_without_groups_a_process_is_stopped_with_what_it_started(monkeypatch) -
 
 WATCHED = """
 import psutil, sys, time  # psutil for the system that is
-from dln.export import build_worker
-sys.platform, build_worker._LOOK_S = "darwin", 0.02
-build_worker._end_with(int(sys.argv[1]))
+from dln.export import answering
+sys.platform, answering._LOOK_S = "darwin", 0.02
+answering.end_with(int(sys.argv[1]))
 print("ready", flush=True)
 time.sleep(60)
 """
 LATE = """
 import signal, time
-from dln.export import build_worker
+from dln.export import answering
 del signal.alarm
-build_worker._end_after(0.05)
+answering.end_after(0.05)
 time.sleep(60)
 """
 

@@ -242,6 +242,11 @@ def gpu(monkeypatch, count: int = 2) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
 
 
+def cuda(number: int) -> dict[str, int]:
+    """What is asked of a GPU: float32 that is no TF32."""
+    return {"device_id": number, "use_tf32": 0}
+
+
 def test_which_providers_are_asked_for(monkeypatch):
     gpu(monkeypatch, count=0)
     assert pick_providers("auto", [CUDA, CPU]) == ("cpu", [CPU])
@@ -249,8 +254,8 @@ def test_which_providers_are_asked_for(monkeypatch):
         pick_providers("cuda", [CUDA, CPU])
     gpu(monkeypatch)
     assert pick_providers("cpu", [CUDA, CPU]) == ("cpu", [CPU])
-    assert pick_providers("auto", [CUDA, CPU]) == ("cuda:0", [(CUDA, {"device_id": 0}), CPU])
-    assert pick_providers("cuda:1", [CUDA, CPU]) == ("cuda:1", [(CUDA, {"device_id": 1}), CPU])
+    assert pick_providers("auto", [CUDA, CPU]) == ("cuda:0", [(CUDA, cuda(0)), CPU])
+    assert pick_providers("cuda:1", [CUDA, CPU]) == ("cuda:1", [(CUDA, cuda(1)), CPU])
     assert pick_providers("auto", [CPU]) == ("cpu", [CPU])
     with pytest.raises(MissingCapability, match="no CUDA provider") as caught:
         pick_providers("cuda", [CPU])

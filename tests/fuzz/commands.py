@@ -52,7 +52,7 @@ LINES: dict[str, tuple[str, ...]] = {
     "config show": ("generate", "lion"),
     "help": ("models", "show"),
     "guide": ("api",),
-    "doctor": (),
+    "doctor": ("--deep", "--only", "codec-gif", "--limit", "1"),
     "data list": (),
     "data show": ("menagerie",),
     "data check": ("clips",),
@@ -68,7 +68,8 @@ LINES: dict[str, tuple[str, ...]] = {
     "carbon regions": ("norway",),
 }
 # Numbers of these are work that may be asked for, however large: only small ones are drawn.
-WORK = ("--count", "-n", "--seeds", "--epochs", "--runs", "--warmup", "--workers", "--frames")
+WORK = ("--count", "-n", "--seeds", "--epochs", "--runs", "--warmup", "--workers", "--frames",
+        "--limit")  # fmt: skip
 WRITING = ("--out", "--graphs", "--config")
 SMALL = ("0", "-1", "1", "nan", "1.5", "x", "", "1e999", "٣", "1_0")
 ENVIRONMENT = {

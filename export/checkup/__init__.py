@@ -1,0 +1,1 @@
+"""What this machine can do for dln, tried rather than believed: `dln doctor --deep`."""
