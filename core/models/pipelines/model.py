@@ -1,0 +1,96 @@
+"""A pipeline that is loaded, with its networks as graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ...errors import DlnError, UsageError, reason_of
+from ..graph import Graph
+from ..system import SystemModel
+from .config import KNOWN, Config
+from .kinds import Kind
+
+
+class AnyWords:
+    """Reads every word: the pipeline's own tokenizer does."""
+
+    words: tuple[str, ...] = ()
+
+    def encode(self, text: str) -> str:
+        return text
+
+    def unknown(self, text: str) -> list[str]:
+        return []
+
+    def nearest(self, word: str) -> list[str]:
+        return []
+
+
+class Pipeline(SystemModel):
+    """A pipeline of diffusers. pipe: its own object; kind: what is known of its class here."""
+
+    def __init__(self, config: Config, pipe: Any) -> None:
+        super().__init__()
+        self.config, self.reader, self.pipe = config, AnyWords(), pipe
+        self.kind = kind_of(config.pipeline)
+
+    def graphs(self) -> dict[str, Graph]:
+        """ "text", "denoiser" (Wan 2.2 has a "denoiser_2" too), and a "decoder" of whole clips, or
+        "decoder_first" and "decoder_next"."""
+        return self._graphs
+
+    @cached_property
+    def _graphs(self) -> dict[str, Graph]:
+        return {graph.name: graph for graph in self.kind.graphs(self.pipe)}
+
+    @property
+    def scale(self) -> tuple[int, int]:
+        """How many frames, and pixels along a side, one place of the latents stands for."""
+        pipe = self.pipe
+        names = ("vae_scale_factor", "vae_{}_compression_ratio")
+        time = getattr(pipe, f"{names[0]}_temporal", None) or pipe.vae_temporal_compression_ratio
+        side = getattr(pipe, f"{names[0]}_spatial", None) or pipe.vae_spatial_compression_ratio
+        return time, side
+
+
+def kind_of(pipeline: str) -> Kind:
+    """What is known of a class of pipelines."""
+    return import_module(f".{KNOWN[pipeline].module}", __package__).KIND
+
+
+def opened(folder: Path, config: Config) -> Pipeline:
+    """The pipeline in a folder that `told_of` has looked at, in float32 on the CPU. UsageError for
+    one that draws noise where no seed reaches it, DlnError for weights that do not fit."""
+    with unheard():
+        import diffusers  # pyright: ignore[reportMissingImports]
+        import torch
+
+        try:
+            pipe = getattr(diffusers, config.pipeline).from_pretrained(
+                str(folder), local_files_only=True, use_safetensors=True, torch_dtype=torch.float32,
+                trust_remote_code=False,
+            )  # fmt: skip
+        except Exception as error:  # whatever diffusers makes of somebody's files
+            raise DlnError(f"{folder} cannot be loaded: {reason_of(error)}") from error
+    if any(pipe.vae.config.get("decoder_inject_noise") or ()):
+        raise UsageError(f"the decoder in {folder} draws noise by itself, which no seed reaches",
+                         "a version of LTX-Video whose decoder does not")  # fmt: skip
+    pipe.set_progress_bar_config(disable=True)
+    return Pipeline(config, pipe)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Inside, neither diffusers nor transformers draws bars or gives advice."""
+    from diffusers.utils import logging as theirs  # pyright: ignore[reportMissingImports]
+    from transformers.utils import logging as others  # pyright: ignore[reportMissingImports]
+
+    for each in (theirs, others):
+        each.disable_progress_bar()
+        each.set_verbosity_error()
+    yield
