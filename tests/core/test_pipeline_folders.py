@@ -167,6 +167,15 @@ def test_what_is_not_whole(place):
     assert "damaged" in refused(place).message
 
 
+def test_a_decoder_that_draws_by_itself_is_refused(place):
+    vae = {"spatio_temporal_scaling": [True], "patch_size": 4, "patch_size_t": 1}
+    write(place / "model_index.json", INDEX | {"_class_name": "LTXPipeline"})
+    write(place / "vae" / "config.json", vae | {"decoder_inject_noise": [False, True]})
+    assert "no seed reaches" in refused(place).message
+    write(place / "vae" / "config.json", vae | {"decoder_inject_noise": [False, False]})
+    assert look(f"diffusers:{place}").config["pace"] == 2
+
+
 def test_a_cut_off_file_of_weights_is_found_before_anything_is_loaded(place):
     from dln.core.errors import DlnError
 

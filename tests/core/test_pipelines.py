@@ -160,14 +160,6 @@ def test_clips_that_it_does_not_make(find, frames, size, hint):
     assert caught.value.hint == hint
 
 
-def test_a_decoder_that_draws_by_itself_is_refused(tmp_path):
-    pipe: Any = KINDS["ltx"]()
-    pipe.vae.register_to_config(decoder_inject_noise=(True, False, False))
-    pipe.save_pretrained(tmp_path / "ltx")
-    with pytest.raises(UsageError, match="no seed reaches"):
-        load_model(f"diffusers:{tmp_path / 'ltx'}")
-
-
 def test_weights_that_do_not_fit_are_one_sentence(tmp_path):
     folder = folder_of("ltx", tmp_path / "ltx")
     config = folder / "transformer" / "config.json"

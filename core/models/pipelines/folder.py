@@ -144,7 +144,8 @@ def sha256_of(folder: Path) -> str:
 
 
 def configured(folder: Path, name: str) -> Config:
-    """The clip that a pipeline makes unless more is told. UsageError for sizes that are none."""
+    """The clip that a pipeline makes unless more is told. UsageError for sizes that are none, and
+    for a network that no seed reaches."""
     known, vae = KNOWN[name], table(folder / "vae" / "config.json")
     transformer = table(folder / "transformer" / "config.json")
     try:
@@ -174,6 +175,9 @@ def _wan(known: Any, vae: dict[str, Any], transformer: dict[str, Any]) -> dict[s
 
 
 def _ltx(known: Any, vae: dict[str, Any], transformer: dict[str, Any]) -> dict[str, Any]:
+    if any(vae.get("decoder_inject_noise") or ()):
+        raise UsageError("its decoder draws noise by itself, which no seed reaches",
+                         "a version of LTX-Video whose decoder does not")  # fmt: skip
     halved = 2 ** sum(vae["spatio_temporal_scaling"])
     side = vae.get("spatial_compression_ratio") or vae["patch_size"] * halved
     pace = vae.get("temporal_compression_ratio") or vae["patch_size_t"] * halved

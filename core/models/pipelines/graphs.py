@@ -38,7 +38,8 @@ def text_graph(encoder: Any, length: int, masked: bool) -> Graph:
 
     def example() -> dict[str, Value]:
         tokens = torch.randint(encoder.config.vocab_size, (1, length))
-        return {"tokens": tokens, **({"seen": torch.ones_like(tokens)} if masked else {})}
+        seen = (torch.arange(length) <= torch.randint(length, (1, 1))).long()
+        return {"tokens": tokens, **({"seen": seen} if masked else {})}
 
     return Graph("text", TextGraph(encoder), ("states",), example)
 

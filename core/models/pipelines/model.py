@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...errors import DlnError, UsageError, reason_of
+from ...errors import DlnError, reason_of
 from ..graph import Graph
 from ..system import SystemModel
 from .config import KNOWN, Config
@@ -64,22 +64,19 @@ def kind_of(pipeline: str) -> Kind:
 
 
 def opened(folder: Path, config: Config) -> Pipeline:
-    """The pipeline in a folder that `told_of` has looked at, in float32 on the CPU. UsageError for
-    one that draws noise where no seed reaches it, DlnError for weights that do not fit."""
-    with unheard():
-        import diffusers  # pyright: ignore[reportMissingImports]
-        import torch
+    """The pipeline in a folder that `told_of` has looked at, in float32 on the CPU. DlnError for
+    weights that do not fit."""
+    import diffusers  # pyright: ignore[reportMissingImports]
+    import torch
 
-        try:
+    try:
+        with unheard():
             pipe = getattr(diffusers, config.pipeline).from_pretrained(
-                str(folder), local_files_only=True, use_safetensors=True, torch_dtype=torch.float32,
-                trust_remote_code=False,
+                str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False,
+                torch_dtype=torch.float32,
             )  # fmt: skip
-        except Exception as error:  # whatever diffusers makes of somebody's files
-            raise DlnError(f"{folder} cannot be loaded: {reason_of(error)}") from error
-    if any(pipe.vae.config.get("decoder_inject_noise") or ()):
-        raise UsageError(f"the decoder in {folder} draws noise by itself, which no seed reaches",
-                         "a version of LTX-Video whose decoder does not")  # fmt: skip
+    except Exception as error:  # whatever diffusers makes of somebody's files
+        raise DlnError(f"{folder} cannot be loaded: {reason_of(error)}") from error
     pipe.set_progress_bar_config(disable=True)
     return Pipeline(config, pipe)
 
@@ -90,7 +87,13 @@ def unheard() -> Iterator[None]:
     from diffusers.utils import logging as theirs  # pyright: ignore[reportMissingImports]
     from transformers.utils import logging as others  # pyright: ignore[reportMissingImports]
 
-    for each in (theirs, others):
+    libraries = [(each, each.get_verbosity()) for each in (theirs, others)]
+    for each, _ in libraries:
         each.disable_progress_bar()
         each.set_verbosity_error()
-    yield
+    try:
+        yield
+    finally:
+        for each, before in libraries:
+            each.enable_progress_bar()
+            each.set_verbosity(before)
