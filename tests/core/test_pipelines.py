@@ -160,9 +160,18 @@ def test_clips_that_it_does_not_make(find, frames, size, hint):
     assert caught.value.hint == hint
 
 
-def test_weights_that_do_not_fit_are_one_sentence(tmp_path):
+@pytest.mark.parametrize(
+    ("part", "was", "now", "told"),
+    [
+        ("transformer", '"num_layers": 1', '"num_layers": 2', r"transformer lacks .* more"),
+        ("text_encoder", '"num_layers": 1', '"num_layers": 2', r"text_encoder lacks .* more"),
+        ("transformer", '"in_channels": 4', '"in_channels": 5', "cannot be loaded"),
+    ],
+)
+def test_weights_that_do_not_fit_are_one_sentence(tmp_path, part, was, now, told):
     folder = folder_of("ltx", tmp_path / "ltx")
-    config = folder / "transformer" / "config.json"
-    config.write_text(config.read_text().replace('"num_layers": 1', '"num_layers": 2'))
-    with pytest.raises(DlnError, match="cannot be loaded"):
+    config = folder / part / "config.json"
+    assert was in config.read_text()
+    config.write_text(config.read_text().replace(was, now))
+    with pytest.raises(DlnError, match=told):
         load_model(f"diffusers:{folder}")

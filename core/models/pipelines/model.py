@@ -9,10 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+from torch import nn
+
 from ...errors import DlnError, reason_of
 from ..graph import Graph
 from ..system import SystemModel
 from .config import KNOWN, Config
+from .folder import weights_in
 from .kinds import Kind
 
 
@@ -73,12 +77,33 @@ def opened(folder: Path, config: Config) -> Pipeline:
         with unheard():
             pipe = getattr(diffusers, config.pipeline).from_pretrained(
                 str(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False,
-                torch_dtype=torch.float32,
+                dtype=torch.float32,
             )  # fmt: skip
     except Exception as error:  # whatever diffusers makes of somebody's files
         raise DlnError(f"{folder} cannot be loaded: {reason_of(error)}") from error
+    check_complete(folder, pipe)
     pipe.set_progress_bar_config(disable=True)
     return Pipeline(config, pipe)
+
+
+def check_complete(folder: Path, pipe: Any) -> None:
+    """DlnError where a network's weights are not all in its files: what lacks is drawn at random by
+    those who load it, and nothing would tell. Of weights that are tied one name is enough."""
+    for part, network in pipe.components.items():
+        if not isinstance(network, nn.Module):
+            continue
+        there = {name for path in weights_in(folder / part) for name in names_in(path)}
+        held = {t.data_ptr() for n, t in network.state_dict().items() if n in there}
+        lacking = [n for n, t in network.state_dict().items() if t.data_ptr() not in held]
+        if lacking:
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            raise DlnError(f"{folder} is not whole: its {part} lacks {lacking[0]}{more}")
+
+
+def names_in(path: Path) -> list[str]:
+    """Of the tensors in a file."""
+    with safe_open(path, "pt") as file:
+        return list(file.keys())
 
 
 @contextmanager
