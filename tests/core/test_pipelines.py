@@ -25,12 +25,13 @@ from dln.core.models.package import Loaded, load_model
 from dln.core.models.request import Request
 
 STEPS = 4
-# The shape of the noise, worked out by hand: the VAEs make 4 x 4 (LTX 16 x 16) pixels of a place
-# and 4 frames of a latent one, the first alone; LTX has its places in a row.
+# The shape of the noise, worked out by hand: the VAEs make 4 x 4 pixels of a place (ti2v 8 x 8, LTX
+# 16 x 16) and 4 frames of a latent one, the first alone; LTX has its places in a row.
 NOISE = {
     "cogvideox": (1, 5, 4, 4, 6),
     "rotary": (1, 3, 4, 6, 4),
     "wan": (1, 4, 3, 4, 8),
+    "ti2v": (1, 4, 3, 2, 4),
     "ltx": (1, 24, 4),
 }
 Find = Callable[[str], Path]

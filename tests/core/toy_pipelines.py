@@ -69,6 +69,20 @@ def wan() -> Any:
     )  # fmt: skip
 
 
+def ti2v() -> Any:
+    """As Wan 2.2's smaller one: every place has a time of its own, pixels are in patches."""
+    import diffusers as d  # pyright: ignore[reportMissingImports]
+
+    made = wan()
+    vae = d.AutoencoderKLWan(
+        base_dim=4, decoder_base_dim=8, z_dim=4, dim_mult=[1, 2, 2], num_res_blocks=1,
+        temperal_downsample=[True, True], latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
+        is_residual=True, in_channels=12, out_channels=12, patch_size=2, scale_factor_spatial=8,
+    )  # fmt: skip
+    return d.WanPipeline(made.tokenizer, made.text_encoder, vae, made.scheduler, made.transformer,
+                         expand_timesteps=True)  # fmt: skip
+
+
 def ltx() -> Any:
     import diffusers as d  # pyright: ignore[reportMissingImports]
 
@@ -89,12 +103,19 @@ def ltx() -> Any:
     return d.LTXPipeline(scheduler, vae, encoder("T5"), tokenizer(128), transformer)
 
 
-KINDS = {"cogvideox": cogvideox, "rotary": lambda: cogvideox(rotary=True), "wan": wan, "ltx": ltx}
+KINDS = {
+    "cogvideox": cogvideox,
+    "rotary": lambda: cogvideox(rotary=True),
+    "wan": wan,
+    "ti2v": ti2v,
+    "ltx": ltx,
+}
 # Sizes that a test can wait for: frames, (height, width).
 SIZES = {
     "cogvideox": (17, (16, 24)),
     "rotary": (9, (24, 16)),
     "wan": (9, (16, 32)),
+    "ti2v": (9, (16, 32)),
     "ltx": (9, (32, 64)),
 }
 

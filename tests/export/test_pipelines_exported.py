@@ -31,6 +31,9 @@ GRAPHS = [
     ("wan", "denoiser_2"),
     ("wan", "decoder_first"),
     ("wan", "decoder_next"),
+    ("ti2v", "denoiser"),
+    ("ti2v", "decoder_first"),
+    ("ti2v", "decoder_next"),
 ]
 
 

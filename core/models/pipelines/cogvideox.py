@@ -144,8 +144,8 @@ class CogVideoX(Kind):
             where = {"positions": positions(network, *z.shape)}
         else:
             where = dict(zip(("cosines", "sines"), turned, strict=True))
-        text = given["encoder_hidden_states"]
-        return {"hidden_states": z, "encoder_hidden_states": text, **where}
+        told = {name: given[name] for name in ("encoder_hidden_states", "timestep")}
+        return {"hidden_states": z, **told, **where}
 
     def decode(self, engine: Engine, z: Tensor, *_: Any) -> Tensor:
         return decode(engine, z, FIRST, EACH)

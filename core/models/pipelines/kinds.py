@@ -32,8 +32,8 @@ class Kind(ABC):
 
     @abstractmethod
     def inputs(self, network: Any, given: dict[str, Any]) -> dict[str, Tensor]:
-        """What a denoiser's graph takes in beside the time. given: what the pipeline calls that
-        network with, by name."""
+        """What a denoiser's graph takes in. given: what the pipeline calls that network with, by
+        name; of the time, that of one clip, in float32."""
 
     def paced(self, fps: float) -> dict[str, Any]:
         """What the pipeline's call is told of the frames a second."""

@@ -98,6 +98,7 @@ class LTX(Kind):
         return {
             "hidden_states": given["hidden_states"].unflatten(1, shape),
             "encoder_hidden_states": given["encoder_hidden_states"],
+            "timestep": given["timestep"],
             "encoder_attention_mask": given["encoder_attention_mask"].float(),
             "scale": torch.tensor(given["rope_interpolation_scale"], dtype=torch.float32),
         }

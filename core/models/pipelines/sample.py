@@ -105,7 +105,7 @@ def made(engine: Engine, model: Pipeline, request: Request, on_progress: OnProgr
             prompt=request.prompt, num_inference_steps=steps, output_type="pt",
             callback_on_step_end=stepped, **given(model, request, asked),
         ).frames  # fmt: skip
-    except (ValueError, TypeError, RuntimeError, IndexError) as error:
+    except (ValueError, RuntimeError) as error:
         raise DlnError(f"{model.config.pipeline} fails: {reason_of(error)}") from error
     return to_frames(clip[0])
 
@@ -169,10 +169,10 @@ def denoising(
     """How a denoiser is called by its pipeline, on the engine."""
 
     def call(**given: Any) -> tuple[Tensor]:
-        inputs = model.kind.inputs(network, given)
-        moment = given["timestep"][:1].float()  # the same for all of a batch
-        run = engine.run(graph, timestep=moment, **{n: t.contiguous() for n, t in inputs.items()})
-        return (ours(run),)
+        # the time is the same for all of a batch
+        moment = given["timestep"][:1].float()
+        inputs = model.kind.inputs(network, given | {"timestep": moment})
+        return (ours(engine.run(graph, **{n: t.contiguous() for n, t in inputs.items()})),)
 
     return call
 

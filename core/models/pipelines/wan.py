@@ -30,10 +30,11 @@ class Denoiser(nn.Module):
     def forward(
         self, hidden_states: Tensor, timestep: Tensor, encoder_hidden_states: Tensor
     ) -> tuple[Tensor]:
-        """hidden_states: (1, C, F, h, w), timestep: (1,), or (1, places) where each has its own,
-        encoder_hidden_states: (1, S, D) -> like hidden_states."""
+        """hidden_states: (1, C, F, h, w), timestep: (1,), or (1, frames, rows, columns) where each
+        place has its own, encoder_hidden_states: (1, S, D) -> like hidden_states."""
         return self.transformer(
-            hidden_states=hidden_states, timestep=timestep,
+            hidden_states=hidden_states,
+            timestep=timestep if timestep.ndim == 1 else timestep.flatten(1),
             encoder_hidden_states=encoder_hidden_states, return_dict=False,
         )[:1]  # fmt: skip
 
@@ -91,7 +92,14 @@ class Wan(Kind):
         return 1, pipe.transformer.config.in_channels, frames, rows, columns
 
     def inputs(self, network: Any, given: dict[str, Any]) -> dict[str, Tensor]:
-        return {name: given[name] for name in ("hidden_states", "encoder_hidden_states")}
+        z, time = given["hidden_states"], given["timestep"]
+        if time.ndim > 1:
+            places = [
+                n // size for n, size in zip(z.shape[2:], network.config.patch_size, strict=True)
+            ]
+            time = time.unflatten(1, places)
+        text = given["encoder_hidden_states"]
+        return {"hidden_states": z, "timestep": time, "encoder_hidden_states": text}
 
     def decode(self, engine: Engine, z: Tensor, *_: Any) -> Tensor:
         return decode(engine, z, 1, 1)
@@ -103,7 +111,7 @@ def denoiser(name: str, network: Any, each: bool) -> Graph:
     deep, high, wide = config.patch_size
 
     def example(frames: int, rows: int, columns: int) -> dict[str, Value]:
-        time = 999 * torch.rand(1, frames * rows * columns) if each else 999 * torch.rand(1)
+        time = 999 * torch.rand(1, frames, rows, columns) if each else 999 * torch.rand(1)
         return {
             "hidden_states": torch.randn(
                 1, config.in_channels, deep * frames, high * rows, wide * columns
