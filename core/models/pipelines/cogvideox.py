@@ -124,7 +124,7 @@ class CogVideoX(Kind):
             if config.use_rotary_positional_embeddings:
                 turn = torch.randn(frames * rows * columns, config.attention_head_dim)
                 return made | {"cosines": turn.cos(), "sines": turn.sin()}
-            return made | {"positions": positions(pipe.transformer, *made["hidden_states"].shape)}
+            return made | {"positions": positions(pipe.transformer, *shape)}
 
         sizes = {"batch": GUIDED, "frames": FRAMES, "rows": ROWS, "columns": COLUMNS}
         denoiser = Graph("denoiser", Denoiser(pipe.transformer), ("noise",), example, sizes)
@@ -139,13 +139,12 @@ class CogVideoX(Kind):
         return 1, frames + -frames % deep, pipe.transformer.config.in_channels, rows, columns
 
     def inputs(self, network: Any, given: dict[str, Any]) -> dict[str, Tensor]:
-        z, turned = given["hidden_states"], given["image_rotary_emb"]
-        if turned is None:
-            where = {"positions": positions(network, *z.shape)}
-        else:
-            where = dict(zip(("cosines", "sines"), turned, strict=True))
-        told = {name: given[name] for name in ("encoder_hidden_states", "timestep")}
-        return {"hidden_states": z, **told, **where}
+        told = ("hidden_states", "encoder_hidden_states", "timestep")
+        inputs = {name: given[name] for name in told}
+        if (turned := given["image_rotary_emb"]) is None:
+            where = positions(network, *inputs["hidden_states"].shape)
+            return inputs | {"positions": where}
+        return inputs | {"cosines": turned[0], "sines": turned[1]}
 
     def decode(self, engine: Engine, z: Tensor, *_: Any) -> Tensor:
         return decode(engine, z, FIRST, EACH)
