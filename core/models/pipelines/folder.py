@@ -107,7 +107,8 @@ def check_part(folder: Path, name: str, told: list[Any]) -> None:
             f"{place} holds {pickled[0]}, a pickle, which is not opened: it may run programs",
             "the same weights as .safetensors, without that file",
         )
-    if os.path.isfile(place / "config.json") and not list(weights_in(place)):
+    network = name != "tokenizer" and os.path.isfile(place / "config.json")
+    if network and not list(weights_in(place)):
         raise UsageError(f"{place} holds no weights in safetensors")
     for listed in place.glob("*.index.json"):
         files = table(listed).get("weight_map")
