@@ -56,10 +56,9 @@ class Pipeline(SystemModel):
     def scale(self) -> tuple[int, int]:
         """How many frames, and pixels along a side, one place of the latents stands for."""
         pipe = self.pipe
-        names = ("vae_scale_factor", "vae_{}_compression_ratio")
-        time = getattr(pipe, f"{names[0]}_temporal", None) or pipe.vae_temporal_compression_ratio
-        side = getattr(pipe, f"{names[0]}_spatial", None) or pipe.vae_spatial_compression_ratio
-        return time, side
+        if hasattr(pipe, "vae_scale_factor_temporal"):
+            return pipe.vae_scale_factor_temporal, pipe.vae_scale_factor_spatial
+        return pipe.vae_temporal_compression_ratio, pipe.vae_spatial_compression_ratio
 
 
 def kind_of(pipeline: str) -> Kind:

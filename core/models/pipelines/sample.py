@@ -132,7 +132,8 @@ def given(model: Pipeline, request: Request, asked: Sampling) -> dict[str, Any]:
 
 
 def standing(engine: Engine, model: Pipeline) -> Any:
-    """The pipeline, whose networks are the engine's graphs."""
+    """The pipeline, whose networks are the engine's graphs, with a scheduler of its own: they keep
+    what they have seen."""
     kind, pipe = model.kind, copy.copy(model.pipe)
 
     def read(tokens: Tensor, seen: Tensor | None = None) -> Any:
@@ -151,6 +152,7 @@ def standing(engine: Engine, model: Pipeline) -> Any:
         return DecoderOutput(sample=kind.decode(engine, z, *rest))
 
     vars(pipe).update(
+        scheduler=copy.deepcopy(pipe.scheduler),
         text_encoder=Standing(pipe.text_encoder, read),
         vae=StandingDecoder(pipe.vae, decoded),
         **{
