@@ -9,7 +9,12 @@ WORDS = "<pad> </s> <unk> a lion cat drinking dancing".split()  # noqa: SIM905
 
 
 def tokenizer(length: int) -> Any:
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from tokenizers import (  # pyright: ignore[reportMissingImports]
+        Tokenizer,
+        models,
+        pre_tokenizers,
+        processors,
+    )
     from transformers import PreTrainedTokenizerFast  # pyright: ignore[reportMissingImports]
 
     made = Tokenizer(models.WordLevel({w: n for n, w in enumerate(WORDS)}, unk_token="<unk>"))

@@ -57,7 +57,7 @@ class Decoder(Step):
         self.decoder, self.before = vae.decoder, vae.post_quant_conv
         for layer in self.decoder.modules():
             if isinstance(layer, nn.Conv3d):
-                layer.forward = traceable(layer)
+                layer.forward = traceable(layer)  # pyright: ignore
         self._names: list[tuple[str, ...]] = []
 
     def forward(self, z: Tensor, cache: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:

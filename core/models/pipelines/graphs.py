@@ -23,7 +23,7 @@ GUIDED = Range(1, 2, 2)  # with and without the prompt in one batch
 class TextGraph(nn.Module):
     """A prompt's tokens to what the denoiser reads."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.encoder = encoder
         encoder.set_attn_implementation("eager")  # the fused one gives tensors that no trace views

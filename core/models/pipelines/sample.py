@@ -141,7 +141,7 @@ def standing(engine: Engine, model: Pipeline) -> Any:
             BaseModelOutput,
         )
 
-        told = {"seen": seen} if kind.masked else {}
+        told: dict[str, Any] = {"seen": seen} if kind.masked else {}
         return BaseModelOutput(last_hidden_state=ours(engine.run("text", tokens=tokens, **told)))
 
     def decoded(z: Tensor, *rest: Any, return_dict: bool = True) -> Any:

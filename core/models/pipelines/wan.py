@@ -49,13 +49,15 @@ class Decoder(Step):
         self.patch, self.convolutions = vae.config.patch_size, vae._cached_conv_counts["decoder"]
 
     def forward(self, z: Tensor, cache: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        from diffusers.models.autoencoders import autoencoder_kl_wan as published
+        from diffusers.models.autoencoders.autoencoder_kl_wan import (  # pyright: ignore
+            unpatchify,
+        )
 
         kept: list[Any] = [None] * self.convolutions if cache is None else cache
         begins = cache is None
         frames = self.decoder(self.before(z), feat_cache=kept, feat_idx=[0], first_chunk=begins)
         if self.patch is not None:
-            frames = published.unpatchify(frames, patch_size=self.patch)
+            frames = unpatchify(frames, patch_size=self.patch)
         return frames.clamp(-1, 1), filled(kept)
 
 
