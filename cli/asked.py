@@ -71,14 +71,13 @@ def check_able(job: Job) -> None:
 
 def check_engine(job: Job) -> None:
     """MissingCapability where it is not here, UsageError for an export that is not of the model."""
-    from dln.core.files import known_sha256
-    from dln.core.models.locate import identify, locate
+    from dln.core.models.locate import identify, locate, weights_sha256
     from dln.export.open import check_engine, check_given, wanted_of
 
     runner, engine = job.runner, job.runner.engine.value
     check_engine(engine, runner.device)
     if runner.graphs is not None:
-        own = identify(job.model).name, known_sha256(locate(job.model))
+        own = identify(job.model).name, weights_sha256(locate(job.model))
         wanted = wanted_of(*own, runner.precision.value, trt=engine == "trt")
         check_given(runner.graphs, wanted, lambda text: None)
 

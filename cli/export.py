@@ -9,7 +9,8 @@ from dln.core.errors import UsageError
 from dln.core.text.shown import on_one_line
 
 from . import completion
-from .options import ConfigFile, Device, DryRun, Force, Json, Precision, Quiet, Verbose
+from .generate import fetched
+from .options import ConfigFile, Device, Download, DryRun, Force, Json, Precision, Quiet, Verbose
 from .show import Result, screen, table, teller
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def export(
         typer.Argument(
             autocompletion=completion.weights,
             metavar="[NAME|RUN|FILE]",
-            help="A model, a run or its weights; with --readiness ONNX files.",
+            help="A model, a run, its weights or diffusers:FOLDER; with --readiness ONNX files.",
         ),
     ] = "cogvideo",
     onnx: Annotated[bool, typer.Option("--onnx", help="ONNX files alone: the default.")] = False,
@@ -57,6 +58,7 @@ def export(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Default: exports/MODEL-PRECISION."),
     ] = None,
+    download: Download = False,
     device: Device = "auto",
     force: Force = False,
     dry_run: DryRun = False,
@@ -75,6 +77,7 @@ def export(
       dln export
       dln export --trt --compute-capability 89,120
       dln export runs/mine --precision fp16 --out exports/mine
+      dln export diffusers:wan --out exports/wan
       dln export --readiness --level 2
       dln export model.onnx --readiness --level 3 --range batch=1,8,64
     """
@@ -87,13 +90,15 @@ def export(
         idle = {
             "--onnx": onnx, "--trt": trt, "--compute-capability": compute_capability is not None,
             "--no-check": not check, "--device": device != "auto", "--force": force,
-            "--dry-run": dry_run,
+            "--dry-run": dry_run, "--download": download,
         }  # fmt: skip
         written = {"--precision": precision != Precision.fp32, "--batch": batch is not None,
                    "--out": out is not None}  # fmt: skip
         refuse_options(model, idle, written)
         return readiness_of(model, level or 1, ranges or [], precision.value, batch, out)
     from .readiness import refuse_graphs
+
+    model = fetched(model) if download else model
 
     if level is not None or ranges:
         raise UsageError(

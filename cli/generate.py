@@ -15,6 +15,7 @@ from .clips import Engine, Job, Made, Runner, fulfil, sampler_settings
 from .options import (
     ConfigFile,
     Device,
+    Download,
     DryRun,
     Force,
     GraphPrecision,
@@ -43,7 +44,7 @@ ModelName = Annotated[
         "-m",
         autocompletion=completion.weights,
         metavar="NAME|RUN|FILE",
-        help="A model, a run or its weights.",
+        help="A model, a run or its weights; diffusers:FOLDER, a pipeline of diffusers.",
     ),
 ]
 Out = Annotated[
@@ -123,6 +124,7 @@ def generate(
     ] = Engine.auto,
     precision: GraphPrecision = Precision.fp32,
     graphs: Graphs = None,
+    download: Download = False,
     out: Out = None,
     native: Annotated[
         bool, typer.Option("--native", help="Keep the model's own pixels, unmagnified.")
@@ -158,7 +160,9 @@ def generate(
       dln generate --model nuwa-infinity --image photo.png --frames 20
       dln generate --model long-video-gan --frames 9000 --set start=600 --out ride.mp4
       dln generate --model long-video-gan --video small.mp4 --out large.mp4
+      dln generate "a lion drinking" --model diffusers:wan --frames 33 --size 480x320
     """
+    model = fetched(model) if download else model
     wanted = Runner(engine, precision, graphs, device)
     wish = given(
         frames=frames, fps=fps, size=size and size_of(size), image=image, last_image=last_image,
@@ -181,6 +185,16 @@ def generate(
     if dry_run:
         return intention(job)
     return summary(job, fulfil(job, preview, drawn=seed is None))
+
+
+def fetched(model: str) -> str:
+    """The folder of a pipeline in place of its name on the hub. UsageError for other models."""
+    from dln.core.models.pipelines.guest import ABOUT
+    from dln.core.models.pipelines.hub import fetched
+
+    if not model.startswith(f"{ABOUT.name}:"):
+        raise UsageError("--download is of pipelines of diffusers.", "--model diffusers:OWNER/NAME")
+    return fetched(model)
 
 
 def given(**wish: Any) -> dict[str, Any]:

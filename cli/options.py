@@ -166,6 +166,10 @@ Graphs = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="The export to run; default: exports/, else a cache."),
 ]
+Download = Annotated[
+    bool,
+    typer.Option("--download", help="Fetch a pipeline that is named as on the hub, once."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done; do nothing.")]
 ConfigFile = Annotated[

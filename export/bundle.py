@@ -135,7 +135,7 @@ class Export:
             for graph in graphs.values():
                 self._engine(graph)
         if self.done:
-            self.manifest["versions"] = versions()
+            self.manifest["versions"] = versions(self._model)
         self._save()  # also where a run was killed between the manifest and the report
 
     @property

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dln.core.files import sha256_file
-from dln.core.models.locate import locate
-from dln.core.models.registry import MODELS, find
+from dln.core.models.locate import locate, weights_sha256
+from dln.core.models.registry import MODELS, known
 
 from .keys import covers, engine_key, graph_key, limited, loop_key
 from .manifest import FILE, check_file, read_manifest
@@ -42,7 +41,8 @@ class Wanted:
 def folder_named(name: str, weights: Path, precision: str) -> Path:
     """Where `dln export` writes unless told otherwise: exports/cogvideo-fp32; for weights that do
     not come along, named after their folder."""
-    stem = name if name in MODELS else weights.resolve().parent.name
+    place = weights.resolve()
+    stem = name if name in MODELS else (place if place.is_dir() else place.parent).name
     return EXPORTS / f"{stem}-{precision}"
 
 
@@ -65,8 +65,8 @@ def finished(
         return None
     manifest = read_manifest(place)
     engines = None if capabilities is None else Engines("tensorrt_rtx", capabilities)
-    wanted = Wanted(manifest["model"], sha256_file(weights), precision, batch, engines)
-    if manifest["model"] not in MODELS or lacking(manifest, wanted):
+    wanted = Wanted(manifest["model"], weights_sha256(weights), precision, batch, engines)
+    if known(manifest["model"]) is None or lacking(manifest, wanted):
         return None
     for entry in (*manifest["graphs"].values(), *manifest["engines"].values()):
         check_file(place, entry)
@@ -82,7 +82,8 @@ def lacking(manifest: dict[str, Any], wanted: Wanted) -> str | None:
     for name in manifest["names"]:
         if why := _graph_lacking(manifest, name, wanted) or _engine_lacking(manifest, name, wanted):
             return why
-    if find(wanted.model).generates and manifest["precision"] != "bf16":
+    about = known(wanted.model)
+    if about and about.generates and manifest["precision"] != "bf16":
         key = loop_key(wanted.model, manifest["graphs"])
         if (manifest["sampling"] or {}).get("key") != key:
             return "its sampling loop is not proven"

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dln.core.models.registry import find
+from dln.core.models.registry import known
 
 from .manifest import BACKENDS, installed, versions
 
@@ -19,12 +19,12 @@ Sizes = Mapping[str, Sequence[int]]  # {name: (smallest, typical, largest)}
 
 def graph_key(model: str, sha256: str, graph: str, precision: str, opset: int) -> str:
     """Of the file of one graph. model: by its name in the registry; sha256: of its weights."""
-    return fingerprint(model, sha256, graph, precision, opset, versions())
+    return fingerprint(model, sha256, graph, precision, opset, versions(model))
 
 
 def loop_key(model: str, graphs: Mapping[str, Any]) -> str:
     """Of a comparison of the sampling loop. graphs: of the manifest."""
-    return fingerprint(model, [entry["sha256"] for entry in graphs.values()], versions())
+    return fingerprint(model, [entry["sha256"] for entry in graphs.values()], versions(model))
 
 
 def engine_key(
@@ -80,7 +80,9 @@ def sources(model: str) -> list[tuple[str, Path]]:
     """The model's own folder, the blocks it shares, graphs and engines, and all of the export:
     (name, file). What other models do, and how any is trained, changes no export of this one."""
     # Found as it would be imported, and not imported: that would take PyTorch.
-    package = find_spec(f"dln.core.models.{find(model).module}")
+    about = known(model)
+    assert about is not None
+    package = find_spec(f"dln.core.models.{about.module}")
     assert package is not None
     own = map(Path, package.submodule_search_locations or [])
     models = Path(str(files("dln.core.models")))

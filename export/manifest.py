@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from dln.core.door import fits, json_value, read_bytes
 from dln.core.errors import DlnError, UsageError
 from dln.core.files import sha256_file, write_json
+from dln.core.models.registry import known
 
 SCHEMA = "dln-export-2"
 FILE = "manifest.json"
@@ -132,7 +133,7 @@ def new_manifest(
         "weights_sha256": weights_sha256,
         "precision": precision,
         "opset": opset,
-        "versions": versions(),
+        "versions": versions(model),
         "names": names,
         "graphs": {},
         "sampling": None,
@@ -140,10 +141,11 @@ def new_manifest(
     }
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that make the files."""
-    found = {"python": platform.python_version()}
-    return found | {name: there for name in PACKAGES if (there := installed(name))}
+def versions(model: str = "") -> dict[str, str]:
+    """Of Python and of the packages that make the files, those of the model among them."""
+    about, found = known(model), {"python": platform.python_version()}
+    packages = (*PACKAGES, *(about.packages if about else ()))
+    return found | {name: there for name in packages if (there := installed(name))}
 
 
 def installed(package: str) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import UsageError
 from ..files import sha256_file
 from ..media.clip import Clip
-from ..media.receipt import make_receipt
+from ..media.receipt import PACKAGES, make_receipt
 from ..media.stream import Stream
 from ..models.engine import Differentiable, threads_kept, torch_engine
 from ..models.package import Loaded
@@ -97,6 +97,7 @@ def stream(
         engine=runner.name,
         settings=request.asked(),
         inputs=inputs_of(request),
+        packages=(*PACKAGES, *loaded.about.packages),
     )
     timed = frames.through(lambda blocks: _timed(blocks, seconds))
     begun = None if request.extend else request.image  # a part of frames is like it

@@ -13,7 +13,7 @@ from ..door import is_plain
 from ..errors import DlnError, MissingCapability, UsageError
 from ..files import sha256_file
 from ..media.rates import most_rate
-from ..media.receipt import Filmed, Receipt, make_receipt, receipt_of
+from ..media.receipt import Filmed, Receipt, receipt_of, versions_of
 from ..media.stream import Stream
 from ..media.video import compare, frames_of, write_stream
 from ..models.request import Request
@@ -184,8 +184,7 @@ def weights_of(receipt: Receipt, model: str | None) -> Loaded:
 
 def changed_versions(receipt: Receipt) -> list[str]:
     """ "made with torch 2.9.0, here is 2.13.0" for each package whose version is another."""
-    empty = {"prompt": None, "seed": 0, "model": "", "weights_sha256": None, "engine": ""}
-    here = make_receipt(**empty, settings={})["versions"]
+    here = versions_of(receipt.versions)
     return [
         f"made with {name} {was}, here is {here.get(name, 'none')}"
         for name, was in receipt.versions.items()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -97,8 +98,13 @@ def make_receipt(
         "engine": engine,
         "settings": settings,
         **({"inputs": inputs} if inputs else {}),
-        "versions": {name: found for name in packages if (found := _version(name))},
+        "versions": versions_of(packages),
     }
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """Of those that are installed."""
+    return {name: found for name in packages if (found := _version(name))}
 
 
 def read_receipt(path: Path | str) -> dict[str, Any]:

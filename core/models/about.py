@@ -32,7 +32,8 @@ class About:
     asked for; wordless: whether one that reads a prompt does without, and learns without captions,
     too. settings: what its sampler can be told. captions: whether it tells in words what pictures
     show. bundled: its weights' file in core/weights, if any. further: names of more weights that
-    lie there, and the command that makes each. module: its folder, relative to this package.
+    lie there, and the command that makes each. packages: others' packages that compute it, whose
+    versions its clips and exports tell. module: its folder, relative to this package.
     """
 
     name: str
@@ -51,6 +52,7 @@ class About:
     captions: bool = False
     bundled: str | None = None
     further: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
     module: str = ""
 
     @property

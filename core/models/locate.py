@@ -1,7 +1,7 @@
 """Where the weights of a model lie; told without PyTorch."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from reprlib import repr as short
@@ -10,9 +10,11 @@ from typing import Any
 
 from ..door import is_plain, json_value, typed
 from ..errors import DlnError, MissingCapability, UsageError, closest, reason_of
+from ..files import known_sha256
 from ..installed import AS_BEFORE
 from .about import About
-from .registry import MODELS, PLACES
+from .pipelines import folder as pipelines
+from .registry import GUESTS, MODELS, PLACES
 
 FORMAT = "dln-model-1"
 _PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")  # torch's begin so
@@ -31,15 +33,24 @@ class Header:
 
 
 def locate(name: str) -> Path:
-    """Where the weights of a model's name or of `further` ones, a run folder or a file lie."""
+    """Where the weights of a model's name or of `further` ones, a run folder or a file lie; of a
+    guest ("diffusers:FOLDER") the folder."""
     if name in MODELS:
         return bundled(MODELS[name])
     more = {weights: made for about in MODELS.values() for weights, made in about.further.items()}
     if name in more:
         return shipped(name, f"{name}.safetensors", more[name])
+    guest, _, place = name.partition(":")
+    if guest in GUESTS:
+        if not place:
+            raise UsageError(f"a model of {guest} lies in a folder", f"--model {guest}:FOLDER")
+        pipelines.index_of(Path(place))
+        return Path(place)
     path = Path(name)
     if os.path.isdir(path):
         weights = path / "model.safetensors"
+        if os.path.isfile(path / pipelines.INDEX) and not os.path.isfile(weights):
+            raise UsageError(f"{path} is a pipeline of diffusers", f"--model diffusers:{path}")
         if not os.path.isfile(weights):
             raise UsageError(
                 f"{path} has no model.safetensors: no finished training lies there",
@@ -75,6 +86,8 @@ def identify(name: str) -> About:
 
 def about_of(header: Header, name: str | Path) -> About:
     """Of which model the weights `name` are. UsageError for one that is not known here."""
+    if header.format in GUESTS:
+        return GUESTS[header.format]
     model = header.card.get("model")
     if not (isinstance(model, str) and model in MODELS):
         raise UsageError(f"{name} holds {short(model)}, a model that is not known here.",
@@ -83,8 +96,12 @@ def about_of(header: Header, name: str | Path) -> About:
 
 
 def read_header(path: Path) -> Header:
-    """What a file of weights says of itself, without its tensors. DlnError for a damaged file,
-    UsageError for one that this program did not write."""
+    """What a file of weights says of itself, without its tensors; what a guest's folder does, whose
+    format is its name. DlnError for a damaged file, UsageError for one that this program did not
+    write, and as `pipelines.told_of`."""
+    if os.path.isdir(path):
+        config, card = pipelines.told_of(path)
+        return Header(pipelines.ABOUT.name, card, asdict(config))
     told = metadata_of(path).get("dln")
     if told is None:
         raise UsageError(f"{path} was not written by dln", hint="dln models list")
@@ -104,8 +121,14 @@ def look(name: str) -> Header:
     path = locate(name)
     header = read_header(path)
     about_of(header, name)
-    check_whole(path)
+    for file in pipelines.weights_of(path) if header.format in GUESTS else [path]:
+        check_whole(file)
     return header
+
+
+def weights_sha256(path: Path) -> str:
+    """The hash of a file of weights, or of all that a guest's folder is loaded from."""
+    return pipelines.sha256_of(path) if os.path.isdir(path) else known_sha256(path)
 
 
 def check_whole(path: Path) -> None:

@@ -11,12 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ..errors import DlnError, UsageError, reason_of
-from ..files import atomic_write, known_sha256
+from ..files import atomic_write
 from ..text.vocabulary import Vocabulary
 from .about import About
 from .fields import check, unsaid
-from .locate import FORMAT, about_of, damaged, locate, read_header
-from .registry import MODELS, load
+from .locate import FORMAT, Header, about_of, damaged, locate, read_header, weights_sha256
+from .registry import GUESTS, MODELS, load
 from .system import SystemModel
 from .undrawn import fill, room_for, undrawn
 
@@ -35,7 +35,8 @@ class Loaded:
     @property
     def called(self) -> str:
         """As receipts name it: by the model's name, or where its weights lie."""
-        return self.about.name if self.bundled else str(self.path)
+        guest = f"{self.about.name}:" if self.about.name in GUESTS else ""
+        return self.about.name if self.bundled else f"{guest}{self.path}"
 
 
 def save_model(
@@ -62,7 +63,7 @@ def save_model(
 
 
 def load_model(name: str | Path) -> Loaded:
-    """The model in a file or run folder, or the bundled weights of a model's name.
+    """The model in a file, run folder or guest's folder, or the bundled weights of a model's name.
 
     Raises UsageError for what is no model of ours, MissingCapability where a model has no
     bundled weights, DlnError for a damaged file.
@@ -70,6 +71,8 @@ def load_model(name: str | Path) -> Loaded:
     path = locate(str(name))
     header = read_header(path)
     about = about_of(header, path)
+    if about.name in GUESTS:
+        return guest(path, header, about)
     system, tensors = load(about), _tensors(path)
     try:
         config = rebuild(system.Config, header.config)
@@ -81,7 +84,14 @@ def load_model(name: str | Path) -> Loaded:
             f"the weights in {path} do not fit {about.name}'s configuration in the same file: "
             f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from error
-    return Loaded(model.eval(), about, header.card, known_sha256(path), path, name in MODELS)
+    return Loaded(model.eval(), about, header.card, weights_sha256(path), path, name in MODELS)
+
+
+def guest(path: Path, header: Header, about: About) -> Loaded:
+    """Another's model in its folder."""
+    system, sha256 = load(about), weights_sha256(path)
+    model = system.opened(path, rebuild(system.Config, header.config))
+    return Loaded(model.eval(), about, header.card, sha256, path, False)
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:

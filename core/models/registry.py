@@ -1,7 +1,8 @@
 """The models by name: every folder beside this file that has an about.py.
 
 Nothing here imports torch; a model is imported when it is used. DLN_MODELS may name further
-places (separated as in PATH) that hold such folders: systems of your own.
+places (separated as in PATH) that hold such folders: systems of your own. GUESTS are others'
+models, which stay where they are: "diffusers:FOLDER" names one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError, closest
 from . import __path__ as places
 from .about import About
+from .pipelines.guest import ABOUT as PIPELINE
 
 if TYPE_CHECKING:
     from .system import System
@@ -56,6 +58,7 @@ def told_by(folder: Path) -> About:
 
 
 MODELS = scan()
+GUESTS = {PIPELINE.name: PIPELINE}
 
 
 def find(name: str) -> About:
@@ -65,6 +68,11 @@ def find(name: str) -> About:
             f"there is no model named {name!r}.{closest(name, MODELS)}", hint="dln models list"
         )
     return MODELS[name]
+
+
+def known(name: str) -> About | None:
+    """The model of a name that an export has: one of ours, or of a guest."""
+    return MODELS.get(name) or GUESTS.get(name)
 
 
 def load(about: About) -> System:

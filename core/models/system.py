@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from torch import nn
@@ -81,6 +82,10 @@ class System(ABC):
     def fitted(self, config: Any, source: Source) -> dict[str, Any]:
         """The fields of the configuration that the data decide, such as the classes."""
         return {}
+
+    def opened(self, path: Path, config: Any) -> SystemModel:
+        """The model in a guest's folder, in float32 on the CPU."""
+        raise TypeError(f"{self.about.name} lies in a file")
 
     def reader(self, config: Any, words: Sequence[str]) -> Reader | None:
         """How prompts are read; words: of the training data's captions, or of a file."""

@@ -213,7 +213,7 @@ def test_a_manifest_of_somebody_else(text, tmp_path):
 
 def test_a_changed_version_is_done_again(out, monkeypatch):
     for place in (bundle, keys):
-        monkeypatch.setattr(place, "versions", lambda: {"python": "3.99"})
+        monkeypatch.setattr(place, "versions", lambda model: {"python": "3.99"})
     made = export(out)
     assert made.done == ["first", "second"]
     assert made.manifest["versions"] == {"python": "3.99"}
