@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dln.core.files import sha256_file
-from dln.core.models.locate import locate
+from dln.core.models.locate import identify, locate, parted
 from dln.core.models.registry import MODELS, find
 
 from .keys import covers, engine_key, graph_key, limited, loop_key
@@ -42,7 +42,8 @@ class Wanted:
 def folder_named(name: str, weights: Path, precision: str) -> Path:
     """Where `dln export` writes unless told otherwise: exports/cogvideo-fp32; for weights that do
     not come along, named after their folder."""
-    stem = name if name in MODELS else weights.resolve().parent.name
+    stem, part = name if name in MODELS else weights.resolve().parent.name, parted(name)
+    stem = f"{stem}-{part[0].name}" if part else stem
     return EXPORTS / f"{stem}-{precision}"
 
 
@@ -65,7 +66,7 @@ def finished(
         return None
     manifest = read_manifest(place)
     engines = None if capabilities is None else Engines("tensorrt_rtx", capabilities)
-    wanted = Wanted(manifest["model"], sha256_file(weights), precision, batch, engines)
+    wanted = Wanted(identify(model).name, sha256_file(weights), precision, batch, engines)
     if manifest["model"] not in MODELS or lacking(manifest, wanted):
         return None
     for entry in (*manifest["graphs"].values(), *manifest["engines"].values()):

@@ -130,7 +130,7 @@ def fill(folder: Path, loaded: "Loaded", wanted: Wanted, on_note: OnNote) -> Non
 
 def default_folder(loaded: "Loaded", precision: str) -> Path:
     """Where `dln export` writes unless told otherwise."""
-    return folder_named(loaded.about.name if loaded.bundled else "", loaded.path, precision)
+    return folder_named(loaded.called, loaded.path, precision)
 
 
 def kept_folder(loaded: "Loaded", precision: str) -> Path:
