@@ -33,7 +33,7 @@ class Sampling(Settings):
     )
     fine_clusters: int = setting(12, "best clusters for codes of large frames", least=1)
     still: int = setting(
-        1, "coarse codes each way that stay, around a fine code that stays with them", least=0
+        1, "fine codes each way about one that stays, where coarse codes stay", least=0, most=1000
     )
 
 

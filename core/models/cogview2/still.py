@@ -4,8 +4,7 @@ Each frame's fine codes hang on all of its coarse ones, through the attention of
 So one coarse code that changes moves the scores of every fine one a little, and where two codes
 are about as likely another one comes out, though the numbers that it is drawn with are the same:
 grain that flickers all over a picture in which something moves. Here a fine code is drawn anew only
-where one of the coarse codes around it is another than in the frame before, and is the very same
-else.
+where a coarse code beside it is another than in the frame before, and is the very same else.
 """
 
 from __future__ import annotations
@@ -20,8 +19,9 @@ from .config import SCALE
 class Still:
     """Frames come block after block, in order: `look` at each, then the codes after every draw.
 
-    around: coarse codes each way, around the one that a fine code lies in, that all have to stay
-    for it to stay.
+    around: how far about a fine code, counted in fine codes, the coarse ones have to stay for it to
+    stay. At 1 the one in the middle of a coarse code hangs on that alone, those at its edges on its
+    neighbours too.
     """
 
     stays: Tensor  # bool (T, M): which fine codes of the block are those of the frame before
@@ -37,9 +37,9 @@ class Still:
         first = self._before is None
         before = torch.cat([coarse[:1] if self._before is None else self._before, coarse[:-1]])
         changed = (coarse != before).view(-1, 1, self.grid, self.grid).float()
-        near = F.max_pool2d(changed, 2 * self.around + 1, 1, self.around)[:, 0] > 0
-        fine = near.repeat_interleave(SCALE, 1).repeat_interleave(SCALE, 2)
-        self.stays = ~fine.flatten(1)
+        fine = changed.repeat_interleave(SCALE, 2).repeat_interleave(SCALE, 3)
+        near = F.max_pool2d(fine, 2 * self.around + 1, 1, self.around)
+        self.stays = near.flatten(1) == 0
         self.stays[0] &= not first
         self._before, self._draws = coarse[-1:], 0
 
