@@ -33,7 +33,7 @@ class Sampling(Settings):
     )
     fine_clusters: int = setting(12, "best clusters for codes of large frames", least=1)
     still: int = setting(
-        1, "fine codes each way about one that stays, where coarse codes stay", least=0, most=1000
+        1, "fine codes each way about one that stays, where coarse codes stay", least=0, most=60
     )
 
 

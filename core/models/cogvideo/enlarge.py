@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4  # frames at once: more are no faster
 STILL = "<still>"  # the phrase of frames that are pictures, as both super-resolutions learn them
+SMALL = "these weights make no large frames"
 OWN = "refine", "fine_temperature", "fine_clusters", "still"  # settings of large frames alone
 NUMBERS = 1  # which of the seed's streams of random numbers; the first is the coarse codes'
 
@@ -47,14 +48,10 @@ def check(config: Config, request: Request) -> None:
     for."""
     large = is_large(config, request)
     if large and config.large is None:
-        raise UsageError("these weights make no large frames", "leave upsample out")
+        raise UsageError(SMALL, "leave upsample out")
     for name in OWN:
         if name in request.settings and not large:
-            why = (
-                "these weights make no large frames"
-                if config.large is None
-                else "frames stay small"
-            )
+            why = SMALL if config.large is None else "frames stay small"
             raise UsageError(f"{why}, which {name} is for", f"leave {name} out")
     if request.video is not None:
         _check_given(request, large)
@@ -62,7 +59,7 @@ def check(config: Config, request: Request) -> None:
 
 def _check_given(request: Request, large: bool) -> None:
     if not large:
-        raise UsageError("a clip that is given is made large, and these frames stay small",
+        raise UsageError("a clip that is given is made large, and its frames would stay small",
                          "leave --video out")  # fmt: skip
     if request.image is not None:
         raise UsageError("a clip that is given has its first frame", "leave --image out")
