@@ -71,7 +71,7 @@ def test_any_clip_is_made_large(dln: Dln, weights: str):
     [
         (["--video", "given.png", "--frames", "9"], "has 2 frames, not 9"),
         (["--video", "given.png", "--image", "given.png"], "leave --image out"),
-        (["--video", "given.png", "--set", "upsample=false"], "would stay small"),
+        (["--video", "given.png", "--set", "upsample=false"], "leave --video out"),
         (["--video", "none.mp4"], "none.mp4"),
         (["--set", "upsample=false", "--set", "still=2"], "leave still out"),
     ],

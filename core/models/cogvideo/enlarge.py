@@ -49,23 +49,21 @@ def check(config: Config, request: Request) -> None:
     large = is_large(config, request)
     if large and config.large is None:
         raise UsageError(SMALL, "leave upsample out")
-    for name in OWN:
-        if name in request.settings and not large:
-            why = SMALL if config.large is None else "frames stay small"
-            raise UsageError(f"{why}, which {name} is for", f"leave {name} out")
+    of_large = [name for name in OWN if name in request.settings]
+    of_large += ["--video"] if request.video is not None else []
+    if of_large and not large:
+        why = SMALL if config.large is None else "frames stay small"
+        raise UsageError(f"{why}, which {of_large[0]} is for", f"leave {of_large[0]} out")
     if request.video is not None:
-        _check_given(request, large)
+        _check_given(request, request.video)
 
 
-def _check_given(request: Request, large: bool) -> None:
-    if not large:
-        raise UsageError("a clip that is given is made large, and its frames would stay small",
-                         "leave --video out")  # fmt: skip
+def _check_given(request: Request, path: str) -> None:
     if request.image is not None:
         raise UsageError("a clip that is given has its first frame", "leave --image out")
-    count = steady(request.video).count
+    count = steady(path).count
     if request.frames is not None and request.frames > count:
-        raise UsageError(f"{request.video} has {count:,} frames, not {request.frames:,}",
+        raise UsageError(f"{path} has {count:,} frames, not {request.frames:,}",
                          f"--frames {count}")  # fmt: skip
 
 
