@@ -72,6 +72,7 @@ def test_any_clip_is_made_large(dln: Dln, weights: str):
         (["--video", "given.png", "--frames", "9"], "has 2 frames, not 9"),
         (["--video", "given.png", "--image", "given.png"], "leave --image out"),
         (["--video", "given.png", "--set", "upsample=false"], "leave --video out"),
+        (["--video", "given.png", "--set", "top_p=0.5"], "leave top_p out"),
         (["--video", "none.mp4"], "none.mp4"),
         (["--set", "upsample=false", "--set", "still=2"], "leave still out"),
     ],

@@ -33,6 +33,7 @@ BLOCK = 4  # frames at once: more are no faster
 STILL = "<still>"  # the phrase of frames that are pictures, as both super-resolutions learn them
 SMALL = "these weights make no large frames"
 OWN = "refine", "fine_temperature", "fine_clusters", "still"  # settings of large frames alone
+COARSE = "guidance", "temperature", "top_p", "clusters", "first_clusters"  # of codes that are drawn
 NUMBERS = 1  # which of the seed's streams of random numbers; the first is the coarse codes'
 
 
@@ -61,6 +62,10 @@ def check(config: Config, request: Request) -> None:
 def _check_given(request: Request, path: str) -> None:
     if request.image is not None:
         raise UsageError("a clip that is given has its first frame", "leave --image out")
+    for name in COARSE:
+        if name in request.settings:
+            raise UsageError(f"a clip that is given is not drawn, which {name} is for",
+                             f"leave {name} out")  # fmt: skip
     count = steady(path).count
     if request.frames is not None and request.frames > count:
         raise UsageError(f"{path} has {count:,} frames, not {request.frames:,}",
