@@ -39,22 +39,12 @@ def test_frames_are_large_unless_told_and_are_verified(dln: Dln, weights: str):
     assert dln("verify", "large.png").code == 0
 
 
-def test_the_same_large_clip_comes_of_onnx(dln: Dln, weights: str):
-    line = ["generate", "lion drinking", "--model", weights, "--seed", "4", "--frames", "6",
-            "--native"]  # fmt: skip
-    folder = str(toy_export.exported("cogvideo large").folder)
-    assert dln(*line, "--out", "torch.png").code == 0
-    made = dln(*line, "--engine", "onnx", "--graphs", folder, "--out", "onnx.png")
-    assert made.code == 0, made.err
-    one, other = (read_clip(name).frames.astype(int) for name in ("torch.png", "onnx.png"))
-    assert np.abs(one - other).max() <= 1
-
-
 def test_any_clip_is_made_large(dln: Dln, weights: str):
     frames = np.random.default_rng(0).integers(0, 256, (7, 20, 32, 3), dtype=np.uint8)
     frames[3] = frames[2]
     write_clip(Clip(frames, 10.0), "given.png", None, 1)
-    line = ["generate", "lion drinking", "--model", weights, "--video", "given.png", "--native"]
+    line = ["generate", "lion drinking", "--model", weights, "--video", "given.png", "--native",
+            "--seed", "4"]  # fmt: skip
     made = dln(*line, "--out", "large.png")
     assert made.code == 0, made.err
     clip = read_clip("large.png")

@@ -110,8 +110,9 @@ def fine_codes(model: Model, coarse: torch.Tensor, blocks: list[int], **asked: A
 @pytest.mark.parametrize("around", [0, 1])
 def test_where_nothing_changes_fine_codes_are_the_same_to_the_bit(model, refine, around):
     """After all draws, through all blocks; elsewhere something changes."""
-    coarse = moving(seed=2)
-    fine = fine_codes(model, coarse, [3, 4], refine=refine, still=around)
+    coarse = moving(seed=2, frames=12)
+    asked = {"refine": refine, "still": around, "fine_temperature": 3.0}
+    fine = fine_codes(model, coarse, [3, 4, 5], **asked)
     stays = torch.from_numpy(brute_stays(coarse.numpy(), around))[1:]
     assert stays.any()
     same = fine[1:] == fine[:-1]
