@@ -5,6 +5,10 @@ So one coarse code that changes moves the scores of every fine one a little, and
 are about as likely another one comes out, though the numbers that it is drawn with are the same:
 grain that flickers all over a picture in which something moves. Here a fine code is drawn anew only
 where a coarse code beside it is another than in the frame before, and is the very same else.
+
+How far "beside" reaches was chosen by true clips of the menagerie, eight frames a second, coded in
+both sizes: reaching 0, 1, 2 and 3 fine codes, 69, 54, 42 and 32 % of the fine codes stay, of which
+11, 5, 2 and 2 % are others in truth; decoded, that costs 0.39, 0.08, 0.02 and 0.01 dB.
 """
 
 from __future__ import annotations
