@@ -85,12 +85,11 @@ def check_engine(job: Job) -> None:
 def check_sizes(job: Job) -> None:
     """UsageError and MissingCapability for frames, sizes, classes, pictures and clips that the
     weights, or the engine, have no way with."""
-    from dln.core.models.locate import identify, locate, read_header
-    from dln.core.models.package import rebuild
+    from dln.core.models.locate import identify
+    from dln.core.models.package import config_of
     from dln.core.models.registry import load
     from dln.core.models.request import Request
 
-    system = load(identify(job.model))
-    config = rebuild(system.Config, read_header(locate(job.model)).config)
+    system, config = load(identify(job.model)), config_of(job.model)
     request = Request.of(job.prompt, job.seeds[0], job.wish)
     system.check(config, request, job.runner.named, job.runner.is_torch)

@@ -58,13 +58,17 @@ def caption(
 
 
 def captioning(model: str, engine: Engine, device: str) -> tuple[Any, Any]:
-    """The weights, and what runs them. UsageError for a model that tells no captions."""
-    from dln.core.models.locate import identify
+    """The weights, and what runs them. UsageError for a model that tells no captions, and holds
+    none that does."""
+    from dln.core.models.locate import identify, part_of
 
     about = identify(model)
     if not about.captions:
-        raise UsageError(f"{model} holds {about.name}, which tells no captions.",
-                         "dln train cogview2 --out runs/pictures")  # fmt: skip
+        part = part_of(model, CAPTIONER)
+        if part is None:
+            raise UsageError(f"{model} holds {about.name}, which tells no captions.",
+                             "dln train cogview2 --out runs/pictures")  # fmt: skip
+        model = part
     runner = Runner(engine, Precision.fp32, None, device)
     from dln.core.models.package import load_model
 

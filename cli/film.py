@@ -161,12 +161,10 @@ def plan(job: Job, about: "About", script: "Script") -> "Film":
     cannot do."""
     from dln.core.generation.film import planned
     from dln.core.media.rates import check_rate
-    from dln.core.models.locate import locate, read_header
-    from dln.core.models.package import rebuild
-    from dln.core.models.registry import load
+    from dln.core.models.package import config_of
 
     check_able(job)
-    config = rebuild(load(about).Config, read_header(locate(job.model)).config)
+    config = config_of(job.model)
     found = planned(about, config, script, job.runner.named, job.runner.is_torch)
     check_rate(float(found.script.rate), job.paths[0].suffix)
     return found

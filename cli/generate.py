@@ -86,7 +86,8 @@ def generate(
         ),
     ] = None,
     video: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A clip that is made larger; long-video-gan.")
+        str | None,
+        typer.Option(metavar="FILE", help="A clip made larger; long-video-gan, cogvideo."),
     ] = None,
     label: Annotated[
         str | None, typer.Option("--class", metavar="NAME", help="What to show, by its class.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dln.core.models.locate import locate, weights_sha256
+from dln.core.models.locate import identify, locate, parted, weights_sha256
 from dln.core.models.registry import MODELS, known
 
 from .keys import covers, engine_key, graph_key, limited, loop_key
@@ -41,8 +41,9 @@ class Wanted:
 def folder_named(name: str, weights: Path, precision: str) -> Path:
     """Where `dln export` writes unless told otherwise: exports/cogvideo-fp32; for weights that do
     not come along, named after their folder."""
-    place = weights.resolve()
+    place, part = weights.resolve(), parted(name)
     stem = name if name in MODELS else (place if place.is_dir() else place.parent).name
+    stem = f"{stem}-{part[0].name}" if part else stem
     return EXPORTS / f"{stem}-{precision}"
 
 
@@ -65,7 +66,7 @@ def finished(
         return None
     manifest = read_manifest(place)
     engines = None if capabilities is None else Engines("tensorrt_rtx", capabilities)
-    wanted = Wanted(manifest["model"], weights_sha256(weights), precision, batch, engines)
+    wanted = Wanted(identify(model).name, weights_sha256(weights), precision, batch, engines)
     if known(manifest["model"]) is None or lacking(manifest, wanted):
         return None
     for entry in (*manifest["graphs"].values(), *manifest["engines"].values()):

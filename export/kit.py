@@ -70,8 +70,9 @@ def kit_of(loaded: "Loaded") -> Kit | None:
 
 
 def kit_path(model: str) -> Path:
-    """Beside the weights of a model's name."""
-    return bundled(MODELS[model]).with_suffix(".graphs.zip")
+    """Beside the weights of a model's name, own ones or those that hold it."""
+    path, own = bundled(MODELS[model]), MODELS[model].bundled
+    return path.with_suffix(".graphs.zip" if own else f".{model}.graphs.zip")
 
 
 def tensors_of(graph: "Graph") -> "Iterator[tuple[str, Tensor]]":

@@ -181,7 +181,7 @@ def fill(
 
 def default_folder(loaded: "Loaded", precision: str) -> Path:
     """Where `dln export` writes unless told otherwise."""
-    return folder_named(loaded.about.name if loaded.bundled else "", loaded.path, precision)
+    return folder_named(loaded.called, loaded.path, precision)
 
 
 def kept_folder(loaded: "Loaded", precision: str) -> Path:

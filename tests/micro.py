@@ -14,6 +14,7 @@ LIVELY = 0.2  # standard deviation of weights that training begins with smaller,
 _UNET = {"head": 8, "condition": 16, "condition_layers": 1}
 MICRO: dict[str, dict[str, Any]] = {
     "cogvideo": {
+        "large": False,  # LARGE has it
         "image_size": 16,
         "text_length": 8,
         "width": 32,
@@ -114,6 +115,18 @@ MICRO: dict[str, dict[str, Any]] = {
     "resnet": {"width": 8, "blocks": (1, 1)},
     "vit": {"width": 16, "depth": 2, "heads": 2},
 }
+# CogVideo with both super-resolutions: 16 pixels become 48.
+LARGE: dict[str, Any] = {
+    **MICRO["cogvideo"],
+    "positions": 13,
+    "large": {"direct_layers": 1, "iterative": MICRO["cogview2"]["iterative"]},
+}
+VARIANTS = {"cogvideo large": ("cogvideo", LARGE)}
+
+
+def micro(name: str) -> tuple[str, dict[str, Any]]:
+    """The model of a name or of a variant of one, and what of it is another number."""
+    return VARIANTS.get(name, (name, MICRO.get(name, {})))
 
 
 def enlivened(model: nn.Module) -> nn.Module:

@@ -31,9 +31,11 @@ class About:
     learns from unless told. moving: whether one that gives pictures makes a clip where frames are
     asked for; wordless: whether one that reads a prompt does without, and learns without captions,
     too. settings: what its sampler can be told. captions: whether it tells in words what pictures
-    show. bundled: its weights' file in core/weights, if any. further: names of more weights that
-    lie there, and the command that makes each. packages: others' packages that compute it, whose
-    versions its clips and exports tell. module: its folder, relative to this package.
+    show. bundled: its weights' file in core/weights, if any. within: another model whose weights
+    may hold this one's too, and the field of its configuration that is there where they do.
+    further: names of more weights that lie there, and the command that makes each. packages:
+    others' packages that compute it, whose versions its clips and exports tell. module: its folder,
+    relative to this package.
     """
 
     name: str
@@ -51,6 +53,7 @@ class About:
     settings: type[Settings] = Settings
     captions: bool = False
     bundled: str | None = None
+    within: tuple[str, str] | None = None
     further: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     module: str = ""

@@ -34,9 +34,16 @@ class Header:
 
 def locate(name: str) -> Path:
     """Where the weights of a model's name or of `further` ones, a run folder or a file lie; of a
-    guest ("diffusers:FOLDER") the folder."""
+    guest ("diffusers:FOLDER") the folder; of "cogview2:runs/mine", those in it that hold cogview2's
+    too."""
     if name in MODELS:
         return bundled(MODELS[name])
+    if (part := parted(name)) is not None:
+        about, whole = part
+        path = locate(whole)
+        if not holds(read_header(path), about):
+            raise UsageError(f"{whole} holds no {about.name}", f"dln train {about.name}")
+        return path
     more = {weights: made for about in MODELS.values() for weights, made in about.further.items()}
     if name in more:
         return shipped(name, f"{name}.safetensors", more[name])
@@ -63,8 +70,36 @@ def locate(name: str) -> Path:
     raise UsageError(f"there is no model, run or file named {name!r}.{near}", "dln models list")
 
 
+def parted(name: str) -> tuple[About, str] | None:
+    """Of "cogview2:runs/mine" the model that is asked for and the name of weights that hold it;
+    None for names of another form."""
+    inner, colon, whole = name.partition(":")
+    about = MODELS.get(inner)
+    return (about, whole) if colon and about and about.within else None
+
+
+def holds(header: Header, about: About) -> bool:
+    """Whether weights are a model's own, or another's that hold them."""
+    model = header.card.get("model")
+    whole, field = about.within or ("", "")
+    inside = model == whole and header.config.get(field) is not None
+    return model == about.name or inside
+
+
+def part_of(name: str, inner: str) -> str | None:
+    """The name of the model `inner` within the weights called `name`; None where they hold none.
+    Errors as of `locate`."""
+    return f"{inner}:{name}" if holds(read_header(locate(name)), MODELS[inner]) else None
+
+
 def bundled(about: About) -> Path:
-    """The weights that come with the package. Raises MissingCapability where there are none."""
+    """The weights that come with the package, its own or another's that hold them. Raises
+    MissingCapability where there are none."""
+    whole = MODELS.get(about.within[0]) if about.within and not about.bundled else None
+    if whole is not None and whole.bundled:
+        path = bundled(whole)
+        if holds(read_header(path), about):
+            return path
     return shipped(about.name, about.bundled or "", f"dln train {about.name}")
 
 
@@ -81,7 +116,8 @@ def identify(name: str) -> About:
     for a file whose card cannot be read."""
     if name in MODELS:
         return MODELS[name]
-    return about_of(read_header(locate(name)), name)
+    path, part = locate(name), parted(name)
+    return part[0] if part else about_of(read_header(path), name)
 
 
 def about_of(header: Header, name: str | Path) -> About:

@@ -14,8 +14,17 @@ from ..errors import DlnError, UsageError, reason_of
 from ..files import atomic_write
 from ..text.vocabulary import Vocabulary
 from .about import About
-from .fields import check, unsaid
-from .locate import FORMAT, Header, about_of, damaged, locate, read_header, weights_sha256
+from .fields import check, plain, unsaid
+from .locate import (
+    FORMAT,
+    Header,
+    about_of,
+    damaged,
+    identify,
+    locate,
+    read_header,
+    weights_sha256,
+)
 from .registry import GUESTS, MODELS, load
 from .system import SystemModel
 from .undrawn import fill, room_for, undrawn
@@ -31,12 +40,15 @@ class Loaded:
     sha256: str
     path: Path
     bundled: bool
+    part: bool = False  # of a larger model, whose weights the file holds
 
     @property
     def called(self) -> str:
         """As receipts name it: by the model's name, or where its weights lie."""
-        guest = f"{self.about.name}:" if self.about.name in GUESTS else ""
-        return self.about.name if self.bundled else f"{guest}{self.path}"
+        if self.bundled:
+            return self.about.name
+        named = self.part or self.about.name in GUESTS
+        return f"{self.about.name}:{self.path}" if named else str(self.path)
 
 
 def save_model(
@@ -63,7 +75,8 @@ def save_model(
 
 
 def load_model(name: str | Path) -> Loaded:
-    """The model in a file, run folder or guest's folder, or the bundled weights of a model's name.
+    """The model in a file, run folder or guest's folder, or the bundled weights of a model's name;
+    of "cogview2:runs/mine", the one within those weights.
 
     Raises UsageError for what is no model of ours, MissingCapability where a model has no
     bundled weights, DlnError for a damaged file.
@@ -84,7 +97,11 @@ def load_model(name: str | Path) -> Loaded:
             f"the weights in {path} do not fit {about.name}'s configuration in the same file: "
             f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from error
-    return Loaded(model.eval(), about, header.card, weights_sha256(path), path, name in MODELS)
+    wanted, sha256 = identify(str(name)), weights_sha256(path)
+    part = wanted is not about
+    if part:
+        model = load(wanted).held(model)
+    return Loaded(model.eval(), wanted, header.card, sha256, path, name in MODELS, part)
 
 
 def guest(path: Path, header: Header, about: About) -> Loaded:
@@ -92,6 +109,15 @@ def guest(path: Path, header: Header, about: About) -> Loaded:
     system, sha256 = load(about), weights_sha256(path)
     model = system.opened(path, rebuild(system.Config, header.config))
     return Loaded(model.eval(), about, header.card, sha256, path, False)
+
+
+def config_of(name: str) -> Any:
+    """The configuration of the weights called `name`, which stay where they are. Errors as of
+    `locate` and `rebuild`."""
+    header = read_header(path := locate(name))
+    about, wanted = about_of(header, path), identify(name)
+    config = rebuild(load(about).Config, header.config)
+    return config if wanted is about else load(wanted).held(config)
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -114,9 +140,9 @@ def rebuild(kind: Any, values: dict[str, Any]) -> Any:
     for item in dataclasses.fields(kind):
         if item.name not in values:
             continue
-        value = values[item.name]
-        if isinstance(value, dict) and dataclasses.is_dataclass(hints[item.name]):
-            value = rebuild(hints[item.name], value)
+        value, hint = values[item.name], plain(hints[item.name])
+        if isinstance(value, dict) and dataclasses.is_dataclass(hint):
+            value = rebuild(hint, value)
         fields[item.name] = tuple(value) if isinstance(value, list) else value
     built = kind(**fields)
     check(built)

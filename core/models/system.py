@@ -136,6 +136,11 @@ class System(ABC):
         neighbours, (F - 1, H, W, 3), for the request's prompt and seed."""
         raise TypeError(f"{self.about.name} draws no frames between others")
 
+    def held(self, whole: Any) -> Any:
+        """This system's model within that of another one which holds it (`about.within`), or its
+        configuration within that one's."""
+        raise TypeError(f"{self.about.name} is part of no other model")
+
     def side(self, model: Any) -> int | None:
         """Pixels along a side of the patches that its pictures are drawn in, from the top left;
         None for one that draws them as a whole."""

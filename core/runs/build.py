@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
 from psutil import virtual_memory
 
 from ..errors import UsageError, closest
 from ..models.about import About
-from ..models.fields import check
+from ..models.fields import check, plain
 from ..models.registry import load
 from ..models.undrawn import at_most, undrawn
 
@@ -77,14 +77,18 @@ def resolve_config(system: System, preset: str, overrides: Mapping[str, Any]) ->
 
 
 def override(config: Any, values: Mapping[str, Any]) -> Any:
-    """A dataclass with some fields replaced; a dict goes into a nested dataclass. UsageError for a
-    field that it does not have, a value of another kind or outside its range."""
-    names = [f.name for f in dataclasses.fields(config)]
+    """A dataclass with some fields replaced; a dict goes into a nested dataclass, and one that may
+    be left out is there for true and not for false. UsageError for a field that it does not have, a
+    value of another kind or outside its range."""
+    names, hints = [f.name for f in dataclasses.fields(config)], get_type_hints(type(config))
     changes: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:
             raise UsageError(f"the configuration has no field '{name}'.{closest(name, names)}")
-        before = getattr(config, name)
+        before, kind = getattr(config, name), plain(hints[name])
+        if kind is not hints[name] and dataclasses.is_dataclass(kind):
+            before = before or kind()
+            value = before if value is True else None if value is False else value
         if dataclasses.is_dataclass(before) and isinstance(value, dict):
             value = override(before, value)
         listed = isinstance(before, tuple) and isinstance(value, list)

@@ -9,6 +9,7 @@ import torch
 
 from dln.core.errors import DlnError, UsageError
 from dln.core.models.cogview2 import coglm, lessons
+from dln.core.models.cogview2.about import Sampling
 from dln.core.models.cogview2.captions import looked_at, told_by
 from dln.core.models.cogview2.config import PRESETS, Config
 from dln.core.models.cogview2.grid_draw import GridDraw
@@ -16,7 +17,7 @@ from dln.core.models.cogview2.iterative import ROUNDS, priorities
 from dln.core.models.cogview2.model import Model
 from dln.core.models.cogview2.rollout import Rollout
 from dln.core.models.cogview2.sample import start_loop
-from dln.core.models.cogview2.upsample import refined_codes
+from dln.core.models.cogview2.upsample import Upsampler
 from dln.core.models.layers.draw import Draw
 from dln.core.models.locate import bundled
 from dln.core.models.package import load_model
@@ -157,7 +158,8 @@ def test_draws_of_a_picture_follow_the_shares():
     scores = torch.tensor([0.5, 0.2, 0.15, 0.1, 0.05]).log()
     draw = GridDraw(labels, np.random.default_rng(0))
     many = 40_000
-    drawn = draw.clustered(scores.expand(1, many, -1), 1.0, 0.5, top=2)
+    everywhere = torch.ones(1, many, dtype=torch.bool)
+    drawn = draw.clustered(scores.expand(1, many, -1), everywhere, (1.0, 0.5, 2))
     counts = Counter(drawn.flatten().tolist())
     first, second = 0.65 / 0.9, 0.25 / 0.9  # the third cluster is cut off
     expected = {
@@ -167,7 +169,8 @@ def test_draws_of_a_picture_follow_the_shares():
     assert counts.keys() == expected.keys()
     for code, share in expected.items():
         assert counts[code] / many == pytest.approx(share, abs=0.01)
-    found = Counter(draw.likeliest(scores.expand(1, many, -1), 1.0, 2).flatten().tolist())
+    found = draw.likeliest(scores.expand(1, many, -1), everywhere, (1.0, 2))
+    found = Counter(found.flatten().tolist())
     assert found.keys() == {0, 1}
     assert found[0] / many == pytest.approx(0.5 / 0.7, abs=0.01)
 
@@ -175,13 +178,29 @@ def test_draws_of_a_picture_follow_the_shares():
 def test_pictures_of_a_batch_share_their_numbers():
     draw = GridDraw(torch.arange(50) % 7, np.random.default_rng(0))
     logits = torch.randn(1, 30, 50).expand(3, -1, -1)
-    drawn = draw.clustered(logits, 1.0, 0.9, 7)
+    asked = torch.ones(3, 30, dtype=torch.bool)
+    drawn = draw.clustered(logits, asked, (1.0, 0.9, 7))
     assert (drawn == drawn[0]).all()
     assert len(drawn[0].unique()) > 10
-    assert torch.equal(draw.clustered(logits, 0, 0.9, 7), logits.argmax(-1))
-    assert torch.equal(draw.likeliest(logits, 0, 7), logits.argmax(-1))
-    cold = draw.clustered(logits, 1e-40, 0.9, 7)
+    assert torch.equal(draw.clustered(logits, asked, (0, 0.9, 7)), logits.argmax(-1))
+    assert torch.equal(draw.likeliest(logits, asked, (0, 7)), logits.argmax(-1))
+    cold = draw.clustered(logits, asked, (1e-40, 0.9, 7))
     assert torch.equal(cold, logits.argmax(-1))
+
+
+@pytest.mark.parametrize("kind", ["clustered", "likeliest"])
+def test_what_else_is_asked_for_changes_no_draw(kind):
+    """The number of a place is its own: some of it asked for gives the same codes there."""
+    spread = (1.0, 0.9, 7) if kind == "clustered" else (1.0, 7)
+    logits, some = torch.randn(2, 30, 50), torch.rand(2, 30) < 0.4
+    found = [
+        getattr(GridDraw(torch.arange(50) % 7, np.random.default_rng(0)), kind)(
+            logits, asked, spread
+        )
+        for asked in (torch.ones_like(some), some)
+    ]
+    assert torch.equal(found[0][some], found[1][some])
+    assert not found[1][~some].any()
 
 
 def test_damaged_weights_are_told():
@@ -189,7 +208,9 @@ def test_damaged_weights_are_told():
         GridDraw(torch.tensor([0, 5]), np.random.default_rng(0))
     draw = GridDraw(torch.tensor([0, 1]), np.random.default_rng(0))
     with pytest.raises(DlnError, match="not finite"):
-        draw.clustered(torch.tensor([[[0.0, float("nan")]]]), 1.0, 1.0, 1)
+        draw.clustered(
+            torch.tensor([[[0.0, float("nan")]]]), torch.ones(1, 1).bool(), (1.0, 1.0, 1)
+        )
 
 
 class Rounds:
@@ -213,9 +234,10 @@ def test_six_rounds_ask_for_fewer_and_fewer(limited):
     fine, rounds = torch.zeros(2, 144).long(), Rounds()
     free = torch.arange(144) % 2 == 0 if limited else None
     everywhere = torch.ones(144, dtype=torch.bool) if free is None else free
-    text = torch.zeros(2, 5).long(), torch.ones(2, 5).long()
+    text = torch.zeros(1, 5).long(), torch.ones(1, 5).long()
     draw = GridDraw(torch.arange(50) % 7, np.random.default_rng(0))
-    made = refined_codes(rounds, draw, text, fine, 99, 1.0, free)
+    upsampler = Upsampler(rounds, draw, Sampling(fine_temperature=1.0))
+    made = upsampler.refined(text, fine, 99, free)
     order = priorities(12)
     for number, asked in enumerate(rounds.asked, start=1):
         wanted = (order >= number) & everywhere

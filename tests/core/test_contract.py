@@ -11,7 +11,7 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1]))
-from micro import MICRO, enlivened  # pyright: ignore[reportMissingImports]
+from micro import VARIANTS, enlivened, micro  # pyright: ignore[reportMissingImports]
 
 from dln.core.data import open_source
 from dln.core.data.menagerie.source import Menagerie
@@ -35,13 +35,15 @@ from dln.core.training.stage import Stage, learning
 
 SOURCE = open_source("menagerie", count=6)
 NAMES = sorted(MODELS)
-GENERATORS = [name for name in NAMES if MODELS[name].generates]
+SIZED = [*NAMES, *VARIANTS]
+GENERATORS = [name for name in SIZED if MODELS[micro(name)[0]].generates]
 
 
 def made(name: str, seed: int = 0) -> SystemModel:
     """A micro model whose every weight changes what comes out."""
     torch.manual_seed(seed)
-    model = build(MODELS[name], None, MICRO.get(name, {}), SOURCE)
+    about, sizes = micro(name)
+    model = build(MODELS[about], None, sizes, SOURCE)
     enlivened(model)
     return model.eval()
 
@@ -76,12 +78,13 @@ def test_config_survives_json_and_refuses_nonsense(name):
             dataclasses.replace(preset, **{field: -1})
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SIZED)
 def test_steps_on_one_batch_lower_the_loss_of_every_turn(name, tmp_path):
     torch.manual_seed(0)
-    model = build(MODELS[name], None, MICRO.get(name, {}), SOURCE)
+    about, sizes = micro(name)
+    model = build(MODELS[about], None, sizes, SOURCE)
     options = TrainOptions(data="menagerie", batch=2, steps=3, seed=0, precision="fp32")
-    for stage in load(MODELS[name]).stages(model, SOURCE, options):
+    for stage in load(MODELS[about]).stages(model, SOURCE, options):
         stage.prepare(tmp_path, silent)
         for player in stage.players:
             for turn in player.turns:
@@ -106,15 +109,16 @@ def descend(stage: Stage, player: Player, turn: Turn, steps: int = 4) -> list[fl
     return losses
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SIZED)
 def test_weights_and_words_survive_a_file(name, tmp_path):
     """The model that comes back was never drawn: each of its graphs computes the same bits."""
     model, path = made(name), tmp_path / "model.safetensors"
-    save_model(path, model, {"model": name})
+    about, _ = micro(name)
+    save_model(path, model, {"model": about})
     again = load_model(path).model
     assert getattr(again.reader, "words", None) == getattr(model.reader, "words", None)
     assert (read_header(path).vocabulary is not None) == isinstance(model.reader, Vocabulary)
-    assert MODELS[name].text == (model.reader is not None)
+    assert MODELS[about].text == (model.reader is not None)
     state = again.state_dict()
     assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())
     engines = [TorchEngine(each.graphs()) for each in (model, again)]
@@ -124,7 +128,7 @@ def test_weights_and_words_survive_a_file(name, tmp_path):
         assert all(torch.equal(ours[output], theirs[output]) for output in ours), graph.name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SIZED)
 def test_every_graph_runs_at_the_ends_of_its_sizes(name):
     graphs = made(name).graphs()
     engine = TorchEngine(graphs)
@@ -145,14 +149,14 @@ def prompt_for(model: SystemModel) -> str:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_the_seed_decides_what_is_made(name, tmp_path):
-    save_model(tmp_path / "model.safetensors", made(name), {"model": name})
+    save_model(tmp_path / "model.safetensors", made(name), {"model": micro(name)[0]})
     loaded = load_model(tmp_path / "model.safetensors")
     one, again, other = (
         generate(loaded, Request(prompt_for(loaded.model), seed=seed)).clip for seed in (1, 1, 2)
     )
     assert np.array_equal(one.frames, again.frames)
     assert not np.array_equal(one.frames, other.frames)
-    if MODELS[name].gives == "clip":
+    if loaded.about.gives == "clip":
         asked = stream(loaded, Request(prompt_for(loaded.model), seed=1, frames=3, fps=5.0)).stream
         assert (asked.frames, asked.fps) == (3, 5.0)
         frames = asked.clip().frames
@@ -165,14 +169,15 @@ def test_the_seed_decides_what_is_made(name, tmp_path):
 def test_trained_stopped_resumed_and_sampled(name, clips, tmp_path):
     """Through the door that `dln train` takes: stopped at its first checkpoint and resumed, it
     ends with the bits of one that was left alone, and what it wrote generates."""
+    about, sizes = micro(name)
     asked: dict[str, Any] = {"data": str(clips), "batch": 2, "steps": 3, "precision": "fp32",
                              "checkpoint_every": 1, "device": "cpu", "workers": 0,
-                             "config": MICRO.get(name, {})}  # fmt: skip
-    whole = train(name, TrainOptions(**asked, out=tmp_path / "whole"), silent)
+                             "config": sizes}  # fmt: skip
+    whole = train(about, TrainOptions(**asked, out=tmp_path / "whole"), silent)
     out = tmp_path / "stopped"
     with pytest.raises(Interrupted):
-        train(name, TrainOptions(**asked, out=out), next(stopper()))
-    resumed = train(name, TrainOptions(out=out, resume=True, device="cpu", workers=0), silent)
+        train(about, TrainOptions(**asked, out=out), next(stopper()))
+    resumed = train(about, TrainOptions(out=out, resume=True, device="cpu", workers=0), silent)
     first, second = (load_model(run) for run in (whole, resumed))
     state = second.model.state_dict()
     assert all(torch.equal(t, state[key]) for key, t in first.model.state_dict().items())

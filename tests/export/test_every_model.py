@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+from micro import VARIANTS
 from toy_export import exported, loaded
 
 from dln.core.models.engine import TorchEngine
@@ -16,8 +17,10 @@ from dln.export.manifest import read_manifest
 from dln.export.onnx import tracing_sizes
 from dln.export.parity import Difference, example
 
+NAMES = [*sorted(MODELS), *VARIANTS]
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_graph_exports_and_agrees_at_shapes_that_were_not_traced(name):
     graphs: Any = loaded(name).model.graphs()  # pyright: ignore
     done = exported(name)
@@ -37,10 +40,10 @@ def test_every_graph_exports_and_agrees_at_shapes_that_were_not_traced(name):
         assert found.runs >= 3, graph.name
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_loop_of_every_generator_is_compared(name):
     record = read_manifest(exported(name).folder)["sampling"]
-    if not MODELS[name].generates:
+    if not loaded(name).about.generates:
         assert record is None
         return
     assert len(record["clips"]) == len(record["prompts"]) == len(record["requests"]) > 1

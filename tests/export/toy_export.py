@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 sys.path.append(str(Path(__file__).parents[1]))
-from micro import MICRO, enlivened  # pyright: ignore[reportMissingImports]
+from micro import enlivened, micro  # pyright: ignore[reportMissingImports]
 
 from dln.cli.main import run
 from dln.core.data import open_source
@@ -30,8 +30,9 @@ NAMES = ("text", "image", "decode", "encode", "keyframes", "interpolation")  # o
 
 def config(name: str = "cogvideo") -> Any:
     """The model's micro configuration."""
-    spec = find(name)
-    return resolve_config(load(spec), spec.default_preset, MICRO.get(name, {}))
+    model, sizes = micro(name)
+    spec = find(model)
+    return resolve_config(load(spec), spec.default_preset, sizes)
 
 
 TOY = config()
@@ -40,8 +41,8 @@ TOY = config()
 def build(name: str = "cogvideo", seed: int = 0) -> Any:
     """A model with weights large enough that every part of it changes what comes out."""
     torch.manual_seed(seed)
-    source = open_source("menagerie", count=6)
-    model = build_model(find(name), None, MICRO.get(name, {}), source)
+    source, (about, sizes) = open_source("menagerie", count=6), micro(name)
+    model = build_model(find(about), None, sizes, source)
     enlivened(model)
     return model.eval()
 
@@ -62,7 +63,7 @@ _kept: list[tempfile.TemporaryDirectory] = []
 @cache
 def weights(name: str = "cogvideo") -> Path:
     """The toy's model file."""
-    save_model(place(name) / "model.safetensors", build(name), {"model": name})
+    save_model(place(name) / "model.safetensors", build(name), {"model": micro(name)[0]})
     return place(name) / "model.safetensors"
 
 

@@ -12,7 +12,8 @@ class Sampling(Settings):
 
     A cluster is drawn among the `first_clusters` best for the first frame and the `clusters` best
     for the others, then a code in it, sharper by `sharpen` (released code: 1.05 and 0.89).
-    top_p keeps the likeliest codes that hold this share, before both draws.
+    top_p keeps the likeliest codes that hold this share, before both draws. Frames are made large
+    as CogView2 makes pictures large, and where nothing changes they stay as they are.
     """
 
     guidance: float = setting(2.0, "how hard the prompt pulls; 1 is not at all", least=0, most=1000)
@@ -23,6 +24,17 @@ class Sampling(Settings):
     sharpen: float = setting(0.85, "below 1 the draw inside a cluster is sharper", above=0)
     clusters: int = setting(12, "best clusters that a frame's codes come from", least=1)
     first_clusters: int = setting(16, "the same for the first frame", least=1)
+    upsample: bool | None = setting(
+        None, "whether frames are made three times as large; unless told, where the weights can"
+    )
+    refine: bool = setting(True, "whether codes of large frames are drawn anew, in six rounds")
+    fine_temperature: float = setting(
+        0.7, "spread of the draws of large frames", least=0, most=1000
+    )
+    fine_clusters: int = setting(12, "best clusters for codes of large frames", least=1)
+    still: int = setting(
+        1, "fine codes each way about one that stays, where coarse codes stay", least=0, most=60
+    )
 
 
 ABOUT = About(
@@ -31,8 +43,8 @@ ABOUT = About(
     task="text-to-video",
     paper="arXiv:2205.15868",
     presets=("tiny", "small", "paper"),
-    stages=("tokenizer", "decoder", "image", "keyframes", "interpolation"),
-    takes=("text", "picture"),
+    stages=("tokenizer", "decoder", "image", "keyframes", "interpolation", "direct", "iterative"),
+    takes=("text", "picture", "video"),
     gives="clip",
     settings=Sampling,
     bundled="cogvideo-tiny.safetensors",

@@ -1,8 +1,10 @@
 """Sizes of CogVideo: one dataclass, three presets, and the layout of its token sequence."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ...errors import UsageError
+from ..cogview2.config import Config as Pictures
+from ..cogview2.config import LargeConfig, RefinerConfig
 from ..fields import Checked, limited, size
 from ..layers.rows import DURATIONS, Rows
 from ..layers.tokenizer import TokenizerConfig
@@ -31,6 +33,8 @@ class Config(Checked, Rows):
     # rows of the embedding table; None: as many as needed
     vocabulary_rows: int | None = size(None, most=1 << 20)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    # What makes frames three times as large, and the backbone CogView2; None: frames stay small.
+    large: LargeConfig | None = field(default=None, metadata={"unsaid": None})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +60,15 @@ class Config(Checked, Rows):
                 f"positions {self.positions} is less than image_position {self.image_position} "
                 f"+ {self.frame_length} tokens of a frame"
             )
+        if self.large is not None:
+            _ = self.pictures  # UsageError where its sizes do not fit the others
+
+    @property
+    def pictures(self) -> Pictures:
+        """The CogView2 in it, where frames become large: all that has a name in both is shared."""
+        own, mine = vars(self.large), {item.name for item in fields(self)}
+        shared = {item.name for item in fields(Pictures)} & mine
+        return Pictures(**{name: getattr(self, name) for name in shared}, **own)
 
     @property
     def durations(self) -> tuple[float, ...]:
@@ -69,7 +82,7 @@ class Config(Checked, Rows):
 
 
 PRESETS = {
-    "tiny": Config(window=8, given="placed"),
+    "tiny": Config(window=8, given="placed", positions=81, large=LargeConfig(direct_layers=3)),
     "small": Config(
         image_size=128,
         text_length=32,
@@ -78,7 +91,7 @@ PRESETS = {
         heads=12,
         window=8,
         image_position=32,
-        positions=288,
+        positions=289,
         tokenizer=TokenizerConfig(
             codebook_size=8192,
             code_dim=64,
@@ -87,6 +100,10 @@ PRESETS = {
             decoder_widths=(512, 256, 128),
             decoder_blocks=(3, 3, 3),
             clusters=256,
+        ),
+        large=LargeConfig(
+            direct_layers=8,
+            iterative=RefinerConfig(width=384, layers=8, heads=6, text_length=32),
         ),
     ),
     # 48 layers of 3072, vocabulary of icetk (150 000 + 10), 20 000 image codes, 160 x 160 pixels.
@@ -109,5 +126,6 @@ PRESETS = {
             decoder_blocks=(3, 3, 3),
             clusters=500,
         ),
+        large=LargeConfig(iterative=RefinerConfig(width=3072, layers=48, heads=48, text_length=16)),
     ),
 }

@@ -6,12 +6,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..cogview2.config import SCALE
+from ..cogview2.iterative import PRIORITIES, ROUNDS
 from ..layers.rows import SYMBOLS
 from ..proof import Proof
 from .about import Sampling
+from .enlarge import NUMBERS
 from .masks import GIVEN, NEW, interpolating
 
 if TYPE_CHECKING:
+    from .config import Config
     from .model import Model
 
 KEY_FRAMES = 5
@@ -19,11 +23,12 @@ KEY_FRAMES = 5
 
 def proofs(model: Model) -> list[Proof]:
     """The whole recursion under guidance, key frames without it, and key frames that go on from a
-    picture."""
+    picture, small where frames may be large."""
+    small = {"upsample": False} if model.config.large else {}
     return [
         Proof(),
-        Proof("unguided", {"frames": KEY_FRAMES, "guidance": 1.0}),
-        Proof("from a picture", {"frames": KEY_FRAMES}, ("image",)),
+        Proof("unguided", {"frames": KEY_FRAMES, "guidance": 1.0} | small),
+        Proof("from a picture", {"frames": KEY_FRAMES} | small, ("image",)),
     ]
 
 
@@ -32,7 +37,9 @@ def constants(model: Model) -> dict[str, Any]:
     without the prompt, <video> stands for the words. Each code takes two numbers of the stream,
     for its cluster and for itself: all rows' first ones, then all second ones. windows: that of
     each token of a frame, in even and in odd layers of the interpolation. given_codes: whether it
-    reads those of given frames "shifted" by a place, or "placed"."""
+    reads those of given frames "shifted" by a place, or "placed". large: how frames become large,
+    by a stream of their own, two numbers for each fine code, then one in each round, the same in
+    every frame; None where they do not."""
     config = model.config
     seconds, frames = config.durations, config.most_frames
     windows = interpolating(config.grid, config.frames, config.window).regions()
@@ -51,6 +58,21 @@ def constants(model: Model) -> dict[str, Any]:
         "clusters": model.tokenizer.clusters.tolist(),
         "pixels": {"graph": "decode", "output": "pixels", "range": [0, 1],
                    "axes": ["frame", "channel", "row", "column"]},
+        "large": large(config) if config.large else None,
         "clip": {"frames": frames, "fps": (frames - 1) / config.clip_seconds,
-                 "size": [config.image_size] * 2},
+                 "size": [config.pictures.fine_size if config.large else config.image_size] * 2},
+    }  # fmt: skip
+
+
+def large(config: Config) -> dict[str, Any]:
+    """The same of both super-resolutions: their texts begin with <still>."""
+    pictures = config.pictures
+    return {
+        "noise": f"numpy.random.default_rng([seed, {NUMBERS}]).random((n, codes), "
+                 "dtype=numpy.float32)",
+        "codes": pictures.fine_length,
+        "scale": SCALE,
+        "length_of_iterative": pictures.iterative.text_length,
+        "rounds": {"top": list(ROUNDS), "priorities": [list(row) for row in PRIORITIES]},
+        "pixels": {"graph": "decode_large", "output": "pixels"},
     }  # fmt: skip

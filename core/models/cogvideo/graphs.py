@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ..cogview2.graphs import large_graphs
 from ..graph import Graph, Range, Value
 from ..layers.attention import attend_cached
 from ..layers.backbone import Backbone
@@ -187,4 +188,6 @@ def build_graphs(model) -> dict[str, Graph]:
     for name in ("keyframes", "interpolation"):
         module = ClipGraph(backbone, getattr(model, name))
         graphs.append(Graph(name, module, _CLIP_OUTPUTS, examples.clip, clip))
+    if config.large is not None:
+        graphs += large_graphs(model.pictures)
     return {graph.name: graph for graph in graphs}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from ...text.vocabulary import Vocabulary
+from ..cogview2.direct import DirectSR
+from ..cogview2.iterative import IterativeSR
+from ..cogview2.model import Model as Pictures
 from ..graph import Graph
 from ..layers.backbone import Backbone
 from ..layers.tokenizer import ImageTokenizer
@@ -13,7 +16,8 @@ from .transformer import Channel
 
 
 class Model(SystemModel):
-    """The tokenizer, the text-to-image backbone and a channel for each video stage."""
+    """The tokenizer, the text-to-image backbone and a channel for each video stage; where frames
+    become large, both super-resolutions of CogView2."""
 
     reader: Vocabulary
 
@@ -24,11 +28,23 @@ class Model(SystemModel):
         self.image = Backbone(config, len(reader))
         self.keyframes = Channel(config)
         self.interpolation = Channel(config)
+        if config.large is not None:
+            self.direct = DirectSR(config.pictures)
+            self.iterative = IterativeSR(config.pictures, len(reader))
+
+    @property
+    def pictures(self) -> Pictures:
+        """The CogView2 in it, where frames become large: of the very same networks."""
+        return Pictures.within(self, self.config.pictures, self.reader)
 
     @property
     def outputs(self) -> int:
-        """Logits a sample of the key frames' stage, which has most."""
-        return (self.config.frames - 1) * self.config.grid**2 * self.config.codes
+        """Logits a sample in the stage that has most: the key frames', or direct
+        super-resolution."""
+        config = self.config
+        small = (config.frames - 1) * config.frame_length
+        large = config.pictures.fine_length if config.large else 0
+        return max(small, large) * config.codes
 
     def graphs(self) -> dict[str, Graph]:
         """The named functions that generation runs and export writes."""

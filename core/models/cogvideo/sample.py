@@ -6,7 +6,7 @@ host from the seed, so every engine samples the same tokens up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from torch import Tensor
 from ...errors import UsageError
 from ...media.clip import Clip
 from ...media.picture import picture
+from ...media.steady import steady
 from ...media.stream import Stream
 from ...progress import OnProgress, counted
 from ..engine import Engine, TorchEngine
@@ -29,6 +30,8 @@ from . import masks
 from .about import Sampling
 from .cache import Windows
 from .config import Config
+from .enlarge import BLOCK, enlarged, given, is_large
+from .enlarge import check as check_large
 
 if TYPE_CHECKING:
     from .model import Model
@@ -204,6 +207,13 @@ def levels_for(frames: int) -> int:
     return max(0, (frames - 2).bit_length() - 2)
 
 
+def check(config: Config, request: Request) -> None:
+    """UsageError for a request that weights of this configuration cannot fulfil."""
+    check_large(config, request)
+    if request.video is None:
+        frames_of(config, request)
+
+
 def frames_of(config: Config, request: Request) -> int:
     """How many a clip gets. UsageError for more than there are after every interpolation."""
     frames = config.most_frames if request.frames is None else request.frames
@@ -213,12 +223,16 @@ def frames_of(config: Config, request: Request) -> int:
 
 
 def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgress) -> Stream:
-    """A clip for the prompt: five key frames and what lies between them, or its first `frames`.
-
-    A picture that is asked for is encoded: the key frames go on from it. Raises UsageError for
-    more frames than that.
-    """
+    """A clip for the prompt: five key frames and what lies between them, or its first `frames`;
+    where a clip is given, that one made large. A picture that is asked for is encoded: the key
+    frames go on from it. UsageError as of `check`."""
     config = model.config
+    check(config, request)
+    if request.video is not None:
+        clip = steady(request.video)
+        frames, fps = request.frames or clip.count, request.fps or clip.fps
+        return large(engine, model, request, given(engine, config, clip, frames), frames, fps,
+                     on_progress)  # fmt: skip
     frames = frames_of(config, request)
     levels = levels_for(frames)
     first = encoded(engine, model, request.image) if request.image else None
@@ -226,9 +240,33 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     loop = start_loop(engine, model, request, counted(on_progress, total, "tokens"))
     words = partial(_texts, engine, model, request.prompt)
     codes = clip_codes(loop, words, levels, first)
-    pixels = engine.run("decode", indices=codes)["pixels"]
     fps = request.fps or 4 * 2**levels / config.clip_seconds
+    if is_large(config, request):
+        blocks = codes[:frames].split(BLOCK)
+        return large(engine, model, request, blocks, frames, fps, on_progress)
+    pixels = engine.run("decode", indices=codes)["pixels"]
     return Stream.of(Clip(to_frames(pixels)[:frames], fps))
+
+
+def large(
+    engine: Engine,
+    model: Model,
+    request: Request,
+    codes: Iterable[Tensor],
+    frames: int,
+    fps: float,
+    on_progress: OnProgress,
+) -> Stream:
+    """The large frames of these codes, (T, N) each."""
+    tell = counted(on_progress, frames, "large frames")
+
+    def passing() -> Iterator[np.ndarray]:
+        for block in enlarged(engine, model, request, codes):
+            for _ in block:
+                tell()
+            yield block
+
+    return Stream(passing(), fps, (model.config.pictures.fine_size,) * 2, frames)
 
 
 def encoded(engine: Engine, model: Model, image: str) -> Tensor:

@@ -9,7 +9,7 @@ from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
 from .model import Model
-from .sample import between, frames_of, rates, reconstructed, sample
+from .sample import between, check, rates, reconstructed, sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,12 +31,12 @@ class CogVideo(System):
     free = "window", "given"
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
-        from .training import STAGES
+        from .training import stages
 
-        return [make(model, source, options) for make in STAGES]
+        return stages(model, source, options)
 
     def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
-        frames_of(config, request)
+        check(config, request)
 
     def usual(self, config: Config) -> Usual:
         frames = config.most_frames

@@ -1,4 +1,5 @@
-"""CogVideo's trainings: tokenizer, decoder, image, key frames, interpolation.
+"""CogVideo's trainings: tokenizer, decoder, image, key frames, interpolation; where frames become
+large, image as CogView2 learns it, and both of its super-resolutions after the clips.
 
 Each later stage leaves what the earlier ones made as it is: the transformer reads the
 tokenizer's codes, and a channel trains beside a frozen backbone (2205.15868, section 3).
@@ -19,8 +20,17 @@ from ...data import Source
 from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
+from ..cogview2 import lessons
+from ..cogview2.training import CogLMObjective, DirectStage, IterativeStage
 from ..layers.captions import drawn_caption, shown_prompts
-from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
+from ..layers.lessons import (
+    held_back,
+    in_parts,
+    lesson_rng,
+    matrices,
+    measured,
+    measuring_rows,
+)
 from ..layers.prompt import encode_texts, shift
 from ..layers.tokenizer_lessons import DecoderStage, TokenizerStage
 from . import masks
@@ -96,7 +106,7 @@ class SequenceStage(Stage):
         self.modules: nn.Module = self.channel or model.image
         frames = len(range(model.config.frames if self.mask else 1)[scored(self.mask)])
         self.outputs = frames * model.config.grid**2 * model.config.codes
-        self.objective = SequenceObjective(model.image, self.channel, self.mask)
+        self.objective = self.loss()
         self.players = [
             Player(
                 self.name,
@@ -111,6 +121,10 @@ class SequenceStage(Stage):
     def own_channel(self) -> Channel | None:
         """The channel that this stage trains beside the frozen backbone, if any."""
         return None
+
+    def loss(self) -> nn.Module:
+        """What it is trained by."""
+        return SequenceObjective(self.model.image, self.channel, self.mask)
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """The codes; a channel starts as the backbone, which is complete by now."""
@@ -156,12 +170,8 @@ class SequenceStage(Stage):
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on the windows that did not teach, and clips of a few prompts."""
-        device = next(self.modules.parameters()).device
-        losses = []
-        for part in in_parts(measuring_rows(len(self.table), self.some(128), self.some(16)), 16):
-            batch = {k: v.to(device) for k, v in self.collate(part, 0).items()}
-            losses += [float(self.objective(batch)["loss"])] * len(part)
-        return {"loss": float(np.mean(losses))}, self.shown()
+        rows = measuring_rows(len(self.table), self.some(128), self.some(16))
+        return measured(self, in_parts(rows, 16)), self.shown()
 
     def shown(self) -> list[Clip] | None:
         """Clips for the contact sheet: the first prompts of the data, seed 0."""
@@ -182,6 +192,33 @@ class ImageStage(SequenceStage):
         if rng.random() < 0.5:
             return f"<{window.duration}s>", np.array([0])
         return "<still>", rng.integers(0, window.last + 1, 1)
+
+
+class PicturesStage(ImageStage):
+    """CogView2's lessons on the same frames: masked regions, captions and text with holes too."""
+
+    steps = 4800
+
+    def __init__(self, model: Model, source: Source, options: TrainOptions) -> None:
+        super().__init__(model, source, options)
+        self.outputs = (1 + model.config.frame_length) * model.config.codes
+
+    def loss(self) -> nn.Module:
+        return CogLMObjective(self.model.pictures)
+
+    def collate(self, indices: np.ndarray, epoch: int) -> dict[str, Tensor]:
+        config, reader, made = self.model.config.pictures, self.model.reader, []
+        for row in indices:
+            rng = lesson_rng(self.options.seed, self.name, epoch, int(row))
+            rate, points = self.sample(int(row), rng)
+            codes, clip = np.int32(self.table[row, points])[0], self.windows[row].clip
+            made.append(lessons.drawn(config, reader, self.source, clip, codes, rng, rate))
+        return lessons.stacked(made)._asdict()
+
+    def example(self, count: int) -> dict[str, Tensor]:
+        config, reader = self.model.config.pictures, self.model.reader
+        one = lessons.text_to_image(config, reader, None, np.zeros(config.frame_length, int))
+        return lessons.stacked([one] * count)._asdict()
 
 
 class KeyframesStage(SequenceStage):
@@ -222,4 +259,16 @@ class InterpolationStage(SequenceStage):
         return f"<{duration}s>", (2 * rng.integers(0, last + 1) + np.arange(5)) * stride
 
 
-STAGES = (TokenizerStage, DecoderStage, ImageStage, KeyframesStage, InterpolationStage)
+def stages(model: Model, source: Source, options: TrainOptions) -> list[Stage]:
+    """The trainings in order. Super-resolution comes last: it reads the tokenizer and the backbone
+    alone, nothing reads it, and small clips can be looked at before it has begun."""
+    large = model.config.large is not None
+    pictures: Any = model.pictures if large else model
+    frames = (TokenizerStage, DecoderStage)
+    clips = (PicturesStage if large else ImageStage, KeyframesStage, InterpolationStage)
+    more = (DirectStage, IterativeStage) if large else ()
+    return [
+        *(make(pictures, source, options) for make in frames),
+        *(make(model, source, options) for make in clips),
+        *(make(pictures, source, options) for make in more),
+    ]

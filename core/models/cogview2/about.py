@@ -48,4 +48,5 @@ ABOUT = About(
     gives="picture",
     settings=Sampling,
     captions=True,
+    within=("cogvideo", "large"),
 )

@@ -44,13 +44,34 @@ class TrainingConfig(Checked):
 
 
 @dataclass(frozen=True)
-class Config(Checked, Rows):
-    """CogView2 (2204.14217). Lengths in tokens, image size in pixels.
+class LargeConfig(Checked):
+    """What CogView2 has beside a tokenizer and a backbone.
 
     kernel: fine codes see 2 kernel - 1 rows and `kernel` columns of their own kind; cross: rows
     and columns of the coarse ones. direct_layers: the last so many layers are those that fine codes
     go through at once; None, as published: all.
     """
+
+    kernel: int = size(5, most=99)
+    cross: int = size(5, most=99)
+    direct_layers: int | None = size(None, most=256)
+    iterative: RefinerConfig = field(default_factory=RefinerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("kernel", "cross"):
+            if getattr(self, name) % 2 == 0:
+                raise UsageError(f"{name} must be odd, not {getattr(self, name)}")
+        if self.iterative.width % self.iterative.heads:
+            raise UsageError(
+                f"width {self.iterative.width} is not divisible by heads {self.iterative.heads}"
+            )
+
+
+@dataclass(frozen=True)
+class Config(LargeConfig, Rows):
+    """CogView2 (2204.14217). Lengths in tokens, image size in pixels."""
 
     image_size: int = size(64, most=320)
     text_length: int = size(16, most=4096)
@@ -62,30 +83,18 @@ class Config(Checked, Rows):
     text_positions: str = limited("word", choices=("place", "word"))
     # rows of the embedding table; None: as many as needed
     vocabulary_rows: int | None = size(None, most=1 << 20)
-    kernel: int = size(5, most=99)
-    cross: int = size(5, most=99)
-    direct_layers: int | None = size(None, most=256)
-    iterative: RefinerConfig = field(default_factory=RefinerConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.image_size % 16:
             raise UsageError(f"image_size must be a multiple of 16, not {self.image_size}")
-        for width, heads in (
-            (self.width, self.heads),
-            (self.iterative.width, self.iterative.heads),
-        ):
-            if width % heads:
-                raise UsageError(f"width {width} is not divisible by heads {heads}")
+        if self.width % self.heads:
+            raise UsageError(f"width {self.width} is not divisible by heads {self.heads}")
         if self.direct_layers is not None and self.direct_layers > self.layers:
             raise UsageError(
                 f"direct_layers {self.direct_layers} is more than layers {self.layers}"
             )
-        for name in ("kernel", "cross"):
-            if getattr(self, name) % 2 == 0:
-                raise UsageError(f"{name} must be odd, not {getattr(self, name)}")
         least = max(self.text_length, self.image_position + self.frame_length + 1)
         if self.positions < least:
             raise UsageError(

@@ -24,6 +24,8 @@ from .direct import DirectSR
 from .iterative import IterativeSR
 from .local import Near, Tiles, tiles
 
+PICTURES = {"batch": Range(1, 1, 64)}
+
 
 class WordsGraph(ImageGraph):
     """New words of a caption through the backbone."""
@@ -165,22 +167,27 @@ def build_graphs(model) -> dict[str, Graph]:
     cached = Range(texts, texts + length, 2 * texts + length + 1)
     steps = {**several, "new": Range(1, 1, length + 1), "cached": cached}
     said = {**several, "new": Range(1, 1, texts), "cached": cached}
-    pictures = {"batch": Range(1, 1, 64)}
     step = ("logits", "k", "v")
     found = [
         Graph("text", TextGraph(backbone, []), ("padding", "image_k", "image_v"), examples.text,
               several),
         Graph("image", ImageGraph(backbone), step, examples.image, steps),
         Graph("words", WordsGraph(backbone), step, examples.said, said),
-        Graph("direct", DirectGraph(backbone, model.direct), ("logits",), examples.direct,
-              pictures),
-        Graph("iterative", IterativeGraph(model.iterative), ("logits",), examples.iterative,
-              pictures),
         Graph("decode", DecodeGraph(tokenizer, config.grid), ("pixels",), examples.indices,
-              pictures),
-        Graph("encode", EncodeGraph(tokenizer), ("indices",), examples.small, pictures),
-        Graph("decode_large", DecodeGraph(tokenizer, config.fine_grid), ("pixels",), examples.fine,
-              pictures),
-        Graph("encode_large", EncodeGraph(tokenizer), ("indices",), examples.large, pictures),
+              PICTURES),
+        Graph("encode", EncodeGraph(tokenizer), ("indices",), examples.small, PICTURES),
+        Graph("encode_large", EncodeGraph(tokenizer), ("indices",), examples.large, PICTURES),
     ]  # fmt: skip
-    return {graph.name: graph for graph in found}
+    return {graph.name: graph for graph in (*found, *large_graphs(model))}
+
+
+def large_graphs(model) -> list[Graph]:
+    """Those of a `Model` that make pictures large."""
+    config, examples = model.config, _Examples(model.config, len(model.reader))
+    direct, iterative = DirectGraph(model.image, model.direct), IterativeGraph(model.iterative)
+    decode = DecodeGraph(model.tokenizer, config.fine_grid)
+    return [
+        Graph("direct", direct, ("logits",), examples.direct, PICTURES),
+        Graph("iterative", iterative, ("logits",), examples.iterative, PICTURES),
+        Graph("decode_large", decode, ("pixels",), examples.fine, PICTURES),
+    ]

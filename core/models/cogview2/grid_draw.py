@@ -2,16 +2,18 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import DlnError
 from ..layers.draw import SHARPEST
+from ..noise import Noise
 
 
 class GridDraw:
-    """Codes from scores (B, M, K). labels: the cluster of each code, (K,)."""
+    """Codes from scores (B, M, K), where they are asked for: bool (B, M). labels: the cluster of
+    each code, (K,)."""
 
-    def __init__(self, labels: Tensor, rng: np.random.Generator) -> None:
+    def __init__(self, labels: Tensor, rng: Noise) -> None:
         self.rng = rng
         self.labels = labels.cpu()
         if self.labels.min() < 0 or self.labels.max() >= len(self.labels):
@@ -24,33 +26,44 @@ class GridDraw:
         members[self.labels[order], columns] = order
         self.members = members
 
-    def clustered(self, logits: Tensor, temperature: float, sharpen: float, top: int) -> Tensor:
-        """One of the `top` best clusters, then a code in it, sharper by `sharpen` -> (B, M)."""
-        scores, (first, second) = _finite(logits), self._uniform(2, logits)
+    def clustered(self, logits: Tensor, asked: Tensor, spread: tuple[float, float, int]) -> Tensor:
+        """One of the best clusters, then a code in it -> (B, M), 0 where none is asked for. spread:
+        temperature; how much sharper the draw of the code is; from how many clusters."""
+        temperature, sharpen, top = spread
+        scores, (first, second) = _finite(logits[asked.to(logits.device)]), self._uniform(2, asked)
         if temperature == 0:
-            return scores.argmax(-1)
+            return _laid(scores.argmax(-1), asked)
         shares = _sharper(scores, temperature).softmax(-1)
         clusters = len(self.members)
-        sums = torch.zeros(*shares.shape[:-1], clusters).index_add_(-1, self.labels, shares)
-        best = sums.topk(min(top, clusters), dim=-1)
+        belongs = nn.functional.one_hot(self.labels, clusters).to(shares.dtype)
+        best = (shares @ belongs).topk(min(top, clusters), dim=-1)
         cluster = best.indices.gather(-1, _inverse(best.values, first))[..., 0]
         members = self.members[cluster]
         inside = shares.double().gather(-1, members.clamp(min=0)).masked_fill(members < 0, 0)
         inside = (inside / inside.amax(-1, keepdim=True)) ** (1 / sharpen)
-        return members.gather(-1, _inverse(inside, second))[..., 0]
+        return _laid(members.gather(-1, _inverse(inside, second))[..., 0], asked)
 
-    def likeliest(self, logits: Tensor, temperature: float, top: int) -> Tensor:
-        """One of the `top` likeliest codes -> (B, M)."""
-        scores, (u,) = _finite(logits), self._uniform(1, logits)
+    def likeliest(self, logits: Tensor, asked: Tensor, spread: tuple[float, int]) -> Tensor:
+        """One of the likeliest codes -> (B, M), 0 where none is asked for. spread: temperature;
+        from how many codes."""
+        temperature, top = spread
+        scores, (u,) = _finite(logits[asked.to(logits.device)]), self._uniform(1, asked)
         if temperature == 0:
-            return scores.argmax(-1)
-        best = _sharper(scores, temperature).topk(min(top, scores.shape[-1]), dim=-1)
-        return best.indices.gather(-1, _inverse(best.values.softmax(-1), u))[..., 0]
+            return _laid(scores.argmax(-1), asked)
+        best = scores.topk(min(top, scores.shape[-1]), dim=-1)
+        shares = _sharper(best.values, temperature).softmax(-1)
+        return _laid(best.indices.gather(-1, _inverse(shares, u))[..., 0], asked)
 
-    def _uniform(self, count: int, logits: Tensor) -> Tensor:
-        """The same numbers for all pictures of a batch: neighbours in a clip share them."""
-        drawn = torch.from_numpy(self.rng.random((count, logits.shape[1]), dtype=np.float32))
-        return drawn[:, None].expand(-1, logits.shape[0], -1)
+    def _uniform(self, count: int, asked: Tensor) -> Tensor:
+        """(count, codes asked for). A place has the same number in all pictures of a batch: frames
+        of a clip share it."""
+        drawn = torch.from_numpy(self.rng.random((count, asked.shape[1]), dtype=np.float32))
+        return drawn[:, None].expand(-1, asked.shape[0], -1)[:, asked]
+
+
+def _laid(codes: Tensor, asked: Tensor) -> Tensor:
+    """Codes in their places, (B, M)."""
+    return torch.zeros(asked.shape, dtype=torch.long).masked_scatter(asked, codes)
 
 
 def _finite(logits: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ...data import Source
 from ...text.vocabulary import Vocabulary
+from ..layers.captions import drawn_caption
 from ..layers.prompt import encode_texts
 from .coglm import GIVEN, Sequences
 from .config import Config, TrainingConfig
@@ -50,9 +52,11 @@ class Lesson:
         kept = np.array(rows[: self.config.text_length])
         self.put(0, kept, np.arange(len(kept)))
 
-    def put_prompt(self, vocabulary: Vocabulary, caption: str | None) -> None:
+    def put_prompt(
+        self, vocabulary: Vocabulary, caption: str | None, rate: str = "<still>"
+    ) -> None:
         """A caption that is given, as it is for drawing."""
-        text, seen = encode_texts(self.config, vocabulary, [("<still>", caption)])
+        text, seen = encode_texts(self.config, vocabulary, [(rate, caption)])
         texts = self.config.text_length
         self.tokens[:texts], self.present[:texts] = text[0], seen[0]
         by_word = (seen[0].cumsum(0) - 1).clamp(min=0)
@@ -67,12 +71,41 @@ class Lesson:
         self.scored[first - 1 : -1] = predicted
 
 
+def drawn(
+    config: Config,
+    vocabulary: Vocabulary,
+    source: Source,
+    clip: int,
+    codes: np.ndarray,
+    rng: np.random.Generator,
+    rate: str = "<still>",
+) -> Lesson:
+    """One of the four tasks on a picture of a clip, (N,) codes, as often as `training` says. rate:
+    the phrase of text to image."""
+    shares = config.training
+    kinds = np.cumsum([shares.infilling, shares.captions, shares.regions])
+    kind = int(np.searchsorted(kinds, rng.random(), side="right"))
+    if kind == 0:
+        said = lambda: source.caption(int(rng.integers(len(source))), rng)  # noqa: E731
+        return infilling(config, vocabulary, said, rng)
+    if kind == 1:
+        return image_to_text(config, vocabulary, source.caption(clip, rng), codes, rng)
+    caption = drawn_caption(source, clip, rng)
+    if kind == 2:
+        return regions(config, vocabulary, caption, codes, rng)
+    return text_to_image(config, vocabulary, caption, codes, rate)
+
+
 def text_to_image(
-    config: Config, vocabulary: Vocabulary, caption: str | None, codes: np.ndarray
+    config: Config,
+    vocabulary: Vocabulary,
+    caption: str | None,
+    codes: np.ndarray,
+    rate: str = "<still>",
 ) -> Lesson:
     """The text is given, all of the picture, (N,), is predicted."""
     lesson = Lesson(config)
-    lesson.put_prompt(vocabulary, caption)
+    lesson.put_prompt(vocabulary, caption, rate)
     lesson.put_image(codes, opened=True)
     everything = np.ones(len(codes), bool)
     lesson.mask(everything, everything)

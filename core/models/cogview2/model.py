@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from ...text.vocabulary import Vocabulary
 from ..graph import Graph
 from ..layers.backbone import Backbone
@@ -25,6 +27,16 @@ class Model(SystemModel):
         self.image = Backbone(config, len(reader))
         self.direct = DirectSR(config)
         self.iterative = IterativeSR(config, len(reader))
+
+    @classmethod
+    def within(cls, whole: nn.Module, config: Config, reader: Vocabulary) -> Model:
+        """The networks of a larger model that has them by these names: the very same ones."""
+        model = cls.__new__(cls)
+        SystemModel.__init__(model)
+        model.config, model.reader = config, reader
+        for name in ("tokenizer", "image", "direct", "iterative"):
+            setattr(model, name, getattr(whole, name))
+        return model
 
     @property
     def outputs(self) -> int:

@@ -1,7 +1,8 @@
 """CogView2's sampling loop: coarse codes, direct and iterative super-resolution, pixels.
 
 Written against `engine.run` alone. All randomness is one stream of uniform numbers drawn on the
-host from the seed, so every engine samples the same codes up to rounding.
+host from the seed and its drift, so every engine samples the same codes up to rounding, and
+pictures of a little drift more are alike.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from ..engine import Engine, TorchEngine
 from ..layers.draw import Draw
 from ..layers.pixels import to_frames, to_pixels
 from ..layers.prompt import encode_texts
+from ..noise import Noise, noise_of
 from ..request import Request
 from .about import Sampling
 from .captions import told_by
 from .grid_draw import GridDraw
 from .region import FORM, Region, parsed
 from .rollout import Rollout
-from .upsample import direct_codes, refined_codes
+from .upsample import Upsampler
 
 if TYPE_CHECKING:
     from .model import Model
@@ -76,7 +78,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
 
 def start_loop(engine: Engine, model: Model, request: Request) -> Loop:
     """The loop of one request."""
-    return Loop(engine, model, Sampling(**request.settings), np.random.default_rng(request.seed))
+    return Loop(engine, model, Sampling(**request.settings), noise_of(request))
 
 
 @dataclass
@@ -86,14 +88,14 @@ class Loop:
     engine: Engine
     model: Model
     sampling: Sampling
-    rng: np.random.Generator
+    rng: Noise
     tell: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.config = self.model.config
         clusters = self.model.tokenizer.clusters.cpu()
         self.draw = Draw(clusters, self.sampling, self.rng)
-        self.grid_draw = GridDraw(clusters, self.rng)
+        self.upsampler = Upsampler(self.engine, GridDraw(clusters, self.rng), self.sampling)
 
     def picture(self, prompt: str, region: Region | None, free: Tensor | None) -> Tensor:
         """Pixels (1, 3, H, W) in [0, 1]; free: bool (N,), the codes of the region."""
@@ -157,22 +159,19 @@ class Loop:
     def fine(self, prompt: str, coarse: Tensor, region: Region | None) -> Tensor:
         """coarse: (1, N) -> codes (1, M) of the large picture; outside of the region those of the
         given one."""
-        sampling, config = self.sampling, self.config
-        text = encode_texts(config, self.model.reader, [(STILL, prompt)])
-        spread = sampling.fine_temperature
-        fine = direct_codes(self.engine, self.grid_draw, text, coarse, spread, sampling.sharpen,
-                            sampling.fine_clusters)  # fmt: skip
+        config, reader = self.config, self.model.reader
+        text = encode_texts(config, reader, [(STILL, prompt)])
+        fine = self.upsampler.direct(text, coarse, config.fine_length)
         free = None
         if region is not None:
             free = torch.from_numpy(region.masked(config.fine_grid))
             fine = torch.where(
                 free, fine, self.encode("encode_large", region.seen(config.fine_size))
             )
-        if not sampling.refine:
+        if not self.sampling.refine:
             return fine
-        short = encode_texts(config.refiner, self.model.reader, [(STILL, prompt)])
-        opening = config.symbol("<start_of_image>")
-        return refined_codes(self.engine, self.grid_draw, short, fine, opening, spread, free)
+        short = encode_texts(config.refiner, reader, [(STILL, prompt)])
+        return self.upsampler.refined(short, fine, config.symbol("<start_of_image>"), free)
 
 
 @torch.inference_mode()

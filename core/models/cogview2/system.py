@@ -47,6 +47,9 @@ class CogView2(System):
     ) -> Stream:
         return sample(engine, model, request, on_progress)
 
+    def held(self, whole: Any) -> Any:
+        return whole.pictures
+
     def reconstruct(self, model: Model, frames: np.ndarray) -> np.ndarray:
         return reconstructed(model, frames)
 

@@ -18,7 +18,14 @@ from ...media.clip import Clip
 from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
-from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
+from ..layers.lessons import (
+    held_back,
+    in_parts,
+    lesson_rng,
+    matrices,
+    measured,
+    measuring_rows,
+)
 from ..layers.prompt import encode_texts
 from ..layers.tokenizer_lessons import DecoderStage, TokenizerStage
 from . import lessons
@@ -89,14 +96,8 @@ class CodesStage(Stage):
 
     def evaluate(self) -> tuple[dict[str, float], list[Clip] | None]:
         """Loss on the clips that did not teach, and pictures of a few prompts."""
-        device = next(self.modules.parameters()).device
-        found: dict[str, list[float]] = {}
-        for part in in_parts(measuring_rows(len(self.table), MEASURED, AT_ONCE), AT_ONCE):
-            batch = {k: v.to(device) for k, v in self.collate(part * STILLS, 0).items()}
-            for name, value in self.objective(batch).items():
-                if name != "logits":
-                    found.setdefault(name, []).extend([float(value)] * len(part))
-        return {name: float(np.mean(values)) for name, values in found.items()}, self.shown()
+        rows = measuring_rows(len(self.table), MEASURED, AT_ONCE)
+        return measured(self, [part * STILLS for part in in_parts(rows, AT_ONCE)]), self.shown()
 
     def shown(self) -> list[Clip]:
         """Pictures for the contact sheet: the first prompts of the data, seed 0."""
@@ -151,26 +152,10 @@ class ImageStage(CodesStage):
     def lessons(
         self, clips: np.ndarray, codes: np.ndarray, drawn: list[np.random.Generator]
     ) -> dict[str, Tensor]:
-        made = [self._lesson(int(clip), row, rng)
+        config, reader = self.model.config, self.model.reader
+        made = [lessons.drawn(config, reader, self.source, int(clip), row, rng)
                 for clip, row, rng in zip(clips, codes, drawn, strict=True)]  # fmt: skip
         return lessons.stacked(made)._asdict()
-
-    def _lesson(self, clip: int, codes: np.ndarray, rng: np.random.Generator) -> lessons.Lesson:
-        config, reader, shares = self.model.config, self.model.reader, self.model.config.training
-        kinds = np.cumsum([shares.infilling, shares.captions, shares.regions])
-        kind = int(np.searchsorted(kinds, rng.random(), side="right"))
-        if kind == 0:
-            return lessons.infilling(config, reader, lambda: self._any_caption(rng), rng)
-        if kind == 1:
-            said = self.source.caption(clip, rng)
-            return lessons.image_to_text(config, reader, said, codes, rng)
-        caption = drawn_caption(self.source, clip, rng)
-        if kind == 2:
-            return lessons.regions(config, reader, caption, codes, rng)
-        return lessons.text_to_image(config, reader, caption, codes)
-
-    def _any_caption(self, rng: np.random.Generator) -> str:
-        return self.source.caption(int(rng.integers(len(self.source))), rng)
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config

@@ -1,60 +1,77 @@
-"""Both super-resolutions as loops over their graphs, for whoever holds them.
-
-`engine` runs the graphs "direct" and "iterative"; all pictures of a batch share the random numbers,
-so that equal neighbours in a clip get equal codes.
-"""
+"""Both super-resolutions as loops over their graphs, for whoever holds them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from .grid_draw import GridDraw
 from .iterative import ROUNDS, priorities
+from .still import Still
 
 if TYPE_CHECKING:
     from ..engine import Engine
 
-Text = tuple[Tensor, Tensor]  # rows of the table (B, S), and which are no padding
+Text = tuple[Tensor, Tensor]  # rows of the table (1, S), and which are no padding
+Pick = Callable[[Tensor, Tensor], Tensor]  # codes (B, M) from scores (B, M, K) where asked (B, M)
 
 
-def direct_codes(
-    engine: Engine,
-    draw: GridDraw,
-    text: Text,
-    coarse: Tensor,
-    temperature: float,
-    sharpen: float,
-    clusters: int,
-) -> Tensor:
-    """coarse: (B, N) codes -> fine ones (B, 9 N), in one pass."""
-    rows, seen = text
-    logits = engine.run("direct", text=rows, seen=seen, coarse=coarse)["logits"]
-    return draw.clustered(logits, temperature, sharpen, clusters)
+@dataclass
+class Upsampler:
+    """Coarse codes to fine ones, for B pictures of one prompt.
 
-
-def refined_codes(
-    engine: Engine,
-    draw: GridDraw,
-    text: Text,
-    fine: Tensor,
-    opening: int,
-    temperature: float,
-    free: Tensor | None = None,
-) -> Tensor:
-    """fine: (B, M) codes -> as many, drawn anew in six rounds where their priority is high enough.
-
-    opening: the row of <start_of_image>; free: (M,), which may change, all where left out.
+    engine runs the graphs "direct" and "iterative"; sampling: settings with sharpen,
+    fine_temperature and fine_clusters; still: what stays as it was in the frame before, where the
+    pictures are frames of a clip.
     """
-    rows, seen = text
-    order = priorities(int(fine.shape[1] ** 0.5))
-    for number, top in enumerate(ROUNDS, start=1):
-        asked = order >= number
-        if free is not None:
-            asked = asked & free
-        codes = torch.where(asked, opening, fine)
-        logits = engine.run("iterative", text=rows, seen=seen, codes=codes)["logits"]
-        fine = torch.where(asked, draw.likeliest(logits, temperature, top), fine)
-    return fine
+
+    engine: Engine
+    draw: GridDraw
+    sampling: Any
+    still: Still | None = None
+
+    def direct(self, text: Text, coarse: Tensor, length: int) -> Tensor:
+        """coarse: (B, N) codes -> fine ones (B, M = length), in one pass."""
+        told = self.sampling
+        spread = told.fine_temperature, told.sharpen, told.fine_clusters
+        asked = self._free(torch.ones(len(coarse), length, dtype=torch.bool))
+        pick = partial(self.draw.clustered, spread=spread)
+        return self._settled(self._drawn("direct", text, "coarse", coarse, asked, pick))
+
+    def refined(self, text: Text, fine: Tensor, opening: int, free: Tensor | None = None) -> Tensor:
+        """fine: (B, M) codes -> as many, drawn anew in six rounds where their priority is high
+        enough. opening: the row of <start_of_image>; free: (M,), which may change, all where left
+        out."""
+        order = priorities(int(fine.shape[1] ** 0.5))
+        for number, top in enumerate(ROUNDS, start=1):
+            hidden = order >= number if free is None else (order >= number) & free
+            codes, asked = torch.where(hidden, opening, fine), self._free(hidden.expand_as(fine))
+            pick = partial(self.draw.likeliest, spread=(self.sampling.fine_temperature, top))
+            made = self._drawn("iterative", text, "codes", codes, asked, pick)
+            fine = self._settled(torch.where(asked, made, fine))
+        return fine
+
+    def _drawn(
+        self, graph: str, text: Text, name: str, codes: Tensor, asked: Tensor, pick: Pick
+    ) -> Tensor:
+        """What `pick` makes of the graph's scores, (B, M); pictures of which nothing is asked for
+        are not computed. codes: (B, ...), the graph's input `name`."""
+        busy = asked.any(1)
+        made = torch.zeros(asked.shape, dtype=torch.long)
+        if busy.any():
+            rows, seen = (words.expand(int(busy.sum()), -1).contiguous() for words in text)
+            out = self.engine.run(graph, text=rows, seen=seen, **{name: codes[busy]})
+            made[busy] = pick(out["logits"], asked[busy])
+        return made
+
+    def _free(self, asked: Tensor) -> Tensor:
+        """(B, M): what is asked for and does not stay."""
+        return asked if self.still is None else asked & ~self.still.stays
+
+    def _settled(self, fine: Tensor) -> Tensor:
+        return fine if self.still is None else self.still(fine)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import DlnError
+from ..noise import Noise
 
 MOST_CODES = 512  # no draw looks further down the list
 SHARPEST = 1e30  # what scores are multiplied by; more is no number
@@ -24,7 +25,7 @@ class Draw:
 
     labels: Tensor  # cluster of each code
     sampling: Any
-    rng: np.random.Generator
+    rng: Noise
     _labels: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """What trainings on rows of a table share: rows that measure, a lesson's numbers, Muon's share."""
 
 from collections.abc import Iterable
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -23,6 +24,18 @@ def measuring_rows(rows: int, most: int, else_most: int) -> np.ndarray:
 def in_parts(rows: np.ndarray, most: int) -> list[np.ndarray]:
     """(N,) in order, in as few parts as hold `most` each."""
     return np.array_split(rows, max(1, -(-len(rows) // most)))
+
+
+def measured(stage: Any, parts: Iterable[np.ndarray]) -> dict[str, float]:
+    """What the objective of a stage says of these samples, each name's mean; logits left out."""
+    device = next(stage.modules.parameters()).device
+    found: dict[str, list[float]] = {}
+    for part in parts:
+        batch = {k: v.to(device) for k, v in stage.collate(part, 0).items()}
+        for name, value in stage.objective(batch).items():
+            if name != "logits":
+                found.setdefault(name, []).extend([float(value)] * len(part))
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def lesson_rng(seed: int | None, stage: str, epoch: int, row: int) -> np.random.Generator:

@@ -1,0 +1,148 @@
+"""Large frames of a clip: what stays where nothing changes, whatever else does."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[1]))
+from micro import LARGE, enlivened  # pyright: ignore[reportMissingImports]
+
+from dln.core.models.cogvideo import enlarge
+from dln.core.models.cogvideo.model import Model
+from dln.core.models.cogview2.still import Still
+from dln.core.models.engine import TorchEngine
+from dln.core.models.registry import MODELS, load
+from dln.core.models.request import Request
+from dln.core.runs.build import resolve_config
+from dln.core.text.vocabulary import Vocabulary
+
+GRID, FINE = 4, 12
+
+
+def brute_stays(coarse: np.ndarray, around: int) -> np.ndarray:
+    """(T, 144): place by place, whether the coarse code of every fine one within `around` is as
+    before."""
+    frames = coarse.reshape(-1, GRID, GRID)
+    found = np.zeros((len(frames), FINE, FINE), bool)
+    for t in range(1, len(frames)):
+        for y in range(FINE):
+            for x in range(FINE):
+                near = [(r // 3, c // 3) for r in range(FINE) for c in range(FINE)
+                        if abs(r - y) <= around and abs(c - x) <= around]  # fmt: skip
+                found[t, y, x] = all(frames[t, r, c] == frames[t - 1, r, c] for r, c in near)
+    return found.reshape(len(frames), -1)
+
+
+def moving(seed: int, frames: int = 7) -> torch.Tensor:
+    """(T, 16) codes, about one in eight another than before."""
+    rng, codes = np.random.default_rng(seed), []
+    for _ in range(frames):
+        fresh, last = rng.integers(50, size=16), codes[-1] if codes else None
+        codes.append(fresh if last is None else np.where(rng.random(16) < 0.12, fresh, last))
+    return torch.from_numpy(np.stack(codes))
+
+
+@pytest.mark.parametrize("around", [0, 1, 2, 4])
+@pytest.mark.parametrize("blocks", [[7], [1, 3, 3], [4, 3]])
+def test_what_stays_is_what_has_no_change_around(around, blocks):
+    """Against a search place by place, however the frames are cut into blocks."""
+    coarse = moving(seed=around)
+    still, found = Still(GRID, around), []
+    for part in coarse.split(blocks):
+        still.look(part)
+        found.append(still.stays)
+    assert np.array_equal(torch.cat(found).numpy(), brute_stays(coarse.numpy(), around))
+
+
+@pytest.mark.parametrize("blocks", [[7], [2, 2, 3]])
+def test_each_draw_keeps_its_own_codes(blocks):
+    """Two draws a block: what stays is the frame before after the same draw, frame by frame."""
+    coarse, rng = moving(seed=5), torch.Generator().manual_seed(0)
+    draws = torch.randint(50, (2, 7, FINE * FINE), generator=rng)
+    still, found = Still(GRID, 1), ([], [])
+    for number, part in enumerate(coarse.split(blocks)):
+        start = sum(blocks[:number])
+        still.look(part)
+        for draw in (0, 1):
+            found[draw].append(still(draws[draw, start : start + len(part)]))
+    stays = torch.from_numpy(brute_stays(coarse.numpy(), 1))
+    for draw in (0, 1):
+        wanted = [draws[draw, 0]]
+        for t in range(1, 7):
+            wanted.append(torch.where(stays[t], wanted[-1], draws[draw, t]))
+        assert torch.equal(torch.cat(found[draw]), torch.stack(wanted))
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """Of 4 x 4 coarse codes, every weight of which changes what comes out."""
+    torch.manual_seed(0)
+    sizes = {**LARGE, "image_size": 32, "positions": 25}
+    config = resolve_config(load(MODELS["cogvideo"]), "tiny", sizes)
+    return enlivened(Model(config, Vocabulary(["lion", "drinking"]))).eval()
+
+
+class Watched(TorchEngine):
+    """Keeps the fine codes that are shown."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model.graphs())
+        self.shown: list[torch.Tensor] = []
+
+    def run(self, graph: str, **inputs: Any) -> Any:
+        if graph == "decode_large":
+            self.shown.append(inputs["indices"])
+        return super().run(graph, **inputs)
+
+
+def fine_codes(model: Model, coarse: torch.Tensor, blocks: list[int], **asked: Any) -> torch.Tensor:
+    engine, request = Watched(model), Request.of("lion drinking", 3, asked)
+    for _ in enlarge.enlarged(engine, model, request, coarse.split(blocks)):
+        pass
+    return torch.cat(engine.shown)
+
+
+@pytest.mark.parametrize("refine", [True, False])
+@pytest.mark.parametrize("around", [0, 1])
+def test_where_nothing_changes_fine_codes_are_the_same_to_the_bit(model, refine, around):
+    """After all draws, through all blocks; elsewhere something changes."""
+    coarse = moving(seed=2, frames=12)
+    asked = {"refine": refine, "still": around, "fine_temperature": 3.0}
+    fine = fine_codes(model, coarse, [3, 4, 5], **asked)
+    stays = torch.from_numpy(brute_stays(coarse.numpy(), around))[1:]
+    assert stays.any()
+    same = fine[1:] == fine[:-1]
+    assert same[stays].all()
+    assert not same[~stays].all()
+
+
+def test_without_that_the_same_codes_would_flicker(model):
+    """The property is no accident of the toy: drawn alone, with the same numbers, frames with a
+    change elsewhere differ where nothing changed too."""
+    coarse = moving(seed=2)
+    alone = torch.cat([fine_codes(model, row, [1]) for row in coarse.split(1)])
+    stays = torch.from_numpy(brute_stays(coarse.numpy(), 1))[1:]
+    assert not (alone[1:] == alone[:-1])[stays].all()
+
+
+def test_a_frame_that_comes_again_costs_nothing(model):
+    """And all of it stays."""
+    engine, asked = Watched(model), []
+    run = engine.run
+    engine.run = lambda graph, **inputs: asked.append((graph, inputs)) or run(graph, **inputs)  # type: ignore[method-assign]
+    coarse = moving(seed=4, frames=1).repeat(5, 1)
+    frames = list(enlarge.enlarged(engine, model, Request.of("lion", 3, {}), coarse.split([2, 3])))
+    computed = [len(inputs["text"]) for graph, inputs in asked if graph != "decode_large"]
+    assert computed == [1] * 7
+    assert (np.concatenate(frames) == frames[0][0]).all()
+
+
+def test_frames_hang_on_what_came_before_and_not_on_blocks(model):
+    coarse = moving(seed=6)
+    whole = fine_codes(model, coarse, [7])
+    assert torch.equal(whole, fine_codes(model, coarse, [1, 2, 4]))
+    assert torch.equal(whole[:3], fine_codes(model, coarse[:3], [3]))
