@@ -93,6 +93,9 @@ def cogvideo(told: Told) -> list[str]:
         f"{ends[0]}, {ends[1]}, then {ends[2]} frames",
         told("{} codes", lambda m: f"{m.config.most_frames} x {m('encode', 'indices')}"),
         told("{}", lambda m: f"{m.config.most_frames} x {m('decode', 'pixels')}"),
+        told("{} fine codes", lambda m: m("decode_large", "indices")),
+        f"{len(ROUNDS)} rounds of drawing",
+        told("{}", lambda m: f"{m.config.most_frames} x {m('decode_large', 'pixels')}"),
     ]
 
 
