@@ -2,6 +2,7 @@
 of them."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dln.core.carbon.meter.meter import Meter
@@ -63,7 +64,7 @@ def rapl(job: Job, place: Path = POWERCAP) -> Found:
     return Found(told, {"watts": watts})
 
 
-def watched(read, wraps: list[float] | None = None) -> list[float]:
+def watched(read: Callable[[], list[float]], wraps: list[float] | None = None) -> list[float]:
     """Watts from counters of joules, each of which may begin anew once beyond `wraps`. DlnError for
     one that stands still, or goes where no part of a machine does."""
     begun, first = time.perf_counter(), read()
