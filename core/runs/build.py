@@ -85,9 +85,10 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
     for name, value in values.items():
         if name not in names:
             raise UsageError(f"the configuration has no field '{name}'.{closest(name, names)}")
-        before, kind = getattr(config, name), plain(hints[name])
+        before: Any = getattr(config, name)
+        kind = plain(hints[name])
         if kind is not hints[name] and dataclasses.is_dataclass(kind):
-            before = before or kind()
+            before = before or plain(hints[name])()
             value = before if value is True else None if value is False else value
         if dataclasses.is_dataclass(before) and isinstance(value, dict):
             value = override(before, value)
