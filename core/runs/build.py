@@ -92,8 +92,9 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
             value = before if value is True else None if value is False else value
         if dataclasses.is_dataclass(before) and isinstance(value, dict):
             value = override(before, value)
-        listed = isinstance(before, tuple) and isinstance(value, list)
-        changes[name] = tuple(value) if listed else value
+        if isinstance(before, tuple) and isinstance(value, list):
+            value = tuple(value)
+        changes[name] = value
     changed = dataclasses.replace(config, **changes)
     check(changed)
     return changed

@@ -84,7 +84,9 @@ def model() -> Model:
     torch.manual_seed(0)
     sizes = {**LARGE, "image_size": 32, "positions": 25}
     config = resolve_config(load(MODELS["cogvideo"]), "tiny", sizes)
-    return enlivened(Model(config, Vocabulary(["lion", "drinking"]))).eval()
+    made = Model(config, Vocabulary(["lion", "drinking"]))
+    enlivened(made)
+    return made.eval()
 
 
 class Watched(TorchEngine):
