@@ -85,14 +85,16 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
     for name, value in values.items():
         if name not in names:
             raise UsageError(f"the configuration has no field '{name}'.{closest(name, names)}")
-        before, kind = getattr(config, name), plain(hints[name])
+        before: Any = getattr(config, name)
+        kind = plain(hints[name])
         if kind is not hints[name] and dataclasses.is_dataclass(kind):
-            before = before or kind()
+            before = before or plain(hints[name])()
             value = before if value is True else None if value is False else value
         if dataclasses.is_dataclass(before) and isinstance(value, dict):
             value = override(before, value)
-        listed = isinstance(before, tuple) and isinstance(value, list)
-        changes[name] = tuple(value) if listed else value
+        if isinstance(before, tuple) and isinstance(value, list):
+            value = tuple(value)
+        changes[name] = value
     changed = dataclasses.replace(config, **changes)
     check(changed)
     return changed

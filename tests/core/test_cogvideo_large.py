@@ -53,7 +53,7 @@ def test_the_cogview2_in_it_is_the_one_of_the_same_preset():
 
 
 def test_its_networks_are_the_very_same_ones():
-    model = build(MODELS["cogvideo"], None, LARGE, SOURCE)
+    model: Any = build(MODELS["cogvideo"], None, LARGE, SOURCE)
     ours, theirs = dict(model.pictures.named_parameters()), dict(model.named_parameters())
     assert {name.split(".")[0] for name in ours} == {"tokenizer", "image", "direct", "iterative"}
     assert all(ours[name] is theirs[name] for name in ours)

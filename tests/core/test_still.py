@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -83,66 +84,86 @@ def model() -> Model:
     torch.manual_seed(0)
     sizes = {**LARGE, "image_size": 32, "positions": 25}
     config = resolve_config(load(MODELS["cogvideo"]), "tiny", sizes)
-    return enlivened(Model(config, Vocabulary(["lion", "drinking"]))).eval()
+    made = Model(config, Vocabulary(["lion", "drinking"]))
+    enlivened(made)
+    return made.eval()
 
 
 class Watched(TorchEngine):
-    """Keeps the fine codes that are shown."""
+    """Keeps the fine codes that are shown, and how many pictures each call was about."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model.graphs())
         self.shown: list[torch.Tensor] = []
+        self.computed: list[int] = []
 
     def run(self, graph: str, **inputs: Any) -> Any:
         if graph == "decode_large":
             self.shown.append(inputs["indices"])
+        else:
+            self.computed.append(len(inputs["text"]))
         return super().run(graph, **inputs)
 
 
-def fine_codes(model: Model, coarse: torch.Tensor, blocks: list[int], **asked: Any) -> torch.Tensor:
-    engine, request = Watched(model), Request.of("lion drinking", 3, asked)
-    for _ in enlarge.enlarged(engine, model, request, coarse.split(blocks)):
+class Restless(Watched):
+    """Scores that are all others as soon as one code anywhere in a frame is another: the worst that
+    attention over all of a frame can do."""
+
+    def run(self, graph: str, **inputs: Any) -> Any:
+        out = super().run(graph, **inputs)
+        if graph in ("direct", "iterative"):
+            rows = inputs["coarse" if graph == "direct" else "codes"]
+            out["logits"] = torch.stack([self.scores(row) for row in rows])
+        return out
+
+    def scores(self, row: torch.Tensor) -> torch.Tensor:
+        rng = torch.Generator().manual_seed(crc32(row.numpy().tobytes()))
+        return 3 * torch.randn(FINE * FINE, 50, generator=rng)
+
+
+def fine_codes(
+    engine: Watched, model: Model, coarse: torch.Tensor, blocks: list[int], **asked: Any
+) -> torch.Tensor:
+    engine.shown.clear()
+    for _ in enlarge.enlarged(engine, model, Request.of("lion drinking", 3, asked),
+                              coarse.split(blocks)):  # fmt: skip
         pass
     return torch.cat(engine.shown)
 
 
+@pytest.mark.parametrize("make", [Watched, Restless])
 @pytest.mark.parametrize("refine", [True, False])
 @pytest.mark.parametrize("around", [0, 1])
-def test_where_nothing_changes_fine_codes_are_the_same_to_the_bit(model, refine, around):
-    """After all draws, through all blocks; elsewhere something changes."""
-    coarse = moving(seed=2, frames=12)
-    asked = {"refine": refine, "still": around, "fine_temperature": 3.0}
-    fine = fine_codes(model, coarse, [3, 4, 5], **asked)
+def test_where_nothing_changes_fine_codes_are_the_same_to_the_bit(model, refine, around, make):
+    """After all draws, through all blocks; elsewhere most of restless ones change."""
+    coarse = moving(seed=2)
+    fine = fine_codes(make(model), model, coarse, [3, 4], refine=refine, still=around)
     stays = torch.from_numpy(brute_stays(coarse.numpy(), around))[1:]
     assert stays.any()
     same = fine[1:] == fine[:-1]
     assert same[stays].all()
-    assert not same[~stays].all()
+    assert make is Watched or same[~stays].float().mean() < 0.5
 
 
-def test_without_that_the_same_codes_would_flicker(model):
-    """The property is no accident of the toy: drawn alone, with the same numbers, frames with a
-    change elsewhere differ where nothing changed too."""
-    coarse = moving(seed=2)
-    alone = torch.cat([fine_codes(model, row, [1]) for row in coarse.split(1)])
+def test_without_that_the_same_codes_flicker(model):
+    """Drawn alone, with the same numbers, frames with a change elsewhere differ where nothing
+    changed too."""
+    coarse, engine = moving(seed=2), Restless(model)
+    alone = torch.cat([fine_codes(engine, model, row, [1]) for row in coarse.split(1)])
     stays = torch.from_numpy(brute_stays(coarse.numpy(), 1))[1:]
-    assert not (alone[1:] == alone[:-1])[stays].all()
+    assert (alone[1:] == alone[:-1])[stays].float().mean() < 0.5
 
 
 def test_a_frame_that_comes_again_costs_nothing(model):
     """And all of it stays."""
-    engine, asked = Watched(model), []
-    run = engine.run
-    engine.run = lambda graph, **inputs: asked.append((graph, inputs)) or run(graph, **inputs)  # type: ignore[method-assign]
-    coarse = moving(seed=4, frames=1).repeat(5, 1)
-    frames = list(enlarge.enlarged(engine, model, Request.of("lion", 3, {}), coarse.split([2, 3])))
-    computed = [len(inputs["text"]) for graph, inputs in asked if graph != "decode_large"]
-    assert computed == [1] * 7
-    assert (np.concatenate(frames) == frames[0][0]).all()
+    engine, coarse = Watched(model), moving(seed=4, frames=1).repeat(5, 1)
+    fine = fine_codes(engine, model, coarse, [2, 3])
+    assert engine.computed == [1] * 7
+    assert (fine == fine[0]).all()
 
 
 def test_frames_hang_on_what_came_before_and_not_on_blocks(model):
-    coarse = moving(seed=6)
-    whole = fine_codes(model, coarse, [7])
-    assert torch.equal(whole, fine_codes(model, coarse, [1, 2, 4]))
-    assert torch.equal(whole[:3], fine_codes(model, coarse[:3], [3]))
+    coarse, engine = moving(seed=6), Restless(model)
+    whole = fine_codes(engine, model, coarse, [7])
+    assert torch.equal(whole, fine_codes(engine, model, coarse, [1, 2, 4]))
+    assert torch.equal(whole[:3], fine_codes(engine, model, coarse[:3], [3]))

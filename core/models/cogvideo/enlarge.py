@@ -95,7 +95,7 @@ def enlarged(
 def given(engine: Engine, config: Config, clip: Steady, count: int) -> Iterator[Tensor]:
     """The codes of a clip's first frames, (T, N), in blocks: of the largest square in the middle,
     as small as the model's own frames."""
-    size, held = (config.image_size,) * 2, []
+    size, held = (config.image_size, config.image_size), []
     for number, frame in enumerate(clip.frames, start=1):
         held.append(to_pixels(fitted(frame, size).copy()))
         if len(held) == BLOCK or number == count:

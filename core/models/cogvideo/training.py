@@ -211,7 +211,7 @@ class PicturesStage(ImageStage):
         for row in indices:
             rng = lesson_rng(self.options.seed, self.name, epoch, int(row))
             rate, points = self.sample(int(row), rng)
-            codes, clip = np.int32(self.table[row, points])[0], self.windows[row].clip
+            codes, clip = np.asarray(self.table[row, points], np.int32)[0], self.windows[row].clip
             made.append(lessons.drawn(config, reader, self.source, clip, codes, rng, rate))
         return lessons.stacked(made)._asdict()
 

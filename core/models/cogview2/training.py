@@ -116,7 +116,7 @@ class CogLMObjective(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Any]:
         """batch: `Sequences` by name -> mean nats of what is scored; of codes and words alone."""
-        told = Sequences(**batch)
+        told = Sequences(*(batch[name] for name in Sequences._fields))
         words, codes = logits(self.backbone, told)
         texts, first = words.shape[1], self.backbone.config.codes
         of_words = _nats(words, told.labels[:, :texts] - first, told.scored[:, :texts])
