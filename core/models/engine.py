@@ -122,9 +122,9 @@ def torch_engine(
     """A model's graphs in PyTorch. load: what else this machine does, where as many threads of the
     CPU are to be taken as it leaves free, else those that there are. Raises for a device that is
     not here."""
-    picked = pick_device(device)
-    follows = load is not None and picked == "cpu"
-    threads = Threads(torch.get_num_threads(), load, on_note) if follows else None
+    picked, threads = pick_device(device), None
+    if load is not None and picked == "cpu":
+        threads = Threads(torch.get_num_threads(), load, on_note)
     return TorchEngine(graphs, picked, threads)
 
 

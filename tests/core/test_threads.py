@@ -2,7 +2,6 @@
 kernel's own count of what is busy, and what a user says, which stays."""
 
 import math
-import os
 import subprocess
 import sys
 import time
@@ -151,16 +150,15 @@ def test_a_process_that_computes_is_seen():
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        load, spent = Load(), os.times()
+        load = Load()
         time.sleep(0.5)
         found = load.others()
         other.kill()
     assert found is not None
-    assert spent.elapsed > 0
     assert found > 0.05  # of a core: whoever else is here takes the rest
 
 
-def followed(monkeypatch, loads: list[float], usual: int = 4) -> tuple[list[int], list[str]]:
+def followed(loads: list[float], usual: int = 4) -> tuple[list[int], list[str]]:
     """The threads at each look, at each of which others were that busy since the one before; and
     what was said."""
     machine, notes = Machine(), []
@@ -174,18 +172,18 @@ def followed(monkeypatch, loads: list[float], usual: int = 4) -> tuple[list[int]
     return [*counts, watched.count()], notes
 
 
-def test_fewer_at_once_and_more_when_two_looks_agree(unsaid, monkeypatch):
-    counts, notes = followed(monkeypatch, [0.0, 3.0, 0.0, 3.0, 0.0, 0.0, 2.0, 2.0])
+def test_fewer_at_once_and_more_when_two_looks_agree(unsaid):
+    counts, notes = followed([0.0, 3.0, 0.0, 3.0, 0.0, 0.0, 2.0, 2.0])
     assert counts == [4, 1, 1, 1, 1, 4, 2, 2]
     assert notes == ["1 thread instead of 4: other processes keep 3.0 of 4 cores busy"]
 
 
-def test_a_quiet_machine_has_nothing_said(unsaid, monkeypatch):
-    assert followed(monkeypatch, [0.0, 0.2, 0.1]) == ([4, 4, 4], [])
+def test_a_quiet_machine_has_nothing_said(unsaid):
+    assert followed([0.0, 0.2, 0.1]) == ([4, 4, 4], [])
 
 
-def test_what_was_busy_before_is_known_at_the_first_look(unsaid, monkeypatch):
-    assert followed(monkeypatch, [2.0])[0] == [2]
+def test_what_was_busy_before_is_known_at_the_first_look(unsaid):
+    assert followed([2.0])[0] == [2]
 
 
 def test_between_two_looks_nothing_is_measured(unsaid):
@@ -208,7 +206,7 @@ def test_between_two_looks_nothing_is_measured(unsaid):
 @pytest.mark.parametrize("name", threads.TOLD)
 def test_what_the_user_says_stays(unsaid, monkeypatch, name):
     monkeypatch.setenv(name, "3")
-    assert followed(monkeypatch, [3.0, 3.0, 3.0], usual=3) == ([3, 3, 3], [])
+    assert followed([3.0, 3.0, 3.0], usual=3) == ([3, 3, 3], [])
 
 
 def test_an_engine_takes_what_is_free(unsaid):
