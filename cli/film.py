@@ -117,8 +117,8 @@ def film(
     given = {"audio": audio and str(audio), "notes": notes}
     if dry_run:
         return intention(job, planned, given)
-    made, engine = shoot(job, script, audio)
-    return summary(planned, made, facts_of(job, planned) | job.ran(engine) | given)
+    made, ran = shoot(job, script, audio)
+    return summary(planned, made, facts_of(job, planned) | job.ran(ran) | given)
 
 
 def check_film_places(path: Path, story: Path, audio: Path | None, force: bool) -> None:
