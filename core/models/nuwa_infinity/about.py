@@ -14,12 +14,12 @@ class Sampling(Settings):
     share top_p of their sum.
     """
 
-    guidance: float = setting(2.0, "how hard the prompt pulls; 1 is not at all", least=0, most=1000)
+    guidance: float = setting(3.0, "how hard the prompt pulls; 1 is not at all", least=0, most=1000)
     temperature: float = setting(
-        1.0, "spread of the draws; 0 takes the likeliest", least=0, most=1000
+        0.8, "spread of the draws; 0 takes the likeliest", least=0, most=1000
     )
     top_k: int = setting(768, "how many of the likeliest codes to draw from", least=1)
-    top_p: float = setting(0.95, "share of the likeliest codes to draw from", least=0, most=1)
+    top_p: float = setting(0.9, "share of the likeliest codes to draw from", least=0, most=1)
 
 
 ABOUT = About(
@@ -35,4 +35,5 @@ ABOUT = About(
     moving=True,
     wordless=True,
     settings=Sampling,
+    bundled="nuwa-infinity-tiny.safetensors",
 )
