@@ -220,7 +220,7 @@ class _Bound:
         }
 
     def providers(self) -> list[str]:
-        return self._session.get_providers()
+        return list(self._session.get_providers())
 
     def _bind_input(self, slot: _Slot, tensor: Tensor) -> None:
         tensor = tensor.to(self._device, slot.dtype).contiguous()

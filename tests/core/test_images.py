@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dln.core.data import open_source, sizes_of
+from dln.core.data import open_source
 from dln.core.data.images import Digits, ImageFolder, Middles, is_image_folder, noisy
 from dln.core.errors import UsageError
 from dln.core.models.package import load_model
@@ -113,13 +113,6 @@ def test_what_is_no_set_of_images(tmp_path: Path):
         open_source("digits,noise=1.5")
     with pytest.raises(UsageError, match="a share such as"):
         open_source("digits,noise=much")
-
-
-def test_sizes_of_sets_that_are_not_there():
-    assert sizes_of("imagenet") == (1_280_000, 1000)
-    assert sizes_of("menagerie")[1] is None
-    with pytest.raises(UsageError, match="no data set"):
-        sizes_of("imagenett")
 
 
 def test_clips_become_images_of_their_actors():
