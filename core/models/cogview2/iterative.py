@@ -38,8 +38,9 @@ class IterativeSR(nn.Module):
     @torch.no_grad()
     def start_from(self, backbone: Backbone) -> None:
         """Begin as the backbone, where the sizes are the same."""
-        if self.backbone.tokens.weight.shape == backbone.tokens.weight.shape:
-            self.backbone.load_state_dict(backbone.state_dict())
+        own, theirs = (net.state_dict() for net in (self.backbone, backbone))
+        if {k: v.shape for k, v in own.items()} == {k: v.shape for k, v in theirs.items()}:
+            self.backbone.load_state_dict(theirs)
             self.positions.weight.copy_(repeated(backbone, self.config))
 
     def forward(
