@@ -153,10 +153,9 @@ def resolved(
 
 def _later(about: About, run: Run) -> dict[str, Any]:
     """What the run means by not naming fields of the configuration that are newer than it is."""
-    meant = unsaid(load(about).Config)
-    return {
-        name: value for name, value in meant.items() if name not in run.config.get("config", {})
-    }
+    named, meant = run.config.get("config", {}), unsaid(load(about).Config)
+    # What is None is named in no run's table.
+    return {k: value for k, value in meant.items() if value is not None and k not in named}
 
 
 def begun(about: About, options: TrainOptions, source: Source, start: Loaded | None) -> SystemModel:

@@ -256,9 +256,9 @@ def test_draws_follow_the_shares():
     draws = {
         name: np.bincount([draw(logits) for _ in range(2000)], minlength=4) / 2000
         for name, draw in {
-            "all": Draw(Sampling(top_p=1.0), np.random.default_rng(0)),
-            "two": Draw(Sampling(top_k=2), np.random.default_rng(0)),
-            "most": Draw(Sampling(top_p=0.7), np.random.default_rng(0)),
+            "all": Draw(Sampling(temperature=1.0, top_p=1.0), np.random.default_rng(0)),
+            "two": Draw(Sampling(temperature=1.0, top_k=2), np.random.default_rng(0)),
+            "most": Draw(Sampling(temperature=1.0, top_p=0.7), np.random.default_rng(0)),
         }.items()
     }
     assert draws["all"] == pytest.approx(shares.numpy(), abs=0.03)
