@@ -8,19 +8,21 @@ from dln.core.models.request import Request
 from dln.core.training.speed import waiter
 
 from ..bench_worker import create, device_name, time_clips, warm_up
+from ..sampling import prompts_for
 from .listed import speed_name
 from .onnx import log
 from .outcome import Found, Job
 
 RUNS, WARM = 3, 1  # clips
-PROMPT, SEED = "lion drinking", 0
+SEED = 0
 
 
 def timed(job: Job, model: str, engine: str) -> Found:
     """The median of RUNS clips. MissingCapability where the engine is not here."""
     loaded, device = load_model(model), pick_device("auto")
     made = create(engine, loaded, device, "fp32", log)
-    request = Request(prompt=PROMPT if loaded.about.text else "", seed=SEED)
+    (prompt,) = prompts_for(loaded, 1)
+    request = Request(prompt=prompt, seed=SEED)
     warm_up(made, loaded, request, WARM)
     device = str(getattr(made, "device", device))  # ONNX Runtime may have taken another
     found = time_clips(made, loaded, request, RUNS, waiter(device))

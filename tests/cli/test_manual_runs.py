@@ -38,6 +38,7 @@ BRIEFLY = {
     "evaluate": {"--count": "2", ":--size": "32x16"},
     "generate": {":--size": "32x16", ":--extend": "right=8", ":--frames": "2"},
     "bench": {":--runs": "1"},
+    "doctor": {"--only": "codec-gif"},
 }
 FEW = 50  # steps that a training is run for in full
 EXTRAS = {"digits": "sklearn"}
