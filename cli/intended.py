@@ -59,15 +59,15 @@ def sized(
     from dln.core.models.registry import load
     from dln.core.runs.build import configured, resolve_config
 
-    system = load(spec)
+    system, classes = load(spec), None
     if is_here(data):
         source = open_source(data, on_progress=shown, wordless=spec.wordless)
         config, samples = configured(system, preset, options.config, source), len(source)
-        return replace(config, names=()) if hasattr(config, "names") else config, samples
-    config, (samples, classes) = resolve_config(system, preset, options.config), KNOWN[data]
-    return replace(config, classes=classes, names=()) if hasattr(
-        config, "names"
-    ) else config, samples
+    else:
+        config, (samples, classes) = resolve_config(system, preset, options.config), KNOWN[data]
+    if hasattr(config, "names"):
+        config = replace(config, classes=classes or config.classes, names=())
+    return config, samples
 
 
 def foreseen(

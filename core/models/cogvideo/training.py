@@ -216,9 +216,7 @@ class PicturesStage(ImageStage):
         return lessons.stacked(made)._asdict()
 
     def example(self, count: int) -> dict[str, Tensor]:
-        config, reader = self.model.config.pictures, self.model.reader
-        one = lessons.text_to_image(config, reader, None, np.zeros(config.frame_length, int))
-        return lessons.stacked([one] * count)._asdict()
+        return lessons.example(self.model.config.pictures, self.model.reader, count)
 
 
 class KeyframesStage(SequenceStage):

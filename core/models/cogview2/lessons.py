@@ -96,6 +96,12 @@ def drawn(
     return text_to_image(config, vocabulary, caption, codes, rate)
 
 
+def example(config: Config, vocabulary: Vocabulary, count: int) -> dict[str, torch.Tensor]:
+    """A batch of the shapes that lessons have."""
+    codes = np.zeros(config.frame_length, int)
+    return stacked([text_to_image(config, vocabulary, None, codes)] * count)._asdict()
+
+
 def text_to_image(
     config: Config,
     vocabulary: Vocabulary,

@@ -158,10 +158,7 @@ class ImageStage(CodesStage):
         return lessons.stacked(made)._asdict()
 
     def example(self, count: int) -> dict[str, Tensor]:
-        config = self.model.config
-        codes = np.zeros(config.frame_length, int)
-        one = lessons.text_to_image(config, self.model.reader, None, codes)
-        return lessons.stacked([one] * count)._asdict()
+        return lessons.example(self.model.config, self.model.reader, count)
 
 
 class SuperStage(CodesStage):

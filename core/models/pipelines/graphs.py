@@ -3,6 +3,7 @@ a few frames at a time and hand on what the next ones need."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +45,12 @@ def text_graph(encoder: Any, length: int, masked: bool) -> Graph:
     return Graph("text", TextGraph(encoder), ("states",), example)
 
 
-class Step(nn.Module):
+class Step(nn.Module, ABC):
     """The pixels of a few latent frames; what follows needs `cache`, tensors of sizes that stay."""
 
+    @abstractmethod
     def forward(self, z: Tensor, cache: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         """z: (1, C, F, h, w), cache: None at a clip's begin -> (1, 3, T, H, W) in [-1, 1]."""
-        raise NotImplementedError
 
 
 class Chunk(nn.Module):
