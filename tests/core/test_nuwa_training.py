@@ -111,6 +111,22 @@ def resumable(stage: Any) -> Any:
     return stage
 
 
+def test_the_decoder_goes_on_alone_and_draws_nearer(new_run: NewRun, accelerator: Accelerator):
+    """Encoder, codes and guide are what they were, so what reads the codes need not know of it."""
+    found = stages(views=20, tokenizer_rate=0.003, perceptual=0.0, redrawn=0.0)
+    stage, vqgan = found["decoder"], found["decoder"].model.vqgan
+    assert len(stage) == len(found["vqgan"])
+    others = {k: v.clone() for k, v in vqgan.state_dict().items() if not k.startswith("decoder")}
+    before = stage.evaluate()[0]
+    stage.steps, stage.batch = 40, 4
+    fit(stage, QUICK, new_run(), accelerator, silent)
+    assert all(torch.equal(vqgan.state_dict()[name], tensor) for name, tensor in others.items())
+    with torch.no_grad():
+        after = stage.evaluate()[0]
+    assert after["codes_used"] == before["codes_used"]
+    assert after["psnr"] > before["psnr"] + 1
+
+
 def test_the_guide_learns_alone_and_helps(new_run: NewRun, accelerator: Accelerator):
     found = stages(views=20, tokenizer_rate=0.003, perceptual=0.0)
     stage, vqgan = found["guide"], found["guide"].model.vqgan
@@ -208,7 +224,7 @@ def test_one_single_picture(tmp_path: Path):
         precision="fp32", config=MICRO["nuwa-infinity"],
     )  # fmt: skip
     run = train("nuwa-infinity", options, silent)
-    assert sorted(path.name for path in (run / "state").iterdir()) == ["transformer", "vqgan"]
+    assert sorted(path.name for path in (run / "state").iterdir()) == ["decoder", "transformer", "vqgan"]
     config: Any = load_model(run / "model.safetensors").model.config
     assert (config.training.rows, config.training.columns) == (2, 2)
     with pytest.raises(UsageError, match=r"no painting\.txt stands beside it"):

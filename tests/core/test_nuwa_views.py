@@ -123,7 +123,7 @@ def test_weights_that_know_pictures_go_on_to_clips():
     model = toy(still, views=4)
     assert model.config.training.clip_rows is None
     names = [stage.name for stage in SYSTEM.stages(model, moving, TrainOptions())]
-    assert names == ["vqgan", "guide", "transformer"]
+    assert names == ["vqgan", "decoder", "guide", "transformer"]
     views = stages(moving, model)["transformer"].views
     assert views.lesson(True) == (2, 1, 1)
     assert views.lesson(False) == (1, 1, 2)

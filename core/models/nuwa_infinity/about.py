@@ -28,7 +28,7 @@ ABOUT = About(
     task="text-to-picture",
     paper="arXiv:2207.09814",
     presets=("tiny", "base", "large"),
-    stages=("vqgan", "guide", "transformer"),
+    stages=("vqgan", "decoder", "guide", "transformer"),
     data="vistas,camera=panorama",
     takes=("text", "picture", "size", "extension"),
     gives="picture",

@@ -63,7 +63,7 @@ class TrainingConfig(Checked):
     the whole of a large picture one may be; clips: of what moves, the share of views that are clips
     where no pictures are among the data; spare: how much wider than a lesson a view is.
     crop: pixels along a side of what the tokenizer learns from; perceptual: the weight of its
-    features, adversary: that of a discriminator, as a share of the former's slope; it learns after
+    features, redrawn: that when the decoder goes on alone, adversary: that of a discriminator, as a share of the former's slope; it learns after
     the share `judged_after` of the steps, and counts a twentieth of them later.
     rates: of learning. optimise: an optimiser step after each patch, or picture. smoothing: of the
     labels; None: as published, 0.1, and 0.15 where all views are of one picture.
@@ -82,6 +82,7 @@ class TrainingConfig(Checked):
     spare: float = limited(1 / 3, least=0, most=4)
     crop: int = size(128, most=1 << 12, least=8)
     perceptual: float = limited(1.0, least=0, most=1000)
+    redrawn: float = limited(0.1, least=0, most=1000)
     adversary: float = limited(0.2, least=0, most=10)
     judged_after: float = limited(0.6, least=0, most=1)
     tokenizer_rate: float = limited(1e-3, above=0, most=1)

@@ -22,6 +22,7 @@ from ...training.stage import Stage
 from ..layers.captions import drawn_caption
 from ..layers.lessons import held_back, in_parts, lesson_rng, measuring_rows
 from .config import WAYS
+from .decoder_training import DecoderStage
 from .directions import split, straight
 from .grids import filled
 from .local import DIRECTIONS, around, turns
@@ -163,8 +164,9 @@ class TransformerStage(Stage):
 
 
 def stages(model: Model, source: Source, options: TrainOptions) -> list[Stage]:
-    """The tokenizer, its guide where there are clips to learn from, the transformer."""
+    """The tokenizer, its decoder again, its guide where there are clips to learn from, the
+    transformer."""
     views, judge = Views(filled(model.config, source), source), judge_of(model)
-    tokenizers = [VqganStage, GuideStage] if views.kinds[1] else [VqganStage]
+    tokenizers = [VqganStage, DecoderStage, *([GuideStage] if views.kinds[1] else [])]
     made = [make(model, views, options, judge) for make in tokenizers]
     return [*made, TransformerStage(model, views, options)]
