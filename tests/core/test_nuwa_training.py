@@ -224,7 +224,8 @@ def test_one_single_picture(tmp_path: Path):
         precision="fp32", config=MICRO["nuwa-infinity"],
     )  # fmt: skip
     run = train("nuwa-infinity", options, silent)
-    assert sorted(path.name for path in (run / "state").iterdir()) == ["decoder", "transformer", "vqgan"]
+    stages = sorted(path.name for path in (run / "state").iterdir())
+    assert stages == ["decoder", "transformer", "vqgan"]
     config: Any = load_model(run / "model.safetensors").model.config
     assert (config.training.rows, config.training.columns) == (2, 2)
     with pytest.raises(UsageError, match=r"no painting\.txt stands beside it"):

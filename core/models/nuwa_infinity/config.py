@@ -63,8 +63,9 @@ class TrainingConfig(Checked):
     the whole of a large picture one may be; clips: of what moves, the share of views that are clips
     where no pictures are among the data; spare: how much wider than a lesson a view is.
     crop: pixels along a side of what the tokenizer learns from; perceptual: the weight of its
-    features, redrawn: that when the decoder goes on alone, adversary: that of a discriminator, as a share of the former's slope; it learns after
-    the share `judged_after` of the steps, and counts a twentieth of them later.
+    features, redrawn: that when the decoder goes on alone; adversary: that of a discriminator, as a
+    share of the former's slope; it learns after the share `judged_after` of the steps, and counts a
+    twentieth of them later.
     rates: of learning. optimise: an optimiser step after each patch, or picture. smoothing: of the
     labels; None: as published, 0.1, and 0.15 where all views are of one picture.
     """
