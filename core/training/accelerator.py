@@ -66,7 +66,7 @@ def create_accelerator(device: str) -> Accelerator:
         raise UsageError(f"{launched} processes were launched that cannot train together here")
     if accelerator.device.type == "cpu":
         # cpu:0, as several processes have it, is elsewhere to torch: modules would get new buffers.
-        accelerator.state.device = torch.device("cpu")
+        accelerator.state.__dict__["device"] = torch.device("cpu")
         keep_freed_memory()
     return accelerator
 

@@ -41,8 +41,10 @@ class PreparedTurn:
 
     def unaveraged(self) -> AbstractContextManager[None]:
         """Around a backward pass that averages nothing."""
-        distributed = isinstance(self.objective, DistributedDataParallel)
-        return self.objective.no_sync() if distributed else nullcontext()
+        objective = self.objective
+        if isinstance(objective, DistributedDataParallel):
+            return objective.no_sync()
+        return nullcontext()
 
 
 class Learner:
@@ -75,8 +77,8 @@ class Learner:
 
         penalty: is added to the loss that gives the gradients and logged beside it.
         """
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1

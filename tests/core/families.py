@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -19,10 +20,13 @@ from torch import Tensor, nn
 sys.path.append(str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1]))
 from micro import micro
+from toy_classes import Classes
+from toy_classes import settings as with_sharpness
 from toy_training import QUICK, Toy, rows
 
 from dln.core.data import open_source
 from dln.core.errors import Interrupted
+from dln.core.models.layers.codebook import Codebook
 from dln.core.models.registry import MODELS, load
 from dln.core.runs.build import build
 from dln.core.training.accelerator import create_accelerator
@@ -31,6 +35,8 @@ from dln.core.training.events import silent
 from dln.core.training.fit import fit
 from dln.core.training.options import TrainOptions
 from dln.core.training.run import Run
+from dln.core.training.settings import FitSettings
+from dln.core.training.sharpness import Sharpness
 from dln.core.training.stage import Stage
 from dln.core.training.team import Team
 
@@ -39,6 +45,13 @@ FAMILIES = ("cogvideo", "cogview2", "long-video-gan", "nuwa-infinity", "recogniz
 WAYS = {"fsdp": "true", "ddp": "false"}
 SHARED = ("tokenizer", "decoder", "image")  # stages that CogView2 has of CogVideo
 STEPS, STOP = 3, 1
+# What looks at averages, and what needs the weights besides.
+TOYS: dict[str, tuple[Callable[[], Stage], FitSettings]] = {
+    "toy": (partial(Toy, 6), replace(QUICK, evaluate_every=2)),
+} | {
+    method: (partial(Classes, 8), with_sharpness(Sharpness(method, start=0, lag=1)))
+    for method in ("sam", "saf", "mesa")
+}
 
 
 def model_of(name: str) -> tuple[Any, list[Stage]]:
@@ -56,7 +69,7 @@ def model_of(name: str) -> tuple[Any, list[Stage]]:
         stage.evaluate_every, stage.judged_by = None, None
         stage.evaluate = lambda: ({}, None)
     for module in model.modules():
-        if hasattr(module, "revive_below"):
+        if isinstance(module, Codebook):
             module.revive_below = 0.0  # each process proposes vectors of its own
     return model, stages
 
@@ -148,10 +161,11 @@ class Dealt(Batches):
 def alone(folder: Path) -> None:
     """Every family by this process. Batches of fit are to be Dealt."""
     accelerator = create_accelerator("cpu")
+    for way in WAYS:
+        for name in (*FAMILIES, *TOYS):
+            new_run(folder, name, way)
     for name in FAMILIES:
         run = new_run(folder, name, "one")
-        for way in WAYS:
-            new_run(folder, name, way)
         for stage in model_of(name)[1]:
             fit(twins(prepared(stage, run)), replace(QUICK, accumulate=2), run, accelerator, silent)
 
@@ -214,6 +228,8 @@ def work(folder: Path) -> None:
         os.environ["ACCELERATE_USE_FSDP"] = asked
         for name in FAMILIES:
             report[f"{name}/{way}"] = stopped(name, Run.open(folder / name / way), accelerator)
+        for name, (make, settings) in TOYS.items():
+            fit(make(), settings, Run.open(folder / name / way), accelerator, silent)
         report[f"numbers/{way}"] = kept_numbers(accelerator, Run(folder, {}))
     (folder / f"rank-{accelerator.process_index}.json").write_text(json.dumps(report))
 
