@@ -15,6 +15,7 @@ from .accelerator import summed
 from .batches import Batch
 from .ema import Ema
 from .muon import Muon
+from .parts import BUCKET
 from .player import Player, Turn
 from .settings import FitSettings
 from .sharpness import Penalty
@@ -22,8 +23,6 @@ from .state import load_optimizer_tensors, optimizer_tensors
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-BUCKET = 64  # parameters whose gradients are averaged at once
 
 
 @dataclass(frozen=True, eq=False)

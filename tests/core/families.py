@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -46,7 +46,7 @@ WAYS = {"fsdp": "true", "ddp": "false"}
 SHARED = ("tokenizer", "decoder", "image")  # stages that CogView2 has of CogVideo
 STEPS, STOP = 3, 1
 # What looks at averages, and what needs the weights besides.
-TOYS: dict[str, tuple[Callable[[], Stage], FitSettings]] = {
+TOYS: Mapping[str, tuple[Callable[[], Stage], FitSettings]] = {
     "toy": (partial(Toy, 6), replace(QUICK, evaluate_every=2)),
 } | {
     method: (partial(Classes, 8), with_sharpness(Sharpness(method, start=0, lag=1)))

@@ -33,8 +33,8 @@ from dln.core.training.batches import Batches
 from dln.core.training.events import silent
 from dln.core.training.journal import Progress
 from dln.core.training.keeper import Keeper
+from dln.core.training.parts import BUCKET, Parts
 from dln.core.training.run import Run
-from dln.core.training.sharded import Parts
 from dln.core.training.stage import Stage
 from dln.core.training.team import Team
 
@@ -153,9 +153,9 @@ def test_parts_make_a_whole(shapes: list[tuple[int, ...]], world: int):
     flats = [[part.detach() for part in each.of.values()] for each in ranks]
 
     def gather(flat: torch.Tensor) -> torch.Tensor:
-        begin = next(n for n in range(0, len(shapes), 64) if torch.equal(
-            torch.cat(flats[0][n : n + 64]), flat))  # fmt: skip
-        return torch.cat([torch.cat(each[begin : begin + 64]) for each in flats])
+        begin = next(n for n in range(0, len(shapes), BUCKET) if torch.equal(
+            torch.cat(flats[0][n : n + BUCKET]), flat))  # fmt: skip
+        return torch.cat([torch.cat(each[begin : begin + BUCKET]) for each in flats])
 
     vars(ranks[0].accelerator)["gather"] = gather
     found = ranks[0].whole(flats[0], [p.shape for p in parameters])
