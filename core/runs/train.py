@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..carbon.meter.recorder import Account, Place
-from ..errors import Interrupted, UsageError
+from ..errors import DlnError, Interrupted, UsageError
 from ..models.fields import unsaid
 from ..models.registry import find, load
-from ..training.accelerator import create_accelerator, default_precision, first_here
+from ..training.accelerator import (
+    create_accelerator,
+    default_precision,
+    first_here,
+    shares_out,
+)
 from ..training.batches import step_seed
 from ..training.contents import CONFIG, refuse_links
 from ..training.events import Looked, Note, OnEvent, silent
@@ -129,6 +135,10 @@ def _train(
         if source.report and (told := source.report.summary()):
             on_event(Note(told))
         computes = f"device {accelerator.device}, precision {options.precision}"
+        if accelerator.num_processes > 1:
+            computes += f", {accelerator.num_processes} processes"
+        if shares_out(accelerator):
+            computes += " that share out optimisers and averages (FSDP)"
         on_event(Note(f"{computes}, seed {options.seed or 0}"))
         if accelerator.is_main_process:
             chosen = selected(stages, options.stage, run)
@@ -223,7 +233,7 @@ def _open_run(
 ) -> Run:
     """The run: new, or one whose model and data are still the same."""
     if not accelerator.is_main_process:
-        return Run.open(path)
+        return _joined(path, accelerator)
     if not options.resume:
         return Run.create(path, table, force=options.force)
     run = Run.open(path)
@@ -236,6 +246,20 @@ def _open_run(
                 hint="choose another folder with --out",
             )
     return run
+
+
+def _joined(path: Path, accelerator: Accelerator) -> Run:
+    """The run that the main process has opened. DlnError, which is shown, on another machine that
+    does not see its folder."""
+    try:
+        return Run.open(path)
+    except UsageError as error:
+        if not accelerator.is_local_main_process:
+            raise
+        raise DlnError(
+            f"{socket.gethostname()} finds no run in {path}, where the first machine has it",
+            hint="--out in a folder that all machines share",
+        ) from error
 
 
 def _package(

@@ -40,6 +40,11 @@ def create_accelerator(device: str) -> Accelerator:
     if kind == "mps" and not mps:
         raise MissingCapability("there is no device mps here", "--device cpu always works")
     launched = launched_processes()
+    if _asked("ACCELERATE_USE_FSDP") and _asked("FSDP_OFFLOAD_PARAMS"):
+        raise UsageError(
+            "weights stay on the accelerator, and fsdp_offload_params asks for another place",
+            hint="fsdp_offload_params: false in the configuration of accelerate",
+        )
     if number and launched > 1:
         raise UsageError(f"several processes share out the devices: --device cuda, not {device}")
     if number:
@@ -60,6 +65,8 @@ def create_accelerator(device: str) -> Accelerator:
     if accelerator.num_processes != launched:
         raise UsageError(f"{launched} processes were launched that cannot train together here")
     if accelerator.device.type == "cpu":
+        # cpu:0, as several processes have it, is elsewhere to torch: modules would get new buffers.
+        accelerator.state.__dict__["device"] = torch.device("cpu")
         keep_freed_memory()
     return accelerator
 
@@ -101,6 +108,15 @@ def _require_cuda(number: int) -> None:
     if number >= count:
         there = f"only {count} CUDA devices are here" if count else "no CUDA device is here"
         raise MissingCapability(there, hint="dln doctor says why; --device cpu always works")
+
+
+def shares_out(accelerator: Accelerator) -> bool:
+    """Whether the processes share out what one of them need not hold: FSDP was asked for."""
+    return accelerator.num_processes > 1 and _asked("ACCELERATE_USE_FSDP")
+
+
+def _asked(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("true", "1", "yes")
 
 
 def default_precision(device: torch.device) -> str:

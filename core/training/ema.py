@@ -61,7 +61,8 @@ class Ema:
             parameter.copy_(self.averages[name])
 
     @torch.no_grad()
-    def _swap(self) -> None:
+    def swap(self) -> None:
+        """The averages become the weights, and the weights the averages."""
         for name, parameter in self.parameters.items():
             kept = parameter.clone()
             parameter.copy_(self.averages[name])
@@ -70,8 +71,8 @@ class Ema:
     @contextmanager
     def swapped(self) -> Iterator[None]:
         """The weights are the averages inside the context."""
-        self._swap()
+        self.swap()
         try:
             yield
         finally:
-            self._swap()
+            self.swap()

@@ -17,7 +17,7 @@ from .run import Run
 from .settings import FitSettings
 from .sharpness import Saf, as_text
 from .stage import Stage
-from .state import Checkpoint, Checkpoints, Groups, load_optimizer_tensors, optimizer_tensors
+from .state import Checkpoint, Checkpoints, Groups
 from .team import Team
 
 if TYPE_CHECKING:
@@ -81,15 +81,21 @@ class Keeper:
         return late or due(self.settings.checkpoint_every, step)
 
     def save(self, team: Team, progress: Progress) -> None:
-        """Write a checkpoint, on the main process, unless this step has one."""
-        if not self.main or self._step == progress.step:
+        """Write a checkpoint, on the main process, unless this step has one. The others give what
+        they alone have."""
+        if self._step == progress.step:
             return
+        groups = self._groups(team)
+        if self.main:
+            self._write(groups, progress)
+        self._step, self.time = progress.step, time.perf_counter()
+
+    def _write(self, groups: Groups, progress: Progress) -> None:
         if self.run.stats.exists():
             with disk_errors(self.run.stats):
                 fsync_path(self.run.stats)
         info = {"settings": self._recipe(), "progress": progress.to_json()}
-        path = self.checkpoints.save(progress.step, self._groups(team), info)
-        self._step, self.time = progress.step, time.perf_counter()
+        path = self.checkpoints.save(progress.step, groups, info)
         self.on_event(Saved(self.stage.name, progress.step, path))
 
     def _groups(self, team: Team) -> Groups:
@@ -100,10 +106,8 @@ class Keeper:
             "stage": self.stage.state(),
         }
         for learner in team.learners:
-            for name, optimizer in learner.optimizers.items():
-                groups["optimizer"] |= optimizer_tensors(optimizer, name)
-            if learner.ema:
-                groups["average"] |= learner.ema.averages
+            groups["optimizer"] |= learner.states()
+            groups["average"] |= learner.averages()
         if team.penalty:
             groups["sharpness"] = team.penalty.tensors()
         return groups
@@ -135,10 +139,7 @@ class Keeper:
     def _load(self, team: Team, groups: Groups) -> None:
         self.stage.modules.load_state_dict(groups["weights"])
         for learner in team.learners:
-            for name, optimizer in learner.optimizers.items():
-                load_optimizer_tensors(optimizer, name, groups["optimizer"])
-            if learner.ema:
-                learner.ema.load(groups["average"])
+            learner.load(groups["optimizer"], groups["average"])
 
     def _load_penalty(self, team: Team, tensors: dict[str, Tensor] | None) -> None:
         """The history is one file: the main process fills it before any other reads."""

@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,14 @@ from .accelerator import summed
 from .batches import Batch
 from .ema import Ema
 from .muon import Muon
+from .parts import BUCKET
 from .player import Player, Turn
 from .settings import FitSettings
 from .sharpness import Penalty
+from .state import load_optimizer_tensors, optimizer_tensors
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-BUCKET = 64  # parameters whose gradients are averaged at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,13 @@ class PreparedTurn:
     def averages(self) -> bool:
         """Whether the backward pass itself averages the gradients over the processes."""
         return isinstance(self.objective, DistributedDataParallel)
+
+    def unaveraged(self) -> AbstractContextManager[None]:
+        """Around a backward pass that averages nothing."""
+        objective = self.objective
+        if isinstance(objective, DistributedDataParallel):
+            return objective.no_sync()
+        return nullcontext()
 
 
 class Learner:
@@ -69,12 +76,12 @@ class Learner:
 
         penalty: is added to the loss that gives the gradients and logged beside it.
         """
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         sums: dict[str, Tensor] = {}
         for number, batch in enumerate(batches):
             last = number == len(batches) - 1
-            with nullcontext() if last else accelerator.no_sync(prepared.objective):
+            with nullcontext() if last else prepared.unaveraged():
                 with _autocast(precision, accelerator.device):
                     result = dict(prepared.forward(batch))
                     logits: Any = result.pop("logits", ())
@@ -100,12 +107,56 @@ class Learner:
         norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
         if math.isfinite(norm):
             rate = player.learning_rate * player.rate.factor(step, steps)
-            for optimizer in self.optimizers.values():
-                gain = player.muon_gain if isinstance(optimizer, Muon) else 1.0
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * gain
-                optimizer.step()
+            with self.moving():
+                for optimizer in self.optimizers.values():
+                    gain = player.muon_gain if isinstance(optimizer, Muon) else 1.0
+                    for group in optimizer.param_groups:
+                        group["lr"] = rate * gain
+                    optimizer.step()
         return norm
+
+    @property
+    def moved(self) -> list[nn.Parameter]:
+        """What the optimisers move, where that is not the parameters themselves."""
+        return []
+
+    def moving(self) -> AbstractContextManager[None]:
+        """Around what moves weights."""
+        return nullcontext()
+
+    def follow(self, step: int) -> None:
+        """The average does; `step` counts the earlier steps."""
+        if self.ema:
+            self.ema.update(step)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The average is in place of the weights."""
+        with self.ema.swapped() if self.ema else nullcontext():
+            yield
+
+    def settle(self) -> None:
+        """The average becomes the weights."""
+        if self.ema:
+            with self.moving():
+                self.ema.copy_to_weights()
+
+    def states(self) -> dict[str, Tensor]:
+        """The optimisers' tensors as a checkpoint keeps them."""
+        named = self.optimizers.items()
+        return {k: v for name, o in named for k, v in optimizer_tensors(o, name).items()}
+
+    def averages(self) -> dict[str, Tensor]:
+        """As a checkpoint keeps them."""
+        return self.ema.averages if self.ema else {}
+
+    def load(self, states: dict[str, Tensor], averages: dict[str, Tensor]) -> None:
+        """Take back its own of what `states` and `averages` of all players gave. KeyError or
+        ValueError where they are of another kind."""
+        for name, optimizer in self.optimizers.items():
+            load_optimizer_tensors(optimizer, name, states)
+        if self.ema:
+            self.ema.load(averages)
 
 
 def _prepared(

@@ -88,13 +88,15 @@ class Session:
 
     def evaluate(self) -> None:
         """The stage's metrics and clips with the averaged weights; the other processes wait."""
-        if self.main:
-            torch.manual_seed(step_seed(self.settings.seed, f"{self.stage.name}/evaluate", 0, 0))
-            with self.team.averaged(), evaluating(self.stage.modules):
-                metrics, clips = self.stage.evaluate()
-                self.keeper.judge(self.progress.step, metrics)
-            self._report(metrics, clips)
-        self.accelerator.wait_for_everyone()
+        with self.team.averaged():
+            if self.main:
+                seed = step_seed(self.settings.seed, f"{self.stage.name}/evaluate", 0, 0)
+                torch.manual_seed(seed)
+                with evaluating(self.stage.modules):
+                    metrics, clips = self.stage.evaluate()
+                    self.keeper.judge(self.progress.step, metrics)
+                self._report(metrics, clips)
+            self.accelerator.wait_for_everyone()
 
     def _report(self, metrics: dict[str, float], clips: "list[Clip] | None") -> None:
         """Metrics and clips, and a warning where the metrics do not go as they should."""

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DlnError, UsageError
-from .accelerator import summed
+from .accelerator import shares_out, summed
 from .batches import Batch
 from .history import History
 from .learner import Learner, PreparedTurn
 from .player import Player, Turn
 from .run import Run
 from .settings import FitSettings
+from .sharded import ShardedLearner
 from .sharpness import Mesa, Penalty, Saf, Sharpness, ascended
 from .stage import Stage, averaged_buffers, learning, trainable_parameters
 
@@ -51,10 +52,11 @@ class Team:
         named = trainable_parameters(stage)
         stage.modules.to(accelerator.device).train()
         self.learners: list[Learner] = []
+        kind = ShardedLearner if shares_out(accelerator) else Learner
         for player in stage.players:
             with learning(player, stage):
                 own = named[player.name] | averaged_buffers(player, stage)
-                self.learners.append(Learner(player, own, settings, accelerator))
+                self.learners.append(kind(player, own, settings, accelerator))
         self.penalty = _penalty(stage, settings.sharpness, run, accelerator)
 
     def take_turns(self, step: int, batches: list[Batch]) -> Iterator[Learnt]:
@@ -76,8 +78,7 @@ class Team:
     def after_step(self, step: int) -> None:
         """The averages follow; `step` counts the earlier steps."""
         for learner in self.learners:
-            if learner.ema:
-                learner.ema.update(step)
+            learner.follow(step)
         if self.penalty:
             self.penalty.after_step()
 
@@ -135,23 +136,23 @@ class Team:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The averages are in place of the weights, for the players that have any."""
+        """The averages are in place of the weights, for the players that have any. All processes
+        enter it together."""
         with ExitStack() as stack:
             for learner in self.learners:
-                if learner.ema:
-                    stack.enter_context(learner.ema.swapped())
+                stack.enter_context(learner.averaged())
             yield
 
     def settle(self) -> None:
         """The averages become the weights."""
         for learner in self.learners:
-            if learner.ema:
-                learner.ema.copy_to_weights()
+            learner.settle()
 
     def modules(self) -> nn.Module:
-        """Every module on the device: the stage's, and MESA's teacher."""
+        """Every module on the device: the stage's, MESA's teacher, and parts that are moved."""
         teacher = [self.penalty.teacher] if isinstance(self.penalty, Mesa) else []
-        return nn.ModuleList([self.stage.modules, *teacher])
+        parts = [nn.ParameterList(learner.moved) for learner in self.learners]
+        return nn.ModuleList([self.stage.modules, *teacher, *parts])
 
     def tables(self) -> list[dict[Any, Any]]:
         """Every table of tensors that lies on the device beside the modules."""
