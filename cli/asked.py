@@ -87,9 +87,9 @@ def check_sizes(job: Job) -> None:
     weights, or the engine, have no way with."""
     from dln.core.models.locate import identify
     from dln.core.models.package import config_of
-    from dln.core.models.registry import load
+    from dln.core.models.registry import sampling
     from dln.core.models.request import Request
 
-    system, config = load(identify(job.model)), config_of(job.model)
+    system, config = sampling(identify(job.model)), config_of(job.model)
     request = Request.of(job.prompt, job.seeds[0], job.wish)
     system.check(config, request, job.runner.named, job.runner.is_torch)

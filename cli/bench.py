@@ -118,6 +118,9 @@ def bench(
 
     if out is not None:
         check_report(out, force)
+    from dln.core.installed import need_torch
+
+    need_torch("dln bench")
     asked = BenchRequest(
         model=model,
         engines=tuple(one.value for one in engine),

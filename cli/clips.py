@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dln.core.errors import DlnError, UsageError, reason_of
+from dln.core.errors import DlnError, MissingCapability, UsageError, reason_of
+from dln.core.installed import has_torch, install_line
 from dln.core.threads import Load
 
 from .assign import parse_overrides
@@ -67,6 +68,11 @@ class Runner:
     load: Load = field(default_factory=watched, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.graphs and self.engine is Engine.auto:
+            object.__setattr__(self, "engine", Engine.onnx)  # which takes no export then
+        if not self.graphs and not has_torch():
+            raise MissingCapability("PyTorch is not installed: without it the graphs of an export "
+                                    "are run", f"--graphs DIR; or {install_line()}")  # fmt: skip
         if self.is_torch and (self.graphs or self.precision is not Precision.fp32):
             raise UsageError("--precision and --graphs are of exported graphs.", "--engine onnx")
 
@@ -155,11 +161,11 @@ class Made:
 
 def fulfil(job: Job, preview: bool | None, drawn: bool) -> list[Made]:
     """Load the model once, then make, write and play each clip in turn; say a drawn seed."""
-    from dln.core.models.package import load_model
+    from dln.core.models.package import load_sampled
 
     with ExitStack() as opening:  # before what takes long: another run may be at it
         opening.enter_context(held(job, job.paths[0]))
-        loaded = load_model(job.model)
+        loaded = load_sampled(job.model)
         if drawn:
             screen.note(f"seed {job.seeds[0]}")
         playing = wants_preview(preview)
@@ -173,11 +179,11 @@ def fulfil(job: Job, preview: bool | None, drawn: bool) -> list[Made]:
 
 def check(job: Job, loaded: Any, engine: str, gradients: bool) -> None:
     """UsageError and MissingCapability for what the weights, or this engine, have no way with."""
-    from dln.core.models.registry import load
+    from dln.core.models.registry import sampling
     from dln.core.models.request import Request
 
     request = Request.of(job.prompt, job.seeds[0], job.wish)
-    load(loaded.about).check(loaded.model.config, request, engine, gradients)
+    sampling(loaded.about).check(loaded.model.config, request, engine, gradients)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dln.core.errors import DlnError
+from dln.core.errors import DlnError, MissingCapability
 
 from .lazy import Commands
 from .libraries import hush, keep_in_cache
@@ -159,12 +159,27 @@ def run(args: Sequence[str] | None = None) -> int:
         return interrupted(argv)
     except BrokenPipeError:
         return hang_up()
+    except ModuleNotFoundError as error:
+        return lacking(argv, error)
     except Exception as error:
         if is_memory(error):
             return show_error(command_of(argv), "there is not enough memory for this.", None, 1)
         if not hasattr(error, "format_message"):
             raise
         return misused(argv, error)
+
+
+def lacking(argv: list[str], error: ModuleNotFoundError) -> int:
+    """A package is not there. Without PyTorch, where only exported graphs are run, that is no bug
+    but a sentence."""
+    from dln.core.installed import has_torch, install_line
+
+    package = (error.name or "dln").partition(".")[0]
+    if package == "dln" or has_torch():
+        raise error
+    told = "PyTorch" if package == "torch" else package
+    words = f"this takes {told}, which is not installed"
+    return show_error(command_of(argv), words, install_line(), MissingCapability.exit_code)
 
 
 @contextmanager

@@ -164,7 +164,10 @@ SamplerSettings = Annotated[
 GraphPrecision = Annotated[Precision, typer.Option(help="Of --engine onnx and trt.")]
 Graphs = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="The export to run; default: exports/, else a cache."),
+    typer.Option(
+        metavar="DIR",
+        help="The export to run, also without PyTorch; default: exports/, else a cache.",
+    ),
 ]
 Download = Annotated[
     bool,

@@ -7,12 +7,32 @@ import json
 import os
 from contextlib import suppress
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from .errors import MissingCapability
+
 AS_BEFORE = "install a newer dln in the way this one was installed"
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; it is not loaded for the answer. An environment that only runs
+    exported graphs has none."""
+    return find_spec("torch") is not None
+
+
+def need_torch(what: str) -> None:
+    """MissingCapability, as of `without_torch`, where there is none."""
+    if not has_torch():
+        raise without_torch(what)
+
+
+def without_torch(what: str) -> MissingCapability:
+    """The error for what this environment cannot do. what: "a training"."""
+    return MissingCapability(f"{what} takes PyTorch, which is not installed", hint=install_line())
 
 
 def install_line(extra: str = "") -> str:

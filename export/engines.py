@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dln.core.errors import DlnError, MissingCapability
-from dln.core.models.engine import Engine
-from dln.core.models.graph import Value, flatten
-from dln.core.threads import Load, Threads
+from dln.core.installed import has_torch
+from dln.core.threads import TOLD, Load, Threads, cores
 
 from .axes import evaluate
 from .manifest import check_file, read_manifest
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import onnxruntime
     import torch
     from torch import Tensor
+
+    from dln.core.models.engine import Engine
+    from dln.core.models.graph import Value
 
 OnNote = Callable[[str], None]
 
@@ -70,17 +73,26 @@ class OnnxEngine:
         self._files, self._asked = files, device
         available = self._runtime.get_available_providers()
         self.device, self._providers = pick_providers(device, available)
-        self._graphs: dict[tuple[str, int], _Bound] = {}
+        self._graphs: dict[tuple[str, int], Any] = {}
         self._follows: Threads | None = None
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """Inputs and outputs by name, as every engine."""
+        from dln.core.models.graph import flatten
+
+        return self._running(graph)(flatten(inputs))
+
+    def _running(self, graph: str) -> Any:
+        """A graph in a session of as many threads as are to be taken now."""
         if self._follows is not None:
             self._threads = self._follows.count()
         key = graph, self._threads
         if key not in self._graphs:
-            self._graphs[key] = _Bound(self._session(graph), graph, self.device)
-        return self._graphs[key](flatten(inputs))
+            self._graphs[key] = self._bound(self._session(graph), graph)
+        return self._graphs[key]
+
+    def _bound(self, session: onnxruntime.InferenceSession, graph: str) -> Any:
+        return _Bound(session, graph, self.device)
 
     def providers(self) -> dict[str, list[str]]:
         """What the session of each graph that has been run computes on, as it says itself."""
@@ -90,10 +102,12 @@ class OnnxEngine:
         """Leave the cores to ONNX Runtime: what a sampling loop computes between two runs is
         small, and threads of PyTorch beside those of a session slow both down. load: what else
         this machine does, where as many are to be taken as it leaves free."""
-        import torch
-
         if load is not None:
             self._follows = Threads(self._threads, load, on_note)
+        if not has_torch():
+            return
+        import torch
+
         _before.append(self._threads)
         torch.set_num_threads(1)
 
@@ -136,7 +150,11 @@ _before: list[int] = []  # threads that PyTorch had when it was left one
 
 
 def usual_threads() -> int:
-    """PyTorch's, also where an engine before has left it one."""
+    """PyTorch's, also where an engine before has left it one; without it, what the user said, or
+    all cores."""
+    if not has_torch():
+        said = [os.environ.get(name, "").partition(",")[0] for name in TOLD]
+        return next((int(word) for word in said if word.isdecimal() and int(word)), cores())
     import torch
 
     count = torch.get_num_threads()
@@ -148,11 +166,13 @@ def engine_name(engine: str, precision: str) -> str:
     return engine if precision == "fp32" else f"{engine}-{precision}"
 
 
-def onnx_engine(folder: Path, device: str = "auto") -> OnnxEngine:
+def onnx_engine(
+    folder: Path, device: str = "auto", kind: type[OnnxEngine] = OnnxEngine
+) -> OnnxEngine:
     """The ONNX files of an export, after a look at their hashes. DlnError where one differs."""
     manifest = read_manifest(folder)
     files = {name: check_file(folder, entry) for name, entry in manifest["graphs"].items()}
-    return OnnxEngine(files, device, manifest["precision"])
+    return kind(files, device, manifest["precision"])
 
 
 def trt_engine(folder: Path, device: str = "auto") -> Engine:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from dln.core.cache import cache_folder
 from dln.core.errors import DlnError, MissingCapability, UsageError, reason_of
+from dln.core.installed import has_torch, without_torch
 
-from .bundle import Export, ExportOptions, gpu_of
-from .engines import onnx_engine, pick_providers, trt_engine
+from .engines import OnnxEngine, onnx_engine, pick_providers, trt_engine
 from .finished import Engines, Wanted, folder_named, lacking
+from .host_engine import HostEngine
 from .kit import kit_of
 from .manifest import FILE, read_manifest
 from .runtime import require_onnxruntime
@@ -50,6 +51,8 @@ def open_engine(
     if folder is not None:
         check_given(folder, wanted, on_note)
         return engine_in(folder, name, device, load, on_note)
+    if not has_torch():
+        raise without_torch(f"exporting {loaded.about.name}")
     own = default_folder(loaded, precision)
     if is_current(own, wanted, on_note):
         return engine_in(own, name, device, load, on_note)
@@ -97,11 +100,14 @@ def ready(loaded: "Loaded", precision: str = "fp32") -> bool:
 
 def check_engine(name: str, device: str) -> None:
     """MissingCapability where this machine has nothing that runs onnx or trt there."""
-    import torch
-
     if name == "onnx":
         pick_providers(device, require_onnxruntime().get_available_providers())
-    elif not torch.cuda.is_available():
+        return
+    if not has_torch():
+        raise without_torch("a TensorRT engine")
+    import torch
+
+    if not torch.cuda.is_available():
         raise MissingCapability(
             "TensorRT engines run on an NVIDIA GPU, and there is none here",
             hint="dln generate --engine onnx",
@@ -114,7 +120,7 @@ def engine_in(
     """The engine of an export's folder, after a look at its files. DlnError where one differs."""
     if name == "trt":
         return trt_engine(folder, device)
-    engine = onnx_engine(folder, device)
+    engine = onnx_engine(folder, device, OnnxEngine if has_torch() else HostEngine)
     if engine.device == "cpu":
         engine.take_threads(load, on_note)
     return engine
@@ -124,6 +130,7 @@ def wanted_of(model: str, sha256: str, precision: str, trt: bool) -> Wanted:
     """What an export must be so that these weights can be run with it."""
     engines = None
     if trt:
+        from .bundle import gpu_of
         from .tensorrt import DEFAULT_CAPABILITIES, choose_backend
 
         backend = choose_backend("cuda")
@@ -141,7 +148,8 @@ def check_given(folder: Path, wanted: Wanted, on_note: OnNote) -> None:
         there = manifest["precision"]
         raise UsageError(f"{folder} is in {there}, not {wanted.precision}",
                          hint=f"--precision {there}")  # fmt: skip
-    if why := lacking(manifest, wanted):
+    # Without PyTorch nothing tells by which of its versions graphs are written today.
+    if has_torch() and (why := lacking(manifest, wanted)):
         on_note(f"{folder}: {why}")
 
 
@@ -162,6 +170,8 @@ def fill(
     folder: Path, loaded: "Loaded", wanted: Wanted, on_note: OnNote, traced: bool = True
 ) -> None:
     """Export once into the user's cache. Another process that is at it is waited for."""
+    from .bundle import Export, ExportOptions
+
     options = ExportOptions(precision=wanted.precision, renew=True, traced=traced)
     if wanted.engines:
         options = replace(options, trt=True, backend=wanted.engines.backend,

@@ -17,7 +17,7 @@ from ..media.receipt import PACKAGES, make_receipt
 from ..media.stream import Stream
 from ..models.engine import Differentiable, threads_kept, torch_engine
 from ..models.package import Loaded
-from ..models.registry import load
+from ..models.registry import sampling
 from ..models.request import FILES, Request
 from ..progress import OnProgress, unheard
 from ..text.reader import check_prompt
@@ -85,7 +85,7 @@ def stream(
     with threads_kept():
         runner = engine or torch_engine(loaded.model.graphs(), device, Load())
         ready = time.perf_counter()
-        system, progress = load(loaded.about), on_progress or unheard
+        system, progress = sampling(loaded.about), on_progress or unheard
         system.check(loaded.model.config, request, runner.name, isinstance(runner, Differentiable))
         frames = system.sample(runner, loaded.model, request, progress)
     seconds = {"prepare": ready - start, "sample": time.perf_counter() - ready}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..errors import MissingCapability, UsageError
+from ..installed import has_torch, without_torch
 from ..threads import Load, Threads
-from .graph import Graph, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from .graph import Graph, Value
 
 OnNote = Callable[[str], None]
 
@@ -47,6 +49,8 @@ class TorchEngine:
         self, graphs: Mapping[str, Graph], device: str = "cpu", threads: Threads | None = None
     ) -> None:
         """threads: how many PyTorch is to take from run to run; where left out, as it is."""
+        import torch
+
         self.device = torch.device(device)
         self._graphs, self._threads = graphs, threads
         self._take_threads()
@@ -55,6 +59,8 @@ class TorchEngine:
 
     def run(self, graph: str, **inputs: Value) -> dict[str, Tensor]:
         """Run one graph without gradients; inputs move to the engine's device."""
+        import torch
+
         found = self._graphs[graph]
         self._take_threads()
         with torch.inference_mode():
@@ -65,6 +71,8 @@ class TorchEngine:
         self, graph: str, wrt: str, loss: Callable[[dict[str, Tensor]], Tensor], **inputs: Value
     ) -> tuple[dict[str, Tensor], Tensor]:
         """As Differentiable says."""
+        import torch
+
         found = self._graphs[graph]
         self._take_threads()
         moved = {name: self._here(value) for name, value in inputs.items()}
@@ -80,6 +88,8 @@ class TorchEngine:
             take_threads(self._threads.count())
 
     def _here(self, value: Value) -> Value:
+        from torch import Tensor
+
         if isinstance(value, Tensor):
             return value.to(self.device)
         return [part.to(self.device) for part in value]
@@ -101,11 +111,18 @@ def frozen(module: nn.Module) -> Iterator[None]:
 def pick_device(device: str) -> str:
     """ "auto" is the first CUDA GPU, else the CPU; mps, a Mac's GPU, is taken where it is asked
     for. Raises for a device that is not here."""
+    kind, _, number = device.partition(":")
+    known = device in ("auto", "mps") or kind in ("cpu", "cuda")
+    if not known or (number and not number.isdigit()):
+        raise UsageError(f"device must be auto, cpu, mps, cuda or cuda:n, not {device!r}")
+    if not has_torch():
+        if device in ("auto", "cpu"):
+            return "cpu"
+        raise without_torch(f"the device {device}")
+    import torch
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = device.partition(":")
-    if device != "mps" and (kind not in ("cpu", "cuda") or (number and not number.isdigit())):
-        raise UsageError(f"device must be auto, cpu, mps, cuda or cuda:n, not {device!r}")
     if device == "mps" and not torch.backends.mps.is_available():
         raise MissingCapability("there is no device mps here", hint="dln doctor")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
@@ -122,6 +139,8 @@ def torch_engine(
     """A model's graphs in PyTorch. load: what else this machine does, where as many threads of the
     CPU are to be taken as it leaves free, else those that there are. Raises for a device that is
     not here."""
+    import torch
+
     picked, threads = pick_device(device), None
     if load is not None and picked == "cpu":
         threads = Threads(torch.get_num_threads(), load, on_note)
@@ -130,13 +149,20 @@ def torch_engine(
 
 def take_threads(count: int) -> None:
     """Of PyTorch on the CPU, from now on."""
+    import torch
+
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
 
 
 @contextmanager
 def threads_kept() -> Iterator[None]:
-    """How many there are afterwards is how many there were."""
+    """How many there are afterwards is how many there were, of PyTorch's where it is here."""
+    if not has_torch():
+        yield
+        return
+    import torch
+
     before = torch.get_num_threads()
     try:
         yield

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from .request import Request
 
@@ -56,6 +55,8 @@ class Mixed:
         return self._between(one, other)
 
     def random(self, size: Any = None, dtype: Any = np.float64) -> Any:
+        import torch
+
         one, other = (_quantiles(each.random(size)) for each in (self.one, self.other))
         found = torch.special.ndtr(torch.as_tensor(self._between(one, other))).numpy()
         below = np.minimum(found.astype(dtype), np.nextafter(dtype(1), dtype(0)))
@@ -67,5 +68,7 @@ class Mixed:
 
 def _quantiles(uniform: Any) -> np.ndarray:
     """Of the normal distribution."""
+    import torch
+
     inside = np.clip(np.asarray(uniform), EDGE, 1 - EDGE)
     return torch.special.ndtri(torch.as_tensor(inside)).numpy()

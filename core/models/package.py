@@ -1,17 +1,18 @@
 """One file that is enough to generate: weights, sizes, vocabulary and card, in safetensors."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from ..errors import DlnError, UsageError, reason_of
 from ..files import atomic_write
+from ..installed import has_torch
 from ..text.vocabulary import Vocabulary
 from .about import About
 from .fields import check, plain, unsaid
@@ -25,14 +26,18 @@ from .locate import (
     read_header,
     weights_sha256,
 )
-from .registry import GUESTS, MODELS, load
-from .system import SystemModel
-from .undrawn import fill, room_for, undrawn
+from .registry import GUESTS, MODELS, load, sampler_of, sampling
+
+if TYPE_CHECKING:
+    import torch
+
+    from .system import SystemModel
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to use, and where it came from."""
+    """A model ready to use, and where it came from. Where there is no PyTorch, of the model what
+    its sampling loop reads."""
 
     model: SystemModel
     about: About
@@ -70,6 +75,8 @@ def save_model(
         half = dtype is not None and tensor.is_floating_point()
         tensors[name] = tensor.detach().cpu().to(dtype if half else tensor.dtype).contiguous()
     text = json.dumps(header, ensure_ascii=False, sort_keys=True)
+    from safetensors.torch import save
+
     with atomic_write(path) as file:
         file.write(save(tensors, metadata={"dln": text}))
 
@@ -86,6 +93,8 @@ def load_model(name: str | Path) -> Loaded:
     about = about_of(header, path)
     if about.name in GUESTS:
         return guest(path, header, about)
+    from .undrawn import fill, room_for, undrawn
+
     system, tensors = load(about), _tensors(path)
     try:
         config = rebuild(system.Config, header.config)
@@ -104,6 +113,27 @@ def load_model(name: str | Path) -> Loaded:
     return Loaded(model.eval(), wanted, header.card, sha256, path, name in MODELS, part)
 
 
+def load_sampled(name: str | Path) -> Loaded:
+    """The model, for exported graphs of it: where there is no PyTorch, what its sampling loop
+    reads. Errors as of `load_model`; MissingCapability for a loop that takes PyTorch."""
+    if has_torch():
+        return load_model(name)
+    path = locate(str(name))
+    header, wanted = read_header(path), identify(str(name))
+    sampler = sampler_of(wanted)
+    try:
+        config = config_of(str(name))
+        reader = sampler.reader(config, header.vocabulary or [])
+        with safe_open(path, "np") as file:
+            tensors = {each: file.get_tensor(each) for each in sampler.tensors}
+        model: Any = sampler.model(config, reader, tensors)
+    except (UsageError, SafetensorError, TypeError, ArithmeticError) as error:
+        raise damaged(path, reason_of(error)) from error
+    part = about_of(header, path) is not wanted
+    sha256 = weights_sha256(path)
+    return Loaded(model, wanted, header.card, sha256, path, str(name) in MODELS, part)
+
+
 def guest(path: Path, header: Header, about: About) -> Loaded:
     """Another's model in its folder."""
     system, sha256 = load(about), weights_sha256(path)
@@ -116,8 +146,8 @@ def config_of(name: str) -> Any:
     `locate` and `rebuild`."""
     header = read_header(path := locate(name))
     about, wanted = about_of(header, path), identify(name)
-    config = rebuild(load(about).Config, header.config)
-    return config if wanted is about else load(wanted).held(config)
+    config = rebuild(sampling(about).Config, header.config)
+    return config if wanted is about else sampling(wanted).held(config)
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:

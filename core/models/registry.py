@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from os.path import samefile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError, closest
+from ..installed import has_torch, without_torch
 from . import __path__ as places
 from .about import About
 from .pipelines.guest import ABOUT as PIPELINE
 
 if TYPE_CHECKING:
+    from .sampler import Sampler
     from .system import System
 
 PLACES = "DLN_MODELS"
@@ -78,3 +81,18 @@ def known(name: str) -> About | None:
 def load(about: About) -> System:
     """The model's system: its configuration, presets, network, trainings and sampling loop."""
     return import_module(f".{about.module}.system", __package__).SYSTEM
+
+
+def sampling(about: About) -> System | Sampler:
+    """What checks requests and samples: the system, or its sampler where there is no PyTorch.
+    MissingCapability as of `sampler_of`."""
+    return load(about) if has_torch() else sampler_of(about)
+
+
+def sampler_of(about: About) -> Sampler:
+    """What samples a model's exported graphs without PyTorch. MissingCapability for a model that
+    does not."""
+    name = f"{__package__}.{about.module}.sampler"
+    if find_spec(name) is None:
+        raise without_torch(f"sampling {about.name}")
+    return import_module(name).SAMPLER

@@ -76,7 +76,8 @@ def made(engine: Engine, model: Model, request: Request, tell: Any = unheard) ->
 def random_clip(seed: int = 0, batch: int = 2):
     rng = torch.Generator().manual_seed(seed)
     codes = torch.randint(0, 50, (batch, 5, 16), generator=rng)
-    text, seen = encode_texts(TOY, WORDS, [("<4.0s>", "lion drinking"), ("<4.0s>", None)][:batch])
+    told = [("<4.0s>", "lion drinking"), ("<4.0s>", None)][:batch]
+    text, seen = map(torch.from_numpy, encode_texts(TOY, WORDS, told))
     return text, seen, codes
 
 
@@ -86,8 +87,8 @@ def full(model, channel, visibility, text, seen, codes):
 
 
 VISIBLE = {
-    "keyframes": masks.sequential(4, 5),
-    "interpolation": masks.interpolating(4, 5, 2),
+    "keyframes": masks.sequential(4, 5, "cpu"),
+    "interpolation": masks.interpolating(4, 5, 2, "cpu"),
 }
 
 
@@ -133,7 +134,7 @@ def test_given_frames_do_not_see_new_ones_and_see_each_other():
 def test_windows_are_what_the_masks_join(name):
     """A new token sees those tokens of a given frame that share its window."""
     visible = VISIBLE[name]
-    for kind, row in enumerate(visible.regions()):
+    for kind, row in enumerate(map(torch.from_numpy, visible.regions())):
         seen = visible.dense[kind, 16:32, :16] == 0
         assert torch.equal(seen, row[:, None] == row[None])
 
@@ -169,13 +170,14 @@ def test_cached_decoding_equals_the_full_pass(name, given):
         Loop(engine, config, draw, lambda: None), name, engine.run("text", text=text, seen=seen), 1
     )
     known = masks.GIVEN if name == "interpolation" else (0,)
-    run.read({slot: codes[:, slot] for slot in known}, visibility.within[0])
+    within = visibility.within[0].numpy()
+    run.read({slot: codes[:, slot].numpy() for slot in known}, within)
     for slot in range(5):
         if slot in known:
             continue
         run.begin(slot)
         for number in range(16):
-            logits = run.step(inputs[:, slot, number : number + 1], number)
+            logits = run.step(inputs[:, slot, number : number + 1].numpy(), number)
             assert (logits[:, 0] - expected[:, slot, number]).abs().max() < 1e-5
 
 
@@ -185,7 +187,7 @@ def test_a_given_frame_s_last_code_is_seen_where_it_stands_in_its_place(given, s
     text, seen, codes = random_clip(batch=1)
     other = codes.clone()
     other[0, 2, -1] = (other[0, 2, -1] + 1) % 50
-    visibility = masks.interpolating(4, 5, 4)
+    visibility = masks.interpolating(4, 5, 4, "cpu")
     before, after = (
         full(model, model.interpolation, visibility, text, seen,
              taken_in(config, "interpolating", each))[0, list(masks.NEW)]
@@ -211,7 +213,7 @@ def test_cached_image_equals_the_full_pass():
             "image",
             tokens=shift(TOY, codes[:, 0])[:, place : place + 1],
             places=torch.tensor([place]),
-            bias=bias,
+            bias=torch.from_numpy(bias),
             own=torch.zeros(1, 1),
             k=k,
             v=v,
@@ -292,7 +294,9 @@ def test_draws_follow_the_scores():
     shares = torch.tensor([0.1, 0.3, 0.25, 0.05, 0.3])
     draw = Draw(labels, Sampling(top_p=1.0, sharpen=1.0, temperature=1.0), np.random.default_rng(0))
     picks = draw(shares.log().repeat(20_000, 1), 1.0, 3)
-    assert (torch.bincount(picks, minlength=5) / 20_000 - shares).abs().max() < 0.015
+    assert (
+        torch.bincount(torch.from_numpy(picks), minlength=5) / 20_000 - shares
+    ).abs().max() < 0.015
     narrow = replace(draw.sampling, top_p=0.5)
     picks = Draw(labels, narrow, np.random.default_rng(0))(shares.log().repeat(500, 1), 1.0, 3)
     assert set(picks.tolist()) == {1, 4}
@@ -380,7 +384,8 @@ def test_first_frame_uses_only_the_image_graph():
     run = engine.run
     engine.run = lambda graph, **inputs: asked.append(graph) or run(graph, **inputs)  # type: ignore[method-assign]
     draw = Draw(model.tokenizer.clusters, Sampling(), np.random.default_rng(0))
-    text, seen = encode_texts(TOY, WORDS, [(f"<{DURATIONS[0]}s>", "lion")])
+    told = encode_texts(TOY, WORDS, [(f"<{DURATIONS[0]}s>", "lion")])
+    text, seen = map(torch.from_numpy, told)
     codes = first_frame(
         Loop(engine, TOY, draw, lambda: None), engine.run("text", text=text, seen=seen), 1.0
     )

@@ -47,7 +47,11 @@ def test_logits_equal_dense_arithmetic(stage: int, padding: int, frames: int):
     seen = torch.ones(layout.text, dtype=torch.long)
     seen[:padding] = 0
     text, codes = tokens[None, : layout.text], tokens[layout.text :].view(1, frames, -1)
-    visibility = masks.sequential(4, frames) if stage == 1 else masks.interpolating(4, frames, 2)
+    visibility = (
+        masks.sequential(4, frames, "cpu")
+        if stage == 1
+        else masks.interpolating(4, frames, 2, "cpu")
+    )
     with torch.no_grad():
         ours = clip_logits(backbone, channel, text, seen[None], codes, visibility)[0].flatten(0, 1)
     theirs = logits(layout, state, tokens, seen, stage, window)

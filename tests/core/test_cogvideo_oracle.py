@@ -45,7 +45,9 @@ def test_logits_equal_the_published_models(stage):
     tokens = tensors["tokens"]
     text, codes = tokens[:, :64], tokens[:, 64:].view(1, 5, 400)
     seen = torch.ones_like(text)
-    visibility = masks.sequential(20, 5) if stage == 1 else masks.interpolating(20, 5, 10)
+    visibility = (
+        masks.sequential(20, 5, "cpu") if stage == 1 else masks.interpolating(20, 5, 10, "cpu")
+    )
     with torch.no_grad():
         logits = clip_logits(backbone, channel, text, seen, codes, visibility).flatten(1, 2)
     theirs = tensors["logits"]

@@ -12,6 +12,7 @@ from dln.core.data.menagerie import draw_story, render
 from dln.core.data.menagerie.source import Menagerie
 from dln.core.errors import UsageError
 from dln.core.models.engine import TorchEngine
+from dln.core.models.video_diffusion.captions import encode_captions
 from dln.core.models.video_diffusion.config import Config, UNetConfig, Upsampler
 from dln.core.models.video_diffusion.denoiser import Denoiser
 from dln.core.models.video_diffusion.distillation import DistillationObjective, DistillationStage
@@ -27,7 +28,6 @@ from dln.core.models.video_diffusion.schedule import (
     x_from_v,
 )
 from dln.core.models.video_diffusion.system import SYSTEM
-from dln.core.models.video_diffusion.text import encode_captions
 from dln.core.models.video_diffusion.training import DiffusionObjective, DiffusionStage
 from dln.core.models.video_diffusion.windows import shrunk
 from dln.core.text.vocabulary import Vocabulary
@@ -189,7 +189,7 @@ def loss_of(target: str, predicted: torch.Tensor, x: torch.Tensor, eps: torch.Te
     objective = DiffusionObjective(Model(config, WORDS).base)
     objective.denoiser.unet.forward = lambda *_: predicted  # pyright: ignore
     texts = encode_captions(TOY, WORDS, ["lion dancing"], [False])
-    words, seen = (texts[name][None] for name in ("words", "seen"))
+    words, seen = (torch.from_numpy(texts[name][None]) for name in ("words", "seen"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "randn_like", lambda _: eps)
         return float(objective.errors(x, words, seen, torch.tensor([t])))

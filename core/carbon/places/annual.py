@@ -48,8 +48,8 @@ def _data(name: str) -> Any:
 def _package() -> Path:
     """Codecarbon's folder; the package is not imported for it: that takes a second."""
     spec = find_spec("codecarbon")
-    assert spec
-    assert spec.origin
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("No module named 'codecarbon'", name="codecarbon")
     return Path(spec.origin).parent
 
 

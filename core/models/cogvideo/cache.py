@@ -4,35 +4,32 @@ A token sees its own window of each frame only. So every window has buffers of i
 reads those of one window instead of masking most of a large one.
 """
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from ..arrays import Array
 from ..layers.cache import Cache
 
-HIDDEN = float("-inf")
+HIDDEN = np.float32("-inf")
 
 
 class Windows:
     """The caches of one channel: for every kind of layer, one for each window of a frame."""
 
-    def __init__(self, k: Tensor, v: Tensor, padding: Tensor, regions: Tensor) -> None:
+    def __init__(self, k: Array, v: Array, padding: np.ndarray, regions: np.ndarray) -> None:
         """k, v: (L, B, H, S, D) of the text, padding: (B, S); regions: (kinds, N), the window of
         each token of a frame for layers 0, kinds, 2 kinds ..., for layers 1, kinds + 1 ... ."""
         self.layers, self.kinds, self.padding = len(k), len(regions), padding
-        self.regions = [row.tolist() for row in regions]
+        self.regions: list[list[int]] = [row.tolist() for row in regions]
         self.ranks = [[row[:n].count(w) for n, w in enumerate(row)] for row in self.regions]
         self.members = [
-            [
-                torch.tensor([n for n, w in enumerate(row) if w == window])
-                for window in sorted({*row})
-            ]
+            [np.array([n for n, w in enumerate(row) if w == window]) for window in sorted({*row})]
             for row in self.regions
         ]
         self.caches = [
             [Cache(k[kind :: self.kinds], v[kind :: self.kinds]) for _ in windows]
             for kind, windows in enumerate(self.members)
         ]
-        self._bias: list[list[Tensor]] = []
+        self._bias: list[list[np.ndarray]] = []
 
     def begin(self) -> None:
         """Room for a frame, and what each of its tokens sees of its window."""
@@ -41,21 +38,21 @@ class Windows:
             for caches, members in zip(self.caches, self.members, strict=True)
         ]
 
-    def _prepare(self, cache: Cache, members: Tensor) -> Tensor:
+    def _prepare(self, cache: Cache, members: np.ndarray) -> np.ndarray:
         """(tokens of the window, B, 1, room)."""
         cache.reserve(len(members))
-        texts, known = self.padding.shape[1], cache.used
-        filled = known + torch.arange(len(members))
-        hidden = torch.arange(texts, cache.room) >= filled[:, None]
-        bias = torch.zeros(hidden.shape).masked_fill(hidden, HIDDEN)[:, None, None]
-        count, batch = len(members), len(self.padding)
-        text = self.padding[None, :, None].expand(count, -1, -1, -1)
-        return torch.cat([text, bias.expand(-1, batch, -1, -1)], dim=-1)
+        count, (batch, texts) = len(members), self.padding.shape
+        bias = np.zeros((count, batch, 1, cache.room), np.float32)
+        bias[..., :texts] = self.padding[None, :, None]
+        filled = cache.used + np.arange(count)
+        hidden = np.arange(texts, cache.room) >= filled[:, None]
+        bias[..., texts:][np.broadcast_to(hidden[:, None, None], bias[..., texts:].shape)] = HIDDEN
+        return bias
 
-    def look(self, number: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    def look(self, number: int) -> tuple[list[Array], list[Array], list[np.ndarray]]:
         """For token `number` of the frame begun: k and v of every layer, and for each kind of
         layer the mask (B, 1, room)."""
-        k: list[Tensor] = [self.padding] * self.layers
+        k: list[Array] = [self.padding] * self.layers
         v, bias = list(k), []
         for kind, windows in enumerate(self.caches):
             window = self.regions[kind][number]
@@ -63,21 +60,21 @@ class Windows:
             bias.append(self._bias[kind][window][self.ranks[kind][number]])
         return k, v, bias
 
-    def add(self, number: int, k: Tensor, v: Tensor) -> None:
+    def add(self, number: int, k: Array, v: Array) -> None:
         """Keep token `number` of the frame begun: (L, B, H, 1, D)."""
         for kind, windows in enumerate(self.caches):
             cache = windows[self.regions[kind][number]]
             cache.add(k[kind :: self.kinds], v[kind :: self.kinds])
 
-    def add_frames(self, k: Tensor, v: Tensor, ahead: int) -> None:
+    def add_frames(self, k: Array, v: Array, ahead: int) -> None:
         """Keep whole frames, one after the other: (L, B, H, F N, D); `ahead` more will come."""
         length = len(self.regions[0])
-        starts = torch.arange(0, k.shape[3], length)
+        starts = np.arange(0, k.shape[3], length)
         for kind, windows in enumerate(self.caches):
             for cache, members in zip(windows, self.members[kind], strict=True):
-                places = (starts[:, None] + members).flatten().to(k.device)
+                places = (starts[:, None] + members).ravel()
                 cache.reserve(len(places) + ahead * len(members))
-                cache.add(*(x[kind :: self.kinds].index_select(3, places) for x in (k, v)))
+                cache.add(*(x[kind :: self.kinds][:, :, :, places] for x in (k, v)))
 
     def clear(self) -> None:
         """Forget all but the text."""

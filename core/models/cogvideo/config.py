@@ -7,7 +7,7 @@ from ..cogview2.config import Config as Pictures
 from ..cogview2.config import LargeConfig, RefinerConfig
 from ..fields import Checked, limited, size
 from ..layers.rows import DURATIONS, Rows
-from ..layers.tokenizer import TokenizerConfig
+from ..layers.tokenizer_config import TokenizerConfig
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,15 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...errors import UsageError
 from ...media.picture import fitted
 from ...media.steady import Steady, steady
+from ..arrays import on_host, run
 from ..cogview2.grid_draw import GridDraw
 from ..cogview2.still import Still
 from ..cogview2.upsample import Upsampler
-from ..layers.pixels import to_frames, to_pixels
+from ..layers.pixels import to_frames, to_numbers
 from ..layers.prompt import encode_texts
 from .about import Sampling
 
@@ -73,11 +72,11 @@ def _check_given(request: Request, path: str) -> None:
 
 
 def enlarged(
-    engine: Engine, model: Model, request: Request, coarse: Iterable[Tensor]
+    engine: Engine, model: Model, request: Request, coarse: Iterable[np.ndarray]
 ) -> Iterator[np.ndarray]:
     """coarse: codes (T, N) of the frames of a clip, in blocks -> the frames large, uint8
     (T, H, W, 3)."""
-    config, sampling = model.pictures.config, Sampling(**request.settings)
+    config, sampling = model.config.pictures, Sampling(**request.settings)
     text = encode_texts(config, model.reader, [(STILL, request.prompt)])
     short = encode_texts(config.refiner, model.reader, [(STILL, request.prompt)])
     still = Still(config.grid, sampling.still)
@@ -89,17 +88,17 @@ def enlarged(
         fine = upsampler.direct(text, codes, config.fine_length)
         if sampling.refine:
             fine = upsampler.refined(short, fine, config.symbol("<start_of_image>"))
-        yield to_frames(engine.run("decode_large", indices=fine)["pixels"])
+        yield to_frames(run(engine, "decode_large", indices=fine)["pixels"])
 
 
-def given(engine: Engine, config: Config, clip: Steady, count: int) -> Iterator[Tensor]:
+def given(engine: Engine, config: Config, clip: Steady, count: int) -> Iterator[np.ndarray]:
     """The codes of a clip's first frames, (T, N), in blocks: of the largest square in the middle,
     as small as the model's own frames."""
     size, held = (config.image_size, config.image_size), []
     for number, frame in enumerate(clip.frames, start=1):
-        held.append(to_pixels(fitted(frame, size).copy()))
+        held.append(to_numbers(fitted(frame, size)))
         if len(held) == BLOCK or number == count:
-            pixels, held = torch.stack(held).contiguous(), []
-            yield engine.run("encode", frames=pixels)["indices"].cpu()
+            pixels, held = np.stack(held), []
+            yield on_host(run(engine, "encode", frames=pixels)["indices"])
         if number == count:
             return

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..cogview2.config import SCALE
-from ..cogview2.iterative import PRIORITIES, ROUNDS
+from ..cogview2.rounds import PRIORITIES, ROUNDS
 from ..layers.rows import SYMBOLS
 from ..proof import Proof
 from .about import Sampling

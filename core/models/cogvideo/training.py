@@ -158,13 +158,17 @@ class SequenceStage(Stage):
             rate, points = self.sample(int(row), rng)
             texts.append((rate, drawn_caption(self.source, self.windows[row].clip, rng)))
             codes.append(self.table[row, points])
-        text, seen = encode_texts(self.model.config, self.model.reader, texts)
+        text, seen = map(
+            torch.from_numpy, encode_texts(self.model.config, self.model.reader, texts)
+        )
         # uint16 is no index type in torch; int32 is half the size of int64.
         return {"text": text, "seen": seen, "codes": torch.from_numpy(np.int32(np.stack(codes)))}
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config
-        text, seen = encode_texts(config, self.model.reader, [("<still>", None)] * count)
+        text, seen = map(
+            torch.from_numpy, encode_texts(config, self.model.reader, [("<still>", None)] * count)
+        )
         shape = count, config.frames if self.mask else 1, config.frame_length
         return {"text": text, "seen": seen, "codes": torch.zeros(shape, dtype=torch.int32)}
 

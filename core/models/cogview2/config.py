@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from ...errors import UsageError
 from ..fields import Checked, limited, size
 from ..layers.rows import Rows
-from ..layers.tokenizer import TokenizerConfig
+from ..layers.tokenizer_config import TokenizerConfig
 
 SCALE = 3  # fine codes along a side for each coarse one
 TILE = 6  # fine codes along a side of what attends together, and of the tile of priorities

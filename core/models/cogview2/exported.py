@@ -10,7 +10,7 @@ from ..layers.rows import SYMBOLS
 from ..proof import Proof
 from .about import Sampling
 from .config import SCALE
-from .iterative import PRIORITIES, ROUNDS
+from .rounds import PRIORITIES, ROUNDS
 
 if TYPE_CHECKING:
     from .model import Model

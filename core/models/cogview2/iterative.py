@@ -9,20 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..layers.backbone import Backbone, initialise
-from .config import TILE, Config
+from .config import Config
 from .direct import repeated
 from .local import HIDDEN, Tiles, attend_parts, gathered, tiles
-
-# As published: a code is drawn anew in the rounds up to its priority, so those of 0 and less never.
-PRIORITIES = (
-    (-1, 0, 1, 2, 3, 4),
-    (0, -1, 2, -1, -2, 5),
-    (1, -2, 3, 4, 5, 6),
-    (2, 3, 4, 5, -1, 1),
-    (3, -1, -2, 0, -1, 2),
-    (4, 5, 6, 1, 3, -2),
-)
-ROUNDS = (40, 40, 40, 20, 20, 10)  # of the likeliest codes, how many are drawn from in each
 
 
 class IterativeSR(nn.Module):
@@ -67,9 +56,3 @@ class IterativeSR(nn.Module):
             attended = torch.cat([read, attend_parts(qf, [said, beside])], dim=1)
             x = layer.finish(x, layer.attention.dense(attended))
         return backbone.logits(x[:, texts:].index_select(1, near.inverse))
-
-
-def priorities(grid: int) -> Tensor:
-    """(M,): how often each of grid x grid fine codes is drawn anew, row after row."""
-    times = grid // TILE
-    return torch.tensor(PRIORITIES).repeat(times, times).flatten()

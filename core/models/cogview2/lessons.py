@@ -14,6 +14,7 @@ from ...data import Source
 from ...text.vocabulary import Vocabulary
 from ..layers.captions import drawn_caption
 from ..layers.prompt import encode_texts
+from .captions import caption_rows
 from .coglm import GIVEN, Sequences
 from .config import Config, TrainingConfig
 
@@ -59,7 +60,7 @@ class Lesson:
         text, seen = encode_texts(self.config, vocabulary, [(rate, caption)])
         texts = self.config.text_length
         self.tokens[:texts], self.present[:texts] = text[0], seen[0]
-        by_word = (seen[0].cumsum(0) - 1).clamp(min=0)
+        by_word = (seen[0].cumsum() - 1).clip(0)
         places = np.arange(texts) if self.config.text_positions == "place" else by_word
         self.positions[:texts] = places
 
@@ -152,12 +153,6 @@ def image_to_text(
     lesson.rank[:count] = 1 + len(codes) + np.arange(count)
     lesson.scored[: count - 1] = True
     return lesson
-
-
-def caption_rows(config: Config, vocabulary: Vocabulary, caption: str) -> list[int]:
-    """A caption that is written: <n>, the words, <pad>."""
-    words = [config.word(index) for index in vocabulary.encode(caption)]
-    return [config.symbol("<n>"), *words, config.symbol("<pad>")]
 
 
 def infilling(

@@ -14,7 +14,7 @@ from math import isqrt
 from typing import Any, TypeVar
 
 from ...errors import UsageError
-from ..layers.tokenizer import TokenizerConfig
+from ..layers.tokenizer_config import TokenizerConfig
 from ..published.parts import Published
 from ..published.tensors import Tensor
 from ..published.tokens import Damaged

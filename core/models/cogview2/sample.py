@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...errors import UsageError
 from ...media.clip import Clip
 from ...media.picture import read_picture
 from ...media.stream import Stream
 from ...progress import OnProgress, counted
+from ..arrays import Array, on_host, run
 from ..engine import Engine, TorchEngine
 from ..layers.draw import Draw
-from ..layers.pixels import to_frames, to_pixels
+from ..layers.pixels import to_frames, to_numbers, to_pixels
 from ..layers.prompt import encode_texts
 from ..noise import Noise, noise_of
 from ..request import Request
@@ -66,7 +65,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
     UsageError as of `planned`."""
     region = planned(request)
     loop = start_loop(engine, model, request)
-    free = None if region is None else torch.from_numpy(region.masked(model.config.grid))
+    free = None if region is None else region.masked(model.config.grid)
     total = model.config.frame_length if free is None else int(free.sum())
     loop.tell = counted(on_progress, total, "codes")
     pixels = loop.picture(request.prompt, region, free)
@@ -93,38 +92,39 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.config = self.model.config
-        clusters = self.model.tokenizer.clusters.cpu()
+        clusters = self.model.tokenizer.clusters
         self.draw = Draw(clusters, self.sampling, self.rng)
         self.upsampler = Upsampler(self.engine, GridDraw(clusters, self.rng), self.sampling)
 
-    def picture(self, prompt: str, region: Region | None, free: Tensor | None) -> Tensor:
+    def picture(self, prompt: str, region: Region | None, free: np.ndarray | None) -> Array:
         """Pixels (1, 3, H, W) in [0, 1]; free: bool (N,), the codes of the region."""
         known = (
             None if region is None else self.encode("encode", region.seen(self.config.image_size))
         )
         coarse = self.coarse(prompt, known, free)
         if not self.sampling.upsample:
-            return self.engine.run("decode", indices=coarse)["pixels"]
+            return run(self.engine, "decode", indices=coarse)["pixels"]
         fine = self.fine(prompt, coarse, region)
-        return self.engine.run("decode_large", indices=fine)["pixels"]
+        return run(self.engine, "decode_large", indices=fine)["pixels"]
 
-    def encode(self, graph: str, pixels: np.ndarray) -> Tensor:
+    def encode(self, graph: str, pixels: np.ndarray) -> np.ndarray:
         """uint8 (H, W, 3) -> codes (1, N)."""
-        frames = to_pixels(pixels)[None].contiguous()
-        return self.engine.run(graph, frames=frames)["indices"].cpu()
+        frames = to_numbers(pixels)[None]
+        return on_host(run(self.engine, graph, frames=frames)["indices"])
 
-    def coarse(self, prompt: str, known: Tensor | None, free: Tensor | None) -> Tensor:
+    def coarse(self, prompt: str, known: np.ndarray | None, free: np.ndarray | None) -> np.ndarray:
         """Codes (1, N): of several candidates, the ones that tell the prompt best."""
         count, length = self.sampling.candidates, self.config.frame_length
-        if known is None or free is None:
-            known, free = torch.zeros(1, length).long(), torch.ones(length, dtype=torch.bool)
-        codes = self.drawn(prompt, known.repeat(count, 1), free)
+        if known is None:
+            known = np.zeros((1, length), np.int64)
+        asked = np.ones(length, dtype=bool) if free is None else free
+        codes = self.drawn(prompt, known.repeat(count, 0), asked)
         if count == 1:
             return codes
         best = told_by(self.engine, self.model, codes, prompt).argmax()
         return codes[int(best)][None]
 
-    def drawn(self, prompt: str, codes: Tensor, free: Tensor) -> Tensor:
+    def drawn(self, prompt: str, codes: np.ndarray, free: np.ndarray) -> np.ndarray:
         """codes: (B, N) -> the same, those that are free, bool (N,), drawn one after the other.
 
         What is given is read at once. A code is predicted by the one before it, which belongs to
@@ -134,29 +134,29 @@ class Loop:
         guided = sampling.guidance != 1
         captions = [prompt] * len(codes) + [None] * len(codes) * guided
         rows, seen = encode_texts(config, self.model.reader, [(STILL, each) for each in captions])
-        text = self.engine.run("text", text=rows, seen=seen)
-        opening = torch.full((len(codes), 1), config.symbol("<start_of_image>"))
-        tokens = torch.cat([opening, codes], dim=1)
-        asked = torch.cat([free, free.new_zeros(1)])  # whether a token is to predict the next
-        causal = asked | torch.cat([free.new_zeros(1), free])
+        text = run(self.engine, "text", text=rows, seen=seen)
+        opening = np.full((len(codes), 1), config.symbol("<start_of_image>"))
+        tokens = np.concatenate([opening, codes], axis=1)
+        asked = np.append(free, False)  # whether a token is to predict the next
+        causal = asked | np.append(False, free)
         rollout = Rollout(self.engine, text, len(causal))
         copies = 1 + guided
-        given = (~causal).nonzero()[:, 0]
+        given = np.flatnonzero(~causal)
         if len(given):
-            own = torch.zeros(len(given), len(given))
-            rollout.read("image", tokens[:, given].repeat(copies, 1), given, own)
-        for place in causal.nonzero()[:, 0].tolist():
+            own = np.zeros((len(given), len(given)), np.float32)
+            rollout.read("image", np.tile(tokens[:, given], (copies, 1)), given, own)
+        for place in np.flatnonzero(causal).tolist():
             if not asked[place:].any():
                 break
-            token = tokens[:, place : place + 1].repeat(copies, 1)
-            logits = rollout.read("image", token, torch.tensor([place]))
+            token = np.tile(tokens[:, place : place + 1], (copies, 1))
+            logits = rollout.read("image", token, np.array([place]))
             if asked[place]:
                 top = sampling.clusters
                 tokens[:, place + 1] = self.draw(logits[:, -1], sampling.guidance, top)
                 self.tell()
         return tokens[:, 1:]
 
-    def fine(self, prompt: str, coarse: Tensor, region: Region | None) -> Tensor:
+    def fine(self, prompt: str, coarse: np.ndarray, region: Region | None) -> np.ndarray:
         """coarse: (1, N) -> codes (1, M) of the large picture; outside of the region those of the
         given one."""
         config, reader = self.config, self.model.reader
@@ -164,22 +164,22 @@ class Loop:
         fine = self.upsampler.direct(text, coarse, config.fine_length)
         free = None
         if region is not None:
-            free = torch.from_numpy(region.masked(config.fine_grid))
-            fine = torch.where(
-                free, fine, self.encode("encode_large", region.seen(config.fine_size))
-            )
+            free = region.masked(config.fine_grid)
+            fine = np.where(free, fine, self.encode("encode_large", region.seen(config.fine_size)))
         if not self.sampling.refine:
             return fine
         short = encode_texts(config.refiner, reader, [(STILL, prompt)])
         return self.upsampler.refined(short, fine, config.symbol("<start_of_image>"), free)
 
 
-@torch.inference_mode()
 def reconstructed(model: Model, frames: np.ndarray) -> np.ndarray:
     """uint8 (T, H, W, 3) through the tokenizer and back."""
+    import torch
+
     device = next(model.parameters()).device
-    codes = model.tokenizer.encode(to_pixels(frames).to(device))
-    return to_frames(model.tokenizer.decode(codes, frames.shape[1] // 8))
+    with torch.inference_mode():
+        codes = model.tokenizer.encode(to_pixels(frames).to(device))
+        return to_frames(model.tokenizer.decode(codes, frames.shape[1] // 8))
 
 
 def preview(model: Model, prompt: str, stage: str) -> Clip:

@@ -33,7 +33,9 @@ def sharpness(model: Model, source: Source, clips: int) -> dict[str, float]:
         small, true = (source.frames(int(clip), time, (size, size))[0]
                        for size in (config.image_size, config.fine_size))  # fmt: skip
         caption = source.caption(int(clip), np.random.default_rng(int(clip)))
-        text, seen = encode_texts(config, model.reader, [("<still>", caption)])
+        text, seen = map(
+            torch.from_numpy, encode_texts(config, model.reader, [("<still>", caption)])
+        )
         coarse = model.tokenizer.encode(to_pixels(small).to(device))
         scores = model.direct(model.image, text.to(device), seen.to(device), coarse)
         decoded = model.tokenizer.decode(coarse, config.grid)

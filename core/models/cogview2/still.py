@@ -13,9 +13,8 @@ both sizes: reaching 0, 1, 2 and 3 fine codes, 69, 54, 42 and 32 % of the fine c
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .config import SCALE
 
@@ -28,34 +27,36 @@ class Still:
     neighbours too.
     """
 
-    stays: Tensor  # bool (T, M): which fine codes of the block are those of the frame before
+    stays: np.ndarray  # bool (T, M): which fine codes of the block are those of the frame before
 
     def __init__(self, grid: int, around: int) -> None:
         self.grid, self.around = grid, around
-        self._before: Tensor | None = None  # the last frame's coarse codes, (1, N)
-        self._kept: list[Tensor] = []  # its fine codes, (M,), after each draw
+        self._before: np.ndarray | None = None  # the last frame's coarse codes, (1, N)
+        self._kept: list[np.ndarray] = []  # its fine codes, (M,), after each draw
         self._draws = 0
 
-    def look(self, coarse: Tensor) -> None:
+    def look(self, coarse: np.ndarray) -> None:
         """A block's coarse codes, (T, N)."""
         first = self._before is None
-        before = torch.cat([coarse[:1] if self._before is None else self._before, coarse[:-1]])
-        changed = (coarse != before).view(-1, 1, self.grid, self.grid).float()
-        fine = changed.repeat_interleave(SCALE, 2).repeat_interleave(SCALE, 3)
-        near = F.max_pool2d(fine, 2 * self.around + 1, 1, self.around)
-        self.stays = near.flatten(1) == 0
+        before = np.concatenate([coarse[:1] if self._before is None else self._before, coarse[:-1]])
+        changed = (coarse != before).reshape(-1, self.grid, self.grid)
+        fine = changed.repeat(SCALE, 1).repeat(SCALE, 2)
+        reach, side = (self.around, self.around), 2 * self.around + 1
+        padded = np.pad(fine, ((0, 0), reach, reach))
+        near = sliding_window_view(padded, (side, side), (1, 2)).any((-2, -1))
+        self.stays = ~near.reshape(len(coarse), -1)
         self.stays[0] &= not first
         self._before, self._draws = coarse[-1:], 0
 
-    def __call__(self, fine: Tensor) -> Tensor:
+    def __call__(self, fine: np.ndarray) -> np.ndarray:
         """The block's fine codes, (T, M), after a draw -> those that stay as they were in the frame
         before after the same draw."""
         if self._draws == len(self._kept):
             self._kept.append(fine[0])
         frames, last = [], self._kept[self._draws]
         for stays, codes in zip(self.stays, fine, strict=True):
-            last = torch.where(stays, last, codes)
+            last = np.where(stays, last, codes)
             frames.append(last)
         self._kept[self._draws] = last
         self._draws += 1
-        return torch.stack(frames)
+        return np.stack(frames)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..layers.pixels import to_pixels
+from ..layers.pixels import to_numbers
 from ..system import System
 from .about import ABOUT
 from .captions import caption
@@ -54,7 +54,7 @@ class CogView2(System):
         return reconstructed(model, frames)
 
     def caption(self, engine: Engine, model: Any, frames: np.ndarray) -> str:
-        return caption(engine, model, to_pixels(frames))
+        return caption(engine, model, to_numbers(frames))
 
     def proofs(self, model: Model) -> list[Proof]:
         return proofs(model)

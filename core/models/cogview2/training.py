@@ -182,7 +182,10 @@ class SuperStage(CodesStage):
         """Captions of the clips, one in ten left out, as text and seen (B, S)."""
         captions = [drawn_caption(self.source, int(clip), rng)
                     for clip, rng in zip(clips, drawn, strict=True)]  # fmt: skip
-        text, seen = encode_texts(config, self.model.reader, [("<still>", c) for c in captions])
+        text, seen = map(
+            torch.from_numpy,
+            encode_texts(config, self.model.reader, [("<still>", c) for c in captions]),
+        )
         return {"text": text, "seen": seen}
 
 
@@ -219,7 +222,9 @@ class DirectStage(SuperStage):
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config
-        text, seen = encode_texts(config, self.model.reader, [("<still>", None)] * count)
+        text, seen = map(
+            torch.from_numpy, encode_texts(config, self.model.reader, [("<still>", None)] * count)
+        )
         coarse, fine = (torch.zeros(count, length, dtype=torch.int32)
                         for length in (config.frame_length, config.fine_length))  # fmt: skip
         return {"text": text, "seen": seen, "coarse": coarse, "fine": fine}
@@ -266,7 +271,9 @@ class IterativeStage(SuperStage):
 
     def example(self, count: int) -> dict[str, Tensor]:
         config = self.model.config.refiner
-        text, seen = encode_texts(config, self.model.reader, [("<still>", None)] * count)
+        text, seen = map(
+            torch.from_numpy, encode_texts(config, self.model.reader, [("<still>", None)] * count)
+        )
         fine = torch.zeros(count, config.fine_length, dtype=torch.int32)
         return {"text": text, "seen": seen, "fine": fine, "asked": fine == 0}
 

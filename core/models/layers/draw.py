@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...errors import DlnError
+from ..arrays import Array, on_host
 from ..noise import Noise
 
 MOST_CODES = 512  # no draw looks further down the list
@@ -23,31 +22,31 @@ WORTH = 1e-3  # of the best code's share; usually those above it hold top_p
 class Draw:
     """Two-level sampling from scores. sampling: settings with temperature, top_p and sharpen."""
 
-    labels: Tensor  # cluster of each code
+    labels: Array  # cluster of each code
     sampling: Any
     rng: Noise
     _labels: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self._labels = self.labels.cpu().numpy()
+        self._labels = on_host(self.labels)
         if self._labels.min() < 0 or self._labels.max() >= len(self._labels):
             raise DlnError("the weights are damaged: a code is of no cluster")
 
-    def __call__(self, logits: Tensor, guidance: float, top: int) -> Tensor:
+    def __call__(self, logits: Array, guidance: float, top: int) -> np.ndarray:
         """logits: (B, K), or (2 B, K) under guidance, the second half without the text
         -> one code each (B,), from the `top` best clusters."""
-        scores = logits.float().cpu().numpy()
+        scores = on_host(logits)
         if guidance != 1:
             with_text, without = np.split(scores, 2)
             scores = without + np.float32(guidance) * (with_text - without)
         u = self.rng.random((2, len(scores)), dtype=np.float32)
         if self.sampling.temperature == 0:
-            return torch.from_numpy(scores.argmax(-1))
+            return scores.argmax(-1)
         scores = scores - scores.max(-1, keepdims=True)
         scores *= np.float32(min(1 / self.sampling.temperature, SHARPEST))
         shares = np.exp(scores, out=scores)
         rows = zip(shares, u[0], u[1], strict=True)
-        return torch.tensor([self._pick(*row, top=top) for row in rows])
+        return np.array([self._pick(*row, top=top) for row in rows])
 
     def _pick(self, shares: np.ndarray, first: float, second: float, top: int) -> int:
         """shares: (K,), the best 1; `first` draws the cluster, `second` a code in it."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..proof import Proof
+from .captions import SYMBOLS
 from .config import UNetConfig
 from .sample import AUGMENTATION, STEPS
 from .samplers import log_snrs
-from .schedule import cosine_log_snr
-from .text import SYMBOLS
 
 if TYPE_CHECKING:
     from .config import Config
@@ -70,8 +67,7 @@ def _base(config: Config) -> dict[str, Any]:
 
 def _upsample(config: Config) -> dict[str, Any]:
     found = _stage("upsample", config.upsample, config.clip_frames, config.upsample_steps)
-    given = float(cosine_log_snr(torch.tensor([AUGMENTATION])))
-    return found | {"sampler": "dpm-solver", "given_log_snr": given}
+    return found | {"sampler": "dpm-solver", "given_log_snr": AUGMENTATION}
 
 
 def _stage(graph: str, unet: UNetConfig, frames: int, steps: int) -> dict[str, Any]:

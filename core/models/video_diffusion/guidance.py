@@ -5,41 +5,48 @@ so; the samplers then move z there as the forward process would (q(z_s | z_t, x)
 replacement. Guidance adds to what is unknown the pull of how well the known is reconstructed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from ..arrays import tensors
 from .samplers import Denoise, alpha_sigma
 
-# denoise(z, log_snr, loss) -> clean x and the gradient of loss(x) with respect to z
-Pulled = Callable[[Tensor, float, Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# denoise(z, log_snr, loss) -> clean x and the gradient of loss(x), of a tensor, with respect to z
+Pulled = Callable[[np.ndarray, float, "Callable[[Tensor], Tensor]"], tuple[np.ndarray, np.ndarray]]
 
 
-def replacement(denoise: Denoise, known: Tensor, given: Tensor) -> Denoise:
+def replacement(denoise: Denoise, known: np.ndarray, given: np.ndarray) -> Denoise:
     """known: like z, given: (F,) bool, the frames of `known` that are fixed."""
-    fixed = given.view(1, -1, 1, 1, 1)
+    fixed = given.reshape(1, -1, 1, 1, 1)
 
-    def replaced(z: Tensor, log_snr: float) -> Tensor:
-        return torch.where(fixed, known, denoise(z, log_snr))
+    def replaced(z: np.ndarray, log_snr: float) -> np.ndarray:
+        return np.where(fixed, known, denoise(z, log_snr))
 
     return replaced
 
 
-def reconstruction(denoise: Pulled, known: Tensor, given: Tensor, weight: float) -> Denoise:
+def reconstruction(denoise: Pulled, known: np.ndarray, given: np.ndarray, weight: float) -> Denoise:
     """Replacement where frames are given, guidance by them elsewhere (equation 7).
 
     x_b = x_b - (weight alpha / 2) d ||known - x_a(z)||^2 / d z_b.
     """
-    fixed = given.view(1, -1, 1, 1, 1)
+    fixed = given.reshape(1, -1, 1, 1, 1)
 
     def missed(x: Tensor) -> Tensor:
-        at = fixed.to(x.device)
-        return (torch.where(at, known.to(x), x) - x).square().sum()
+        there: dict[str, Any] = tensors({"fixed": fixed, "known": known})
+        missing = there["known"].to(x) - x
+        return missing.where(there["fixed"].to(x.device), missing.new_zeros(())).square().sum()
 
-    def guided(z: Tensor, log_snr: float) -> Tensor:
+    def guided(z: np.ndarray, log_snr: float) -> np.ndarray:
         x, gradient = denoise(z, log_snr, missed)
         pulled = x - 0.5 * weight * alpha_sigma(log_snr)[0] * gradient
-        return torch.where(fixed, known, pulled)
+        return np.where(fixed, known, pulled)
 
     return guided

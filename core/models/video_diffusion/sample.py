@@ -12,43 +12,54 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...errors import MissingCapability, UsageError
 from ...media.clip import Clip
 from ...media.picture import picture
 from ...media.stream import Stream
 from ...progress import OnProgress, counted
+from ..arrays import Array, on_host, run, tensors
 from ..engine import Differentiable, Engine, TorchEngine
-from ..layers.pixels import to_frames, to_pixels
+from ..layers.pixels import to_frames, to_numbers
 from ..request import Request
 from .about import Sampling
+from .captions import encode_captions
 from .guidance import reconstruction, replacement
-from .samplers import Denoise, Noise, Sampler, ancestral, ddim, dpm_solver, log_snrs
-from .schedule import cosine_log_snr, noised
-from .text import encode_captions
+from .samplers import (
+    Denoise,
+    Noise,
+    Sampler,
+    alpha_sigma,
+    ancestral,
+    ddim,
+    dpm_solver,
+    log_snrs,
+)
 from .windows import shrunk
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .config import Config
     from .model import Model
 
 STEPS = 12  # of the base where it has no distilled twin
-AUGMENTATION = 0.05  # the time at which noise is laid over the given frames
+# The log-SNR of the given frames under the noise that is laid over them: of the schedule at time
+# 0.05, in float32.
+AUGMENTATION = 5.083136081695557
 
 
 @dataclass(frozen=True)
 class Known:
     """Frames that are there already: x (1, F, 3, H, W) in [-1, 1], given: (F,) bool."""
 
-    x: Tensor
-    given: Tensor
+    x: np.ndarray
+    given: np.ndarray
 
     def shrunk(self, size: int, rate: int) -> Known:
         """The same at fewer pixels, every `rate`-th frame."""
         frames = shrunk(to_frames((self.x[0, ::rate] + 1) / 2), size)
-        return Known(2 * to_pixels(frames)[None] - 1, self.given[::rate])
+        return Known(2 * to_numbers(frames)[None] - 1, self.given[::rate])
 
 
 @dataclass
@@ -61,14 +72,14 @@ class Loop:
     tell: Callable[[], None] = lambda: None
     settings: Sampling = field(default_factory=Sampling)
 
-    def noise(self, *shape: int) -> Tensor:
+    def noise(self, *shape: int) -> np.ndarray:
         """Standard normals from the host."""
-        return torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32))
+        return self.rng.standard_normal(shape, dtype=np.float32)
 
-    def read(self, prompt: str, later: bool = False) -> dict[str, Tensor]:
+    def read(self, prompt: str, later: bool = False) -> dict[str, Array]:
         """The vectors of a caption, (1, C) each; later: of a clip that goes on."""
         config, reader = self.model.config, self.model.reader
-        return self.engine.run("text", **encode_captions(config, reader, [prompt], [later]))
+        return run(self.engine, "text", **encode_captions(config, reader, [prompt], [later]))
 
     @property
     def fast(self) -> bool:
@@ -95,7 +106,7 @@ class Loop:
             return partial(ancestral, gamma=asked.variance, delta=asked.corrector)
         return ddim if asked.sampler == "ddim" else dpm_solver
 
-    def base(self, text: dict[str, Tensor], known: Known | None = None) -> Tensor:
+    def base(self, text: dict[str, Array], known: Known | None = None) -> np.ndarray:
         """A caption's vectors -> frames (1, F, 3, h, w) in [-1, 1], around those that are known."""
         config = self.model.config
         shape = 1, config.frames, 3, config.base.image_size, config.base.image_size
@@ -105,17 +116,20 @@ class Loop:
             return ddim(self.seen(run), self.noise(*shape), times, self.noise_like(*shape))
         asked = self.settings.guidance
         guidance = config.guidance if asked is None else asked
-        run = self.runner("base", text=text["base_text"], guidance=torch.tensor([guidance]))
+        run = self.runner("base", text=text["base_text"], guidance=np.array([guidance], np.float32))
         denoise = self.seen(run) if known is None else self.around(run, known)
         times = log_snrs(self.steps, config.base.shift)
         return self.solve(denoise, self.noise(*shape), times, self.noise_like(*shape))
 
-    def finer(self, frames: Tensor, text: dict[str, Tensor], known: Known | None = None) -> Tensor:
+    def finer(
+        self, frames: np.ndarray, text: dict[str, Array], known: Known | None = None
+    ) -> np.ndarray:
         """frames: (1, F, 3, h, w) -> (1, rate F, 3, H, W), in [-1, 1]."""
         config = self.model.config
         shape = 1, config.clip_frames, 3, config.upsample.image_size, config.upsample.image_size
-        level = cosine_log_snr(torch.tensor([AUGMENTATION]))
-        given = noised(frames, self.noise(*frames.shape), level)
+        alpha, sigma = alpha_sigma(AUGMENTATION)
+        given = alpha * frames + sigma * self.noise(*frames.shape)
+        level = np.array([AUGMENTATION], np.float32)
         run = self.runner("upsample", text=text["upsample_text"], given=given, given_log_snr=level)
         denoise = self.seen(run)
         if known is not None:  # the small frames say so much that no pull is needed
@@ -123,7 +137,7 @@ class Loop:
         times = log_snrs(config.upsample_steps, config.upsample.shift)
         return dpm_solver(denoise, self.noise(*shape), times, self.noise_like(*shape))
 
-    def runner(self, graph: str, **inputs: Tensor) -> Evaluation:
+    def runner(self, graph: str, **inputs: Array) -> Evaluation:
         return Evaluation(self.engine, graph, inputs)
 
     def noise_like(self, *shape: int) -> Noise:
@@ -132,10 +146,10 @@ class Loop:
     def seen(self, run: Evaluation) -> Denoise:
         """A step of a graph as the samplers call it, with its range of pixels kept."""
 
-        def denoise(z: Tensor, log_snr: float) -> Tensor:
+        def denoise(z: np.ndarray, log_snr: float) -> np.ndarray:
             x = run(z, log_snr)
             self.tell()
-            return x.clamp(-1, 1)
+            return x.clip(-1, 1)
 
         return denoise
 
@@ -145,10 +159,10 @@ class Loop:
             return replacement(self.seen(run), known.x, known.given)
         pulled = reconstruction(run.pulled, known.x, known.given, self.weight)
 
-        def denoise(z: Tensor, log_snr: float) -> Tensor:
+        def denoise(z: np.ndarray, log_snr: float) -> np.ndarray:
             x = pulled(z, log_snr)
             self.tell()
-            return x.clamp(-1, 1)
+            return x.clip(-1, 1)
 
         return denoise
 
@@ -159,23 +173,24 @@ class Evaluation:
 
     engine: Engine
     graph: str
-    inputs: dict[str, Tensor]
+    inputs: dict[str, Array]
 
-    def __call__(self, z: Tensor, log_snr: float) -> Tensor:
+    def __call__(self, z: np.ndarray, log_snr: float) -> np.ndarray:
         """The clean frames seen in z."""
-        at = torch.tensor([log_snr], dtype=torch.float32)
-        return self.engine.run(self.graph, z=z, log_snr=at, **self.inputs)["x"].cpu()
+        at = np.array([log_snr], np.float32)
+        return on_host(run(self.engine, self.graph, z=z, log_snr=at, **self.inputs)["x"])
 
     def pulled(
-        self, z: Tensor, log_snr: float, loss: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+        self, z: np.ndarray, log_snr: float, loss: Callable[[Tensor], Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The clean frames, and the gradient of loss(them) for z."""
         assert isinstance(self.engine, Differentiable)
-        at = torch.tensor([log_snr], dtype=torch.float32)
+        at = np.array([log_snr], np.float32)
+        inputs = tensors({"z": z, "log_snr": at, **self.inputs})
         outputs, slope = self.engine.gradient(
-            self.graph, "z", lambda found: loss(found["x"]), z=z, log_snr=at, **self.inputs
+            self.graph, "z", lambda found: loss(found["x"]), **inputs
         )
-        return outputs["x"].cpu(), slope.cpu()
+        return on_host(outputs["x"]), on_host(slope)
 
 
 def pull(config: Config, settings: Sampling) -> float:
@@ -217,7 +232,7 @@ def sample(engine: Engine, model: Model, request: Request, on_progress: OnProgre
 
 def clip_blocks(
     loop: Loop, prompt: str, frames: int, opening: Known | None = None
-) -> Iterator[Tensor]:
+) -> Iterator[np.ndarray]:
     """`frames` frames of the clip in blocks (1, n, 3, H, W), in [-1, 1].
 
     Each further block shares half of its frames with what is there. The frames after a block's
@@ -246,23 +261,23 @@ def seams(model: Model, frames: int) -> list[int]:
     return list(range(config.clip_frames, frames, added))
 
 
-def continuing(frames: Tensor, overlap: int, length: int) -> Known:
+def continuing(frames: np.ndarray, overlap: int, length: int) -> Known:
     """The last `overlap` of (1, N, 3, H, W) as the first of a new block of `length`."""
     last = frames[:, -overlap:]
-    blank = last.new_zeros(1, length - overlap, *last.shape[2:])
-    return Known(torch.cat([last, blank], dim=1), torch.arange(length) < overlap)
+    blank = np.zeros((1, length - overlap, *last.shape[2:]), np.float32)
+    return Known(np.concatenate([last, blank], axis=1), np.arange(length) < overlap)
 
 
 def pictured(model: Model, request: Request) -> Known | None:
     """Pictures' files as the first and the last frame of a clip, at the cascade's full size."""
     config = model.config
     frames, size, rate = config.clip_frames, config.upsample.image_size, config.upsample.rate
-    x, given = torch.zeros(1, frames, 3, size, size), torch.zeros(frames, dtype=torch.bool)
+    x, given = np.zeros((1, frames, 3, size, size), np.float32), np.zeros(frames, dtype=bool)
     # The base's last frame stands for the last `rate` of the clip.
     ends = (request.image, slice(0, 1)), (request.last_image, slice(frames - rate, frames))
     for path, places in ends:
         if path:
-            x[0, places], given[places] = 2 * to_pixels(picture(path, (size, size))) - 1, True
+            x[0, places], given[places] = 2 * to_numbers(picture(path, (size, size))) - 1, True
     return Known(x, given) if given.any() else None
 
 
@@ -283,7 +298,7 @@ def preview(model: Model, prompt: str, fast: bool = False) -> Clip:
     return Clip(to_frames((low[0] + 1) / 2), model.config.fps)
 
 
-def restored(model: Model, caption: str, small: Tensor) -> Clip:
+def restored(model: Model, caption: str, small: np.ndarray) -> Clip:
     """small: (F, 3, h, w) in [0, 1] -> what the super-resolution in training makes of it."""
     engine = TorchEngine(model.graphs(), str(next(model.parameters()).device))
     loop = Loop(engine, model, np.random.default_rng(0))

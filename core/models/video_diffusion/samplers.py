@@ -9,20 +9,18 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-import torch
-from torch import Tensor
+from ..arrays import Array
+from .schedule import ddim_step, log_snr_at
 
-from .schedule import cosine_log_snr, ddim_step
-
-Denoise = Callable[[Tensor, float], Tensor]
-Noise = Callable[[], Tensor]
-Sampler = Callable[[Denoise, Tensor, Sequence[float], Noise], Tensor]
+Denoise = Callable[[Array, float], Array]
+Noise = Callable[[], Array]
+Sampler = Callable[[Denoise, Array, Sequence[float], Noise], Array]
 
 
 def log_snrs(steps: int, shift: float, first: float = 1.0, last: float = 0.0) -> list[float]:
     """The schedule's log-SNR at steps + 1 times from `first` down to `last`, evenly."""
-    times = torch.linspace(first, last, steps + 1, dtype=torch.float64)
-    return cosine_log_snr(times, shift).tolist()
+    times = (first + (last - first) * number / steps for number in range(steps + 1))
+    return [log_snr_at(time, shift) for time in times]
 
 
 def alpha_sigma(log_snr: float) -> tuple[float, float]:
@@ -32,12 +30,12 @@ def alpha_sigma(log_snr: float) -> tuple[float, float]:
 
 def ancestral(
     denoise: Denoise,
-    z: Tensor,
+    z: Array,
     log_snrs: Sequence[float],
     noise: Noise,
     gamma: float = 0.3,
     delta: float = 0.0,
-) -> Tensor:
+) -> Array:
     """The ancestral sampler (2204.03458, equation 5).
 
     gamma: the variance's place between its bounds, 0 the smaller. delta: above 0, a Langevin step
@@ -52,7 +50,7 @@ def ancestral(
     return denoise(z, log_snrs[-2])
 
 
-def posterior(z: Tensor, x: Tensor, now: float, then: float, gamma: float) -> tuple[Tensor, float]:
+def posterior(z: Array, x: Array, now: float, then: float, gamma: float) -> tuple[Array, float]:
     """Mean and deviation of z at `then`, a larger log-SNR, from z at `now` and the clean x."""
     (a, s), (a_then, s_then) = alpha_sigma(now), alpha_sigma(then)
     kept, drawn = math.exp(now - then), -math.expm1(now - then)
@@ -60,23 +58,23 @@ def posterior(z: Tensor, x: Tensor, now: float, then: float, gamma: float) -> tu
     return mean, (drawn * s_then**2) ** ((1 - gamma) / 2) * (drawn * s**2) ** (gamma / 2)
 
 
-def langevin(denoise: Denoise, z: Tensor, log_snr: float, noise: Noise, delta: float) -> Tensor:
+def langevin(denoise: Denoise, z: Array, log_snr: float, noise: Noise, delta: float) -> Array:
     """One corrector step: z - delta sigma eps / 2 + sqrt(delta) sigma eps' (section 2)."""
     a, s = alpha_sigma(log_snr)
     eps = (z - a * denoise(z, log_snr)) / s
     return z - 0.5 * delta * s * eps + math.sqrt(delta) * s * noise()
 
 
-def ddim(denoise: Denoise, z: Tensor, log_snrs: Sequence[float], noise: Noise) -> Tensor:
+def ddim(denoise: Denoise, z: Array, log_snrs: Sequence[float], noise: Noise) -> Array:
     """DDIM (2010.02502), the probability flow's first-order solver; no noise is drawn."""
     for now, then in pairwise(log_snrs[:-1]):
         z = ddim_step(z, denoise(z, now), alpha_sigma(now), alpha_sigma(then))
     return denoise(z, log_snrs[-2])
 
 
-def dpm_solver(denoise: Denoise, z: Tensor, log_snrs: Sequence[float], noise: Noise) -> Tensor:
+def dpm_solver(denoise: Denoise, z: Array, log_snrs: Sequence[float], noise: Noise) -> Array:
     """DPM-Solver++ (2M) (2211.01095, algorithm 2): second order, from the last two views of x."""
-    before: tuple[Tensor, float] | None = None
+    before: tuple[Array, float] | None = None
     for now, then in pairwise(log_snrs[:-1]):
         (_, s), (a_then, s_then) = alpha_sigma(now), alpha_sigma(then)
         x, step = denoise(z, now), (then - now) / 2  # half a log-SNR is log alpha / sigma

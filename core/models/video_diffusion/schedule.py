@@ -5,15 +5,18 @@ lambda = log alpha^2 / sigma^2 (2204.03458, section 2); v = alpha eps - sigma x 
 Ratios come as floats or as tensors that broadcast against x.
 """
 
-import math
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LIMIT = 20.0  # log-SNR stays in [-LIMIT, LIMIT]
 _FIRST = math.atan(math.exp(-LIMIT / 2))
 _SPAN = math.atan(math.exp(LIMIT / 2)) - _FIRST
-Pair = tuple[Tensor, Tensor] | tuple[float, float]
+Pair = tuple[Any, Any]  # of tensors or of floats
 
 
 def cosine_log_snr(t: Tensor, shift: float = 0.0) -> Tensor:
@@ -22,7 +25,12 @@ def cosine_log_snr(t: Tensor, shift: float = 0.0) -> Tensor:
     shift: below 0 for data whose pixels repeat each other, which a low noise leaves readable
     (2301.11093, section 2.1).
     """
-    return (-2 * torch.tan(_SPAN * t + _FIRST).log() + shift).clamp(-LIMIT, LIMIT)
+    return (-2 * (_SPAN * t + _FIRST).tan().log() + shift).clamp(-LIMIT, LIMIT)
+
+
+def log_snr_at(t: float, shift: float = 0.0) -> float:
+    """The same of one time."""
+    return min(max(-2 * math.log(math.tan(_SPAN * t + _FIRST)) + shift, -LIMIT), LIMIT)
 
 
 def spread(log_snr: Tensor, like: Tensor) -> Tensor:
@@ -73,7 +81,7 @@ def x_from(target: str, z: Tensor, found: Tensor, log_snr: Tensor) -> Tensor:
     return (x_from_v if target == "v" else x_from_eps)(z, found, log_snr)
 
 
-def ddim_step(z: Tensor, x: Tensor, now: Pair, then: Pair) -> Tensor:
+def ddim_step(z: Any, x: Any, now: Pair, then: Pair) -> Any:
     """From z to where the probability flow would carry it if x stayed what it sees (2010.02502,
     equation 12 without noise). now, then: alpha and sigma."""
     (a, s), (a_then, s_then) = now, then

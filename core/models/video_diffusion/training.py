@@ -16,11 +16,11 @@ from ...training.events import OnEvent
 from ...training.stage import Player, Stage
 from ..layers.captions import drawn_caption, shown_prompts
 from ..layers.lessons import held_back, in_parts, lesson_rng, matrices, measuring_rows
-from ..layers.pixels import to_pixels
+from ..layers.pixels import to_numbers
 from ..layers.strips import strips_table
+from .captions import encode_captions
 from .network import UNet
 from .schedule import cosine_log_snr, noised, spread, target_from
-from .text import encode_captions
 from .windows import shrunk
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class DiffusionStage(Stage):
         texts = encode_captions(self.model.config, self.model.reader, captions, later)
         shape = len(indices), 1 + self.images
         return {"frames": torch.from_numpy(np.stack(frames))} | {
-            name: tensor.unflatten(0, shape) for name, tensor in texts.items()
+            name: torch.as_tensor(rows).unflatten(0, shape) for name, rows in texts.items()
         }
 
     def example(self, count: int) -> dict[str, Tensor]:
@@ -246,6 +246,6 @@ class UpsampleStage(DiffusionStage):
             frames = np.array(self.table[row, : self.count])
             caption = self.source.caption(row, np.random.default_rng(row))
             small = shrunk(frames[:: self.rate], self.model.config.base.image_size)
-            made = restored(self.model, caption, to_pixels(small))
+            made = restored(self.model, caption, to_numbers(small))
             clips += [Clip(frames, self.model.config.clip_fps), made]
         return clips
