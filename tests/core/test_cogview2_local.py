@@ -8,8 +8,9 @@ import torch.nn.functional as F
 
 from dln.core.models.cogview2.config import Config, RefinerConfig
 from dln.core.models.cogview2.direct import DirectSR
-from dln.core.models.cogview2.iterative import PRIORITIES, ROUNDS, IterativeSR, priorities
+from dln.core.models.cogview2.iterative import IterativeSR
 from dln.core.models.cogview2.local import attend_parts, gathered, tiles
+from dln.core.models.cogview2.rounds import PRIORITIES, ROUNDS, priorities
 from dln.core.models.layers.backbone import Backbone
 from dln.core.models.layers.tokenizer import TokenizerConfig
 
@@ -44,7 +45,7 @@ def test_tiles_see_what_each_token_sees(grid, kernel, cross):
     torch.manual_seed(grid)
     q, k, v = torch.randn(3, 2, 9 * grid * grid, 4)
     above_k, above_v = torch.randn(2, 2, grid * grid, 4)
-    order, inverse, fine, coarse = tiles(grid, kernel, cross)
+    order, inverse, _, fine, coarse = tiles(grid, kernel, cross)
     qt, kt, vt = (t[None, :, order] for t in (q, k, v))
     parts = [(gathered(above_k[None], coarse), gathered(above_v[None], coarse), coarse.bias),
              (gathered(kt, fine), gathered(vt, fine), fine.bias)]  # fmt: skip
@@ -131,10 +132,31 @@ def test_fine_tokens_may_go_through_the_last_layers_alone():
     assert not torch.equal(before, after)
 
 
+def test_fine_tokens_may_begin_as_the_coarse_code_that_they_lie_in():
+    """Of one layer whose attention says nothing, a code then changes its own nine alone."""
+    torch.manual_seed(0)
+    config = replace(SMALL, layers=1, direct_input="coarse")
+    backbone, network = Backbone(config, 0), DirectSR(config)
+    torch.nn.init.zeros_(network.at(0).dense.weight)
+    text, coarse = torch.full((1, 5), 31), torch.zeros(1, 16, dtype=torch.long)
+    other = coarse.clone()
+    other[0, 1 * 4 + 2] = 7
+
+    def changed(network: DirectSR) -> torch.Tensor:
+        with torch.no_grad():
+            one, two = (network(backbone, text, torch.ones_like(text), c) for c in (coarse, other))
+        return (one != two).any(-1).view(12, 12)
+
+    assert changed(network)[3:6, 6:9].all()
+    assert changed(network).sum() == 9
+    network.config = replace(config, direct_input="opening")
+    assert not changed(network).any()
+
+
 def test_each_round_draws_fewer_codes_anew():
     """Of 36: 25 in the first round, then 22, 18, 14, 9, 4 ... as the table has it."""
-    table = priorities(24).view(24, 24)
-    assert torch.equal(table[6:12, 12:18], torch.tensor(PRIORITIES))
+    table = priorities(24).reshape(24, 24)
+    assert (table[6:12, 12:18] == PRIORITIES).all()
     drawn = [int((priorities(6) >= number).sum()) for number in range(1, len(ROUNDS) + 1)]
     assert drawn == sorted(drawn, reverse=True)
     assert drawn[0] == 36 - int((torch.tensor(PRIORITIES) <= 0).sum())

@@ -82,7 +82,12 @@ class Config(Checked, Rows):
 
 
 PRESETS = {
-    "tiny": Config(window=8, given="placed", positions=81, large=LargeConfig(direct_layers=3)),
+    "tiny": Config(
+        window=8,
+        given="placed",
+        positions=81,
+        large=LargeConfig(direct_layers=3, direct_input="coarse"),
+    ),
     "small": Config(
         image_size=128,
         text_length=32,

@@ -49,12 +49,14 @@ class LargeConfig(Checked):
 
     kernel: fine codes see 2 kernel - 1 rows and `kernel` columns of their own kind; cross: rows
     and columns of the coarse ones. direct_layers: the last so many layers are those that fine codes
-    go through at once; None, as published: all.
+    go through at once; None, as published: all. direct_input: what a fine token begins as,
+    <start_of_image>, as published, or the coarse code that it lies in besides.
     """
 
     kernel: int = size(5, most=99)
     cross: int = size(5, most=99)
     direct_layers: int | None = size(None, most=256)
+    direct_input: str = limited("opening", choices=("opening", "coarse"))
     iterative: RefinerConfig = field(default_factory=RefinerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
@@ -133,7 +135,7 @@ class Config(LargeConfig, Rows):
 
 
 PRESETS = {
-    "tiny": Config(direct_layers=3),
+    "tiny": Config(direct_layers=3, direct_input="coarse"),
     # 48 layers of 3072, vocabulary of icetk (150 000 + 10), 20 000 image codes, 160 to 480 pixels.
     "paper": Config(
         image_size=160,

@@ -2,7 +2,9 @@
 
 CogView2's second part (2204.14217, section 3.2). Text and coarse codes go through the frozen
 backbone. Fine tokens, all <start_of_image>, share its layers but have an attention of their own:
-to fine tokens near them and to coarse ones around the one that they lie in.
+to fine tokens near them and to coarse ones around the one that they lie in. In a small backbone
+late layers know little of the code at a place: there, fine tokens begin as the coarse code that
+they lie in, too (`direct_input`).
 """
 
 from typing import cast
@@ -73,8 +75,10 @@ class DirectSR(nn.Module):
         places = backbone.positions.weight[start : start + coarse.shape[1]]
         x = torch.cat([backbone.read(text, seen), backbone.tokens(coarse) + places], dim=1)
         opening = backbone.tokens.weight[self.config.symbol("<start_of_image>")]
-        fine = opening + self.positions.weight[near.order]
-        return x, fine.expand(text.shape[0], -1, -1)
+        fine = (opening + self.positions.weight[near.order]).expand(text.shape[0], -1, -1)
+        if self.config.direct_input == "coarse":
+            fine = fine + backbone.tokens(coarse.index_select(1, near.within))
+        return x, fine
 
     def _fine(self, index: int, normed: Tensor, k: Tensor, v: Tensor, near: Tiles) -> Tensor:
         """The fine tokens' attention: normed (B, 9 N, C); k, v: the base's (B, H, S + N, D)."""

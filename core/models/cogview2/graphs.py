@@ -55,6 +55,7 @@ class _Tiled(nn.Module):
 
     order: Tensor
     inverse: Tensor
+    within: Tensor
     fine_places: Tensor
     fine_bias: Tensor
     coarse_places: Tensor
@@ -63,8 +64,8 @@ class _Tiled(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         found = tiles(config.grid, config.kernel, config.cross)
-        self.register_buffer("order", found.order, persistent=False)
-        self.register_buffer("inverse", found.inverse, persistent=False)
+        for name in ("order", "inverse", "within"):
+            self.register_buffer(name, getattr(found, name), persistent=False)
         for name, near in (("fine", found.fine), ("coarse", found.coarse)):
             self.register_buffer(f"{name}_places", near.places, persistent=False)
             self.register_buffer(f"{name}_bias", near.bias, persistent=False)
@@ -72,7 +73,8 @@ class _Tiled(nn.Module):
     @property
     def near(self) -> Tiles:
         fine = Near(self.fine_places, self.fine_bias)
-        return Tiles(self.order, self.inverse, fine, Near(self.coarse_places, self.coarse_bias))
+        coarse = Near(self.coarse_places, self.coarse_bias)
+        return Tiles(self.order, self.inverse, self.within, fine, coarse)
 
 
 class DirectGraph(_Tiled):

@@ -26,11 +26,13 @@ class Near(NamedTuple):
 
 
 class Tiles(NamedTuple):
-    """The order in which tokens are computed, (M,) places in the picture; its inverse; what they
-    see of their own kind (places in that order) and of the coarse grid (places row after row)."""
+    """The order in which tokens are computed, (M,) places in the picture; its inverse; the coarse
+    token that each lies in; what they see of their own kind (places in that order) and of the
+    coarse grid (places row after row)."""
 
     order: Tensor
     inverse: Tensor
+    within: Tensor
     fine: Near
     coarse: Near
 
@@ -48,9 +50,10 @@ def tiles(grid: int, kernel: int, cross: int, device: torch.device = CPU) -> Til
     own = _near(rows, columns, kernel - 1, kernel // 2, side)
     coarse = _near(rows // SCALE, columns // SCALE, cross // 2, cross // 2, grid)
     own = Near(inverse[own.places], own.bias)
-    found = order, inverse, *own, *coarse
-    order, inverse, *nears = (tensor.to(device) for tensor in found)
-    return Tiles(order, inverse, Near(*nears[:2]), Near(*nears[2:]))
+    within = (rows // SCALE * grid + columns // SCALE).flatten()
+    found = order, inverse, within, *own, *coarse
+    order, inverse, within, *nears = (tensor.to(device) for tensor in found)
+    return Tiles(order, inverse, within, Near(*nears[:2]), Near(*nears[2:]))
 
 
 def _near(rows: Tensor, columns: Tensor, down: int, along: int, side: int) -> Near:
