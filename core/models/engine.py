@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..errors import MissingCapability, UsageError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .graph import Graph, Value
 
 OnNote = Callable[[str], None]
+PROMPT = "text"  # the graph that reads a prompt, in every model
 
 
 class Engine(Protocol):
@@ -38,6 +39,20 @@ class Differentiable(Engine, Protocol):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Run one graph; its outputs, and the gradient of loss(outputs) for the input `wrt`."""
         ...
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """PyTorch takes one thread: the few rows of a prompt are multiplied no faster by more, and on
+    some processors in another order, so that a clip would hang on how many there are."""
+    import torch
+
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 class TorchEngine:
@@ -63,7 +78,7 @@ class TorchEngine:
 
         found = self._graphs[graph]
         self._take_threads()
-        with torch.inference_mode():
+        with torch.inference_mode(), alone() if graph == PROMPT else nullcontext():
             moved = {name: self._here(value) for name, value in inputs.items()}
             return dict(zip(found.outputs, found.module(**moved), strict=True))
 
