@@ -11,8 +11,8 @@ import torch
 
 from dln.core.models.cogvideo.masks import GIVEN, NEW
 from dln.core.models.cogview2 import graphs as cogview2_graphs
-from dln.core.models.cogview2.iterative import ROUNDS
 from dln.core.models.cogview2.local import Tiles, tiles
+from dln.core.models.cogview2.rounds import ROUNDS
 from dln.core.models.graph import Graph, flatten
 from dln.core.models.long_video_gan import super_generator, windows
 from dln.core.models.registry import MODELS, find, load
