@@ -47,7 +47,9 @@ def bench(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores if left out.")] = (
         None
     ),
-    prompt: Annotated[str, typer.Option(help="What the clips show.")] = "lion drinking",
+    prompt: Annotated[
+        str | None, typer.Option(help="What the clips show; default: what the model can read.")
+    ] = None,
     limit: Annotated[
         float, typer.Option(min=1.0, help="Seconds that one engine may take in all.")
     ] = 1800.0,

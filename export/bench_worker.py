@@ -28,6 +28,7 @@ from dln.core.training.speed import matrix_rate, waiter
 from .bench_energy import metered
 from .bench_limits import Signature, signature, streaming_rate, workload
 from .precision import HALF
+from .sampling import prompts_for
 from .wrapped import Wrapped
 
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}  # of a number, by --precision
@@ -80,7 +81,7 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     engine = create(asked["engine"], loaded, device, asked["precision"], notes.append)
     prepared = time.perf_counter() - start
-    request = Request(prompt=asked["prompt"] if loaded.about.text else "", seed=asked["seed"])
+    request = Request(prompt=prompt_of(loaded, asked["prompt"]), seed=asked["seed"])
     calls = warm_up(engine, loaded, request, asked["warmup"])
     # ONNX Runtime may have fallen back to the CPU.
     device = str(getattr(engine, "device", device))
@@ -88,6 +89,7 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(threads)  # an engine may have taken them; the machine's rates need them
     return {
         "engine": asked["engine"],
+        "prompt": request.prompt,
         "device": device_name(device),
         "threads": threads,
         "prepare_s": prepared,
@@ -96,6 +98,13 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
         **peak_memory(device, asked["engine"]),
         **limits(loaded.model.graphs(), calls, device, asked["precision"]),  # pyright: ignore
     }
+
+
+def prompt_of(loaded: Loaded, asked: str | None) -> str:
+    """What the clips show: as asked, else what the model can read; "" for one without text."""
+    if asked is None or not loaded.about.text:
+        (asked,) = prompts_for(loaded, 1)
+    return asked
 
 
 def create(name: str, loaded: Loaded, device: str, precision: str, on_note) -> Engine:

@@ -22,6 +22,7 @@ def answer(engine: str, request: BenchRequest) -> dict[str, Any]:
         raise MissingCapability("trt is not installed", hint="pip install it")
     clip = 3.0 if engine == "torch" else 1.5
     return {
+        "prompt": request.prompt or "lion drinking",
         "device": "cpu", "threads": 1, "prepare_s": 0.0, "notes": ["written anew"], "frames": 33,
         "clips_s": [clip] * request.runs, "calls_s": {"step": [[clip / 2]] * request.runs},
         "work": {"step": {"shapes": [(1, 10**9, 10**6)], "streaming_bytes_per_s": 1e9}},

@@ -18,6 +18,7 @@ from toy_export import weights
 
 from dln.core.carbon.meter.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.models.package import load_model
 from dln.core.training.speed import matrix_rate
 from dln.export import bench as bench_module
 from dln.export import bench_energy, bench_process, bench_worker
@@ -41,6 +42,7 @@ from dln.export.bench_worker import CountingEngine, TimingEngine, peak_resident
 def raw(clips: list[float], **changes: Any) -> dict[str, Any]:
     """What a worker finds: 10 GFLOP/s and 2 GB/s; step takes 3/4 of a clip, decode 1/8."""
     return {
+        "prompt": "lion drinking",
         "device": "cpu",
         "threads": 2,
         "load_1min": 0.5,
@@ -347,3 +349,15 @@ def test_torch_for_real():
     assert sum(g.clip_share for g in one.graphs) + one.host_share == pytest.approx(1)
     assert one.peak_memory_mib is None or one.peak_memory_mib > 100
     assert one.energy_source
+
+
+@pytest.mark.parametrize("name", ["cogvideo", "nuwa-infinity", "video-diffusion"])
+def test_what_is_shown_unless_told(name):
+    """Every word of it is one that the model knows, and what is told is taken as it is."""
+    loaded = load_model(name)
+    reader = loaded.model.reader
+    assert reader
+    shown = bench_worker.prompt_of(loaded, None)
+    assert shown
+    assert reader.unknown(shown) == []
+    assert bench_worker.prompt_of(loaded, "lion") == "lion"
