@@ -8,18 +8,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.errors import DlnError, UsageError
 from dln.core.files import write_json
 from dln.core.generation.generate import generate
-from dln.core.models.engine import Engine, TorchEngine, pick_device
+from dln.core.models.engine import Engine, pick_device
 from dln.core.models.graph import Graph, Value
 from dln.core.models.package import Loaded, load_model
 from dln.core.models.request import Request
@@ -32,7 +30,6 @@ from .sampling import prompts_for
 from .wrapped import Wrapped
 
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}  # of a number, by --precision
-COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 class TimingEngine(Wrapped):
@@ -110,28 +107,12 @@ def prompt_of(loaded: Loaded, asked: str | None) -> str:
 def create(name: str, loaded: Loaded, device: str, precision: str, on_note) -> Engine:
     """The engine called `name`. Raises MissingCapability where it is not here."""
     if name == "torch-compile":
-        return compiled(loaded, device, precision)
+        from .compiled import compiled
+
+        return compiled(loaded.model.graphs(), device, precision)
     from .open import open_engine
 
     return open_engine(name, loaded, device=device, precision=precision, on_note=on_note)
-
-
-def compiled(loaded: Loaded, device: str, precision: str) -> Engine:
-    """Torch with each graph through torch.compile, whole or not at all."""
-    if precision != "fp32":
-        raise UsageError("torch-compile is measured in fp32 alone", hint="--precision fp32")
-    if device == "cpu" and not any(map(which, COMPILERS)):
-        raise MissingCapability("torch.compile needs a C++ compiler, and none is here",
-                                hint="sudo apt install g++")  # fmt: skip
-    graphs: dict[str, Graph] = loaded.model.graphs()  # pyright: ignore
-    # fullgraph: an error rather than eager torch measured under another name.
-    whole = {
-        name: replace(graph, module=torch.compile(graph.module, fullgraph=True))
-        for name, graph in graphs.items()
-    }
-    engine = TorchEngine(whole, device)
-    engine.name = "torch-compile"
-    return engine
 
 
 def warm_up(
