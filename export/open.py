@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dln.core.cache import cache_folder
 from dln.core.errors import DlnError, MissingCapability, UsageError, reason_of
+from dln.core.text.shown import in_utf8
 
 from .bundle import Export, ExportOptions, gpu_of
 from .engines import onnx_engine, pick_providers, trt_engine
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from dln.core.models.engine import Engine
     from dln.core.models.package import Loaded
     from dln.core.threads import Load
+
+    from .engines import OnnxEngine
+    from .tensorrt_engine import TensorRTEngine
 
 OnNote = Callable[[str], None]
 
@@ -49,7 +53,9 @@ def open_engine(
     wanted = wanted_of(loaded.about.name, loaded.sha256, precision, trt=name == "trt")
     if folder is not None:
         check_given(folder, wanted, on_note)
-        return engine_in(folder, name, device, load, on_note)
+        engine = engine_in(folder, name, device, load, on_note)
+        engine.graphs = in_utf8(folder)
+        return engine
     own = default_folder(loaded, precision)
     if is_current(own, wanted, on_note):
         return engine_in(own, name, device, load, on_note)
@@ -110,7 +116,7 @@ def check_engine(name: str, device: str) -> None:
 
 def engine_in(
     folder: Path, name: str, device: str, load: "Load | None", on_note: OnNote
-) -> "Engine":
+) -> "OnnxEngine | TensorRTEngine":
     """The engine of an export's folder, after a look at its files. DlnError where one differs."""
     if name == "trt":
         return trt_engine(folder, device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..models.package import Loaded
 
 
-OpenEngine = Callable[[str, "Loaded", str], "Engine"]
+OpenEngine = Callable[[str, "Loaded", str, Path | None], "Engine"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ def verify(
     *,
     model: str | None = None,
     device: str = "auto",
+    graphs: Path | None = None,
     open_engine: OpenEngine | None = None,
     on_progress: OnProgress | None = None,
 ) -> Verification:
     """Compare a clip's file with what its receipt makes here.
 
-    model: where the weights lie now, else where the receipt says. open_engine: makes the engine
-    that the receipt names; where left out, PyTorch alone is known. Raises UsageError for a file
+    model, graphs: where the weights, and the export that was run, lie now, else where the receipt
+    says. open_engine: makes the engine that the receipt names, of an export's folder where there is
+    one; where left out, PyTorch alone is known. Raises UsageError for a file
     without a receipt or with one that this version cannot follow, MissingCapability where the
     weights that made it are not here.
     """
@@ -69,7 +72,8 @@ def verify(
     loaded = weights_of(receipt, model)
     engine = None
     if open_engine is not None:
-        engine = open_engine(receipt.engine, loaded, device)
+        folder = graphs or graphs_of(receipt, path, notes)
+        engine = open_engine(receipt.engine, loaded, device, folder)
     elif receipt.engine != "torch":
         raise MissingCapability(f"the clip was made by the engine {receipt.engine}, which takes "
                                 "the command", hint=f"dln verify {path}")  # fmt: skip
@@ -164,6 +168,19 @@ def given_file(name: str, sha256: str, clip: Path) -> str:
         f"{name}, from which the clip was made, is not here, or another one",
         hint=f"put it back, or beside {clip}",
     )
+
+
+def graphs_of(receipt: Receipt, clip: Path, notes: list[str]) -> Path | None:
+    """The export that was given to run: there, or beside the clip. None where none was, and, with
+    a note, where it is at neither place: the weights' own graphs should compute the same."""
+    if receipt.graphs is None:
+        return None
+    name = Path(receipt.graphs)
+    for folder in (name, clip.parent / name, clip.parent / name.name):
+        if os.path.isdir(folder):
+            return folder
+    notes.append(f"the export {name}, which made the clip, is not here; --graphs DIR says where")
+    return None
 
 
 def weights_of(receipt: Receipt, model: str | None) -> Loaded:
