@@ -34,7 +34,8 @@ OpenEngine = Callable[[str, "Loaded", str, Path | None], "Engine"]
 class Verification:
     """first_difference: the first frame that differs, None where the size itself does.
 
-    max_difference: over all frames, in levels of 0 to 255. notes: what may explain a difference.
+    max_difference: over all frames, in levels of 0 to 255. notes: what may explain a difference,
+    and what the answer rests on.
     """
 
     equal: bool
@@ -70,10 +71,12 @@ def verify(
     if not could_be(told, count, size):  # known before anything is loaded
         return Verification(False, notes=notes)
     loaded = weights_of(receipt, model)
+    found = graphs_of(receipt, notes) if graphs is None else None
+    # A stranger may have made the clip and the graphs.
+    rests = [f"rests on the graphs in {found}; dln verify {found} proves them"] if found else []
     engine = None
     if open_engine is not None:
-        folder = graphs or graphs_of(receipt, path, notes)
-        engine = open_engine(receipt.engine, loaded, device, folder)
+        engine = open_engine(receipt.engine, loaded, device, graphs or found)
     elif receipt.engine != "torch":
         raise MissingCapability(f"the clip was made by the engine {receipt.engine}, which takes "
                                 "the command", hint=f"dln verify {path}")  # fmt: skip
@@ -93,7 +96,9 @@ def verify(
         if next(frames_of(again)).shape[:2] != size:
             return Verification(False, notes=notes)
         difference = compare(frames_of(path), frames_of(again))
-    return Verification(False, *difference, notes=notes) if difference else Verification(True)
+    if difference:
+        return Verification(False, *difference, notes=[*notes, *rests])
+    return Verification(True, notes=rests)
 
 
 def could_be(
@@ -170,16 +175,15 @@ def given_file(name: str, sha256: str, clip: Path) -> str:
     )
 
 
-def graphs_of(receipt: Receipt, clip: Path, notes: list[str]) -> Path | None:
-    """The export that was given to run: there, or beside the clip. None where none was, and, with
-    a note, where it is at neither place: the weights' own graphs should compute the same."""
+def graphs_of(receipt: Receipt, notes: list[str]) -> Path | None:
+    """The export that was given to run. None where none was, and, with a note, where it is gone:
+    the weights' own graphs should compute the same."""
     if receipt.graphs is None:
         return None
-    name = Path(receipt.graphs)
-    for folder in (name, clip.parent / name, clip.parent / name.name):
-        if os.path.isdir(folder):
-            return folder
-    notes.append(f"the export {name}, which made the clip, is not here; --graphs DIR says where")
+    if os.path.isdir(receipt.graphs):
+        return Path(receipt.graphs)
+    notes.append(f"the export {receipt.graphs}, which made the clip, is not here; --graphs DIR "
+                 "says where")  # fmt: skip
     return None
 
 
