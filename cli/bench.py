@@ -31,15 +31,21 @@ class Engine(StrEnum):
 
 def bench(
     model: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="NAME|RUN|FILE", help="What to measure.", autocompletion=completion.weights
+            metavar="NAME|RUN|FILE",
+            help="What to measure; default: cogvideo.",
+            autocompletion=completion.weights,
+            show_default=False,
         ),
-    ] = "cogvideo",
+    ] = None,
     engine: Annotated[
         list[Engine], typer.Option("--engine", help="Repeatable; torch is always the base.")
     ] = [Engine.torch, Engine.onnx],  # noqa: B006 (Typer reads it, nobody changes it)
-    runs: Annotated[int, typer.Option(min=1, help="Clips to time for each engine.")] = 5,
+    runs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Clips to time for each engine: 5; rounds of --beside: 15."),
+    ] = None,
     warmup: Annotated[int, typer.Option(min=1, help="Clips before the clock starts.")] = 1,
     precision: Annotated[Precision, typer.Option(help="What the engines compute in.")] = (
         Precision.fp32
@@ -47,10 +53,20 @@ def bench(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; all cores if left out.")] = (
         None
     ),
-    prompt: Annotated[str, typer.Option(help="What the clips show.")] = "lion drinking",
+    prompt: Annotated[
+        str | None, typer.Option(help="What the clips show; default: what the model can read.")
+    ] = None,
     limit: Annotated[
         float, typer.Option(min=1.0, help="Seconds that one engine may take in all.")
     ] = 1800.0,
+    beside: Annotated[
+        bool,
+        typer.Option(
+            "--beside",
+            help="Time a step of each generator instead, beside GPT-2, other packages' U-Nets and "
+            "StyleGAN2.",
+        ),
+    ] = False,
     against: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +118,15 @@ def bench(
       dln bench --engine torch --threads 1 --json
       dln bench resnet --against sgd,sam,saf,mesa --data digits,noise=0.2 --epochs 60
       dln bench runs/land --against all --out variants/
+      dln bench --beside
     """
+    if beside:
+        from .beside import beside as race
+
+        refuse_beside(model=model, against=against, prompt=prompt, out=out,
+                      precision=None if precision is Precision.fp32 else precision)  # fmt: skip
+        return race(tuple(one.value for one in engine), given(rounds=runs), threads, device)
+    model = model or "cogvideo"
     if against is not None:
         from dln.core.models.locate import identify
         from dln.core.models.registry import load
@@ -124,7 +148,7 @@ def bench(
     asked = BenchRequest(
         model=model,
         engines=tuple(one.value for one in engine),
-        runs=runs,
+        runs=runs or 5,
         warmup=warmup,
         precision=precision.value,
         threads=threads,
@@ -135,6 +159,14 @@ def bench(
     )
     found = measure(asked)
     return summary(found, [] if out is None else report(out, found))
+
+
+def refuse_beside(**asked: Any) -> None:
+    """UsageError for what --beside has no use for."""
+    for name in given(**asked):
+        what = name if name == "model" else f"--{name}"
+        raise UsageError(f"--beside times all generators in fp32 and takes no {what}.",
+                         "dln bench --beside")  # fmt: skip
 
 
 def trained(

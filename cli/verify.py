@@ -30,6 +30,10 @@ def verify(
             help="Where its weights lie now.",
         ),
     ] = None,
+    graphs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the export lies now that made the clip."),
+    ] = None,
     device: Device = "auto",
     json: Json = False,
     quiet: Quiet = False,
@@ -45,6 +49,7 @@ def verify(
     Examples:
       dln verify lion-drinking-7.mp4
       dln verify lion.gif --model runs/mine --json
+      dln verify lion.mp4 --graphs exports/cogvideo-fp32
       dln verify exports/cogvideo-fp32
     """
     if os.path.isdir(file):
@@ -53,7 +58,8 @@ def verify(
     from dln.core.generation.verify import verify as compare
 
     with progress() as report:
-        found = compare(file, model=model, device=device, open_engine=opened, on_progress=report)
+        found = compare(file, model=model, device=device, graphs=graphs, open_engine=opened,
+                        on_progress=report)  # fmt: skip
     for remark in found.notes:
         screen.note(remark)
     verdict = "equal" if found.equal else "differs"
@@ -105,11 +111,12 @@ def proven_words(manifest: dict[str, Any], executed: bool) -> str:
     return words
 
 
-def engine_called(name: str, loaded: Any, device: str, load: Load) -> Any:
-    """The engine of a receipt: "torch", "onnx" or "trt", a precision behind a dash."""
+def engine_called(name: str, loaded: Any, device: str, graphs: Path | None, load: Load) -> Any:
+    """The engine of a receipt: "torch", "onnx" or "trt", a precision behind a dash. graphs: the
+    export to run, else as everywhere."""
     engine, _, precision = name.partition("-")
     known = Engine(engine), Precision(precision or Precision.fp32)
-    return Runner(*known, None, device, load).open(loaded)
+    return Runner(*known, graphs, device, load).open(loaded)
 
 
 def sentence(found) -> str:

@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -28,7 +28,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Bench:
-    """One run: what was asked, on which machine, and what each engine did there."""
+    """One run: what was asked and is shown, on which machine, and what each engine did there."""
 
     request: BenchRequest
     machine: dict[str, Any]
@@ -69,6 +69,7 @@ def bench(
     on_progress(len(order), len(order), "engines")
     base = median(found[BASE]["clips_s"]) if BASE in found else None
     engines = [summarise(name, raw, base, name in request.engines) for name, raw in found.items()]
+    request = replace(request, prompt=next(iter(found.values()))["prompt"])
     about["threads"] = max(engine.threads for engine in engines)
     return Bench(request, about, tuple(engines), tuple(missing), tuple(warnings))
 

@@ -10,7 +10,8 @@ BASE = "torch"  # what every other engine is a ratio to
 @dataclass(frozen=True)
 class BenchRequest:
     """What to measure. runs and warmup: clips; threads: None leaves them to the engine; limit_s:
-    what one engine may take, in seconds. Raises UsageError for what cannot be measured."""
+    what one engine may take, in seconds; prompt: None for one that the model can read. Raises
+    UsageError for what cannot be measured."""
 
     model: str = "cogvideo"
     engines: tuple[str, ...] = (BASE, "onnx")
@@ -18,7 +19,7 @@ class BenchRequest:
     warmup: int = 1
     precision: str = "fp32"
     threads: int | None = None
-    prompt: str = "lion drinking"
+    prompt: str | None = None
     seed: int = 0
     device: str = "auto"
     limit_s: float = 1800.0

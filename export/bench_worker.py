@@ -8,18 +8,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.errors import DlnError, UsageError
 from dln.core.files import write_json
 from dln.core.generation.generate import generate
-from dln.core.models.engine import Engine, TorchEngine, pick_device
+from dln.core.models.engine import Engine, pick_device
 from dln.core.models.graph import Graph, Value
 from dln.core.models.package import Loaded, load_model
 from dln.core.models.request import Request
@@ -28,10 +26,10 @@ from dln.core.training.speed import matrix_rate, waiter
 from .bench_energy import metered
 from .bench_limits import Signature, signature, streaming_rate, workload
 from .precision import HALF
+from .sampling import prompts_for
 from .wrapped import Wrapped
 
 BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}  # of a number, by --precision
-COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 class TimingEngine(Wrapped):
@@ -80,7 +78,7 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     engine = create(asked["engine"], loaded, device, asked["precision"], notes.append)
     prepared = time.perf_counter() - start
-    request = Request(prompt=asked["prompt"] if loaded.about.text else "", seed=asked["seed"])
+    request = Request(prompt=prompt_of(loaded, asked["prompt"]), seed=asked["seed"])
     calls = warm_up(engine, loaded, request, asked["warmup"])
     # ONNX Runtime may have fallen back to the CPU.
     device = str(getattr(engine, "device", device))
@@ -88,6 +86,7 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(threads)  # an engine may have taken them; the machine's rates need them
     return {
         "engine": asked["engine"],
+        "prompt": request.prompt,
         "device": device_name(device),
         "threads": threads,
         "prepare_s": prepared,
@@ -98,31 +97,22 @@ def measure(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def prompt_of(loaded: Loaded, asked: str | None) -> str:
+    """What the clips show: as asked, else what the model can read; "" for one without text."""
+    if asked is None or not loaded.about.text:
+        (asked,) = prompts_for(loaded, 1)
+    return asked
+
+
 def create(name: str, loaded: Loaded, device: str, precision: str, on_note) -> Engine:
     """The engine called `name`. Raises MissingCapability where it is not here."""
     if name == "torch-compile":
-        return compiled(loaded, device, precision)
+        from .compiled import compiled
+
+        return compiled(loaded.model.graphs(), device, precision)
     from .open import open_engine
 
     return open_engine(name, loaded, device=device, precision=precision, on_note=on_note)
-
-
-def compiled(loaded: Loaded, device: str, precision: str) -> Engine:
-    """Torch with each graph through torch.compile, whole or not at all."""
-    if precision != "fp32":
-        raise UsageError("torch-compile is measured in fp32 alone", hint="--precision fp32")
-    if device == "cpu" and not any(map(which, COMPILERS)):
-        raise MissingCapability("torch.compile needs a C++ compiler, and none is here",
-                                hint="sudo apt install g++")  # fmt: skip
-    graphs: dict[str, Graph] = loaded.model.graphs()  # pyright: ignore
-    # fullgraph: an error rather than eager torch measured under another name.
-    whole = {
-        name: replace(graph, module=torch.compile(graph.module, fullgraph=True))
-        for name, graph in graphs.items()
-    }
-    engine = TorchEngine(whole, device)
-    engine.name = "torch-compile"
-    return engine
 
 
 def warm_up(

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from dln.core.models.engine import Engine
     from dln.core.models.graph import Value
+
+    from .tensorrt_engine import TensorRTEngine
 
 OnNote = Callable[[str], None]
 
@@ -59,7 +60,10 @@ class OnnxEngine:
     Tensors are handed over by address: an input that is the same tensor as in the run before is
     not bound again, and nothing is copied on the way in or out where type and device agree. A
     session keeps its number of threads: where another is to be taken, there is another one.
+    graphs: the folder of an export that was given to run, for receipts.
     """
+
+    graphs: str | None = None
 
     def __init__(
         self, files: Mapping[str, Path], device: str = "auto", precision: str = "fp32"
@@ -175,7 +179,7 @@ def onnx_engine(
     return kind(files, device, manifest["precision"])
 
 
-def trt_engine(folder: Path, device: str = "auto") -> Engine:
+def trt_engine(folder: Path, device: str = "auto") -> TensorRTEngine:
     """The TensorRT engines of an export. MissingCapability without them or without a GPU."""
     from .tensorrt_engine import TensorRTEngine
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dln.core.cache import cache_folder
 from dln.core.errors import DlnError, MissingCapability, UsageError, reason_of
 from dln.core.installed import has_torch, without_torch
+from dln.core.text.shown import in_utf8
 
 from .engines import OnnxEngine, onnx_engine, pick_providers, trt_engine
 from .finished import Engines, Wanted, folder_named, lacking
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from dln.core.models.engine import Engine
     from dln.core.models.package import Loaded
     from dln.core.threads import Load
+
+    from .engines import OnnxEngine
+    from .tensorrt_engine import TensorRTEngine
 
 OnNote = Callable[[str], None]
 
@@ -50,7 +54,9 @@ def open_engine(
     wanted = wanted_of(loaded.about.name, loaded.sha256, precision, trt=name == "trt")
     if folder is not None:
         check_given(folder, wanted, on_note)
-        return engine_in(folder, name, device, load, on_note)
+        engine = engine_in(folder, name, device, load, on_note)
+        engine.graphs = in_utf8(folder)
+        return engine
     if not has_torch():
         raise without_torch(f"exporting {loaded.about.name}")
     own = default_folder(loaded, precision)
@@ -116,7 +122,7 @@ def check_engine(name: str, device: str) -> None:
 
 def engine_in(
     folder: Path, name: str, device: str, load: "Load | None", on_note: OnNote
-) -> "Engine":
+) -> "OnnxEngine | TensorRTEngine":
     """The engine of an export's folder, after a look at its files. DlnError where one differs."""
     if name == "trt":
         return trt_engine(folder, device)

@@ -33,7 +33,10 @@ MOST_COPIED = 64 << 20
 
 
 class TensorRTEngine:
-    """Runs engine files, one a graph, with inputs and outputs as torch tensors on the GPU."""
+    """Runs engine files, one a graph, with inputs and outputs as torch tensors on the GPU. graphs:
+    the folder of an export that was given to run, for receipts."""
+
+    graphs: str | None = None
 
     def __init__(
         self,

@@ -283,5 +283,6 @@ def receipt_of_film(studio: Studio, seed: int, sound: Path | None) -> dict[str, 
     receipt = make_receipt(
         prompt=None, seed=seed, model=loaded.called, weights_sha256=loaded.sha256,
         engine=studio.engine.name, settings=settings,
+        graphs=getattr(studio.engine, "graphs", None),
     )  # fmt: skip
     return receipt | {"film": film}

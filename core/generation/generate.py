@@ -97,6 +97,7 @@ def stream(
         engine=runner.name,
         settings=request.asked(),
         inputs=inputs_of(request),
+        graphs=getattr(runner, "graphs", None),
         packages=(*PACKAGES, *loaded.about.packages),
     )
     timed = frames.through(lambda blocks: _timed(blocks, seconds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
     from ..models.package import Loaded
 
 
-OpenEngine = Callable[[str, "Loaded", str], "Engine"]
+OpenEngine = Callable[[str, "Loaded", str, Path | None], "Engine"]
 
 
 @dataclass(frozen=True)
 class Verification:
     """first_difference: the first frame that differs, None where the size itself does.
 
-    max_difference: over all frames, in levels of 0 to 255. notes: what may explain a difference.
+    max_difference: over all frames, in levels of 0 to 255. notes: what may explain a difference,
+    and what the answer rests on.
     """
 
     equal: bool
@@ -47,13 +49,15 @@ def verify(
     *,
     model: str | None = None,
     device: str = "auto",
+    graphs: Path | None = None,
     open_engine: OpenEngine | None = None,
     on_progress: OnProgress | None = None,
 ) -> Verification:
     """Compare a clip's file with what its receipt makes here.
 
-    model: where the weights lie now, else where the receipt says. open_engine: makes the engine
-    that the receipt names; where left out, PyTorch alone is known. Raises UsageError for a file
+    model, graphs: where the weights, and the export that was run, lie now, else where the receipt
+    says. open_engine: makes the engine that the receipt names, of an export's folder where there is
+    one; where left out, PyTorch alone is known. Raises UsageError for a file
     without a receipt or with one that this version cannot follow, MissingCapability where the
     weights that made it are not here.
     """
@@ -67,9 +71,12 @@ def verify(
     if not could_be(told, count, size):  # known before anything is loaded
         return Verification(False, notes=notes)
     loaded = weights_of(receipt, model)
+    found = graphs_of(receipt, notes) if graphs is None else None
+    # A stranger may have made the clip and the graphs.
+    rests = [f"rests on the graphs in {found}; dln verify {found} proves them"] if found else []
     engine = None
     if open_engine is not None:
-        engine = open_engine(receipt.engine, loaded, device)
+        engine = open_engine(receipt.engine, loaded, device, graphs or found)
     elif receipt.engine != "torch":
         raise MissingCapability(f"the clip was made by the engine {receipt.engine}, which takes "
                                 "the command", hint=f"dln verify {path}")  # fmt: skip
@@ -89,7 +96,9 @@ def verify(
         if next(frames_of(again)).shape[:2] != size:
             return Verification(False, notes=notes)
         difference = compare(frames_of(path), frames_of(again))
-    return Verification(False, *difference, notes=notes) if difference else Verification(True)
+    if difference:
+        return Verification(False, *difference, notes=[*notes, *rests])
+    return Verification(True, notes=rests)
 
 
 def could_be(
@@ -164,6 +173,18 @@ def given_file(name: str, sha256: str, clip: Path) -> str:
         f"{name}, from which the clip was made, is not here, or another one",
         hint=f"put it back, or beside {clip}",
     )
+
+
+def graphs_of(receipt: Receipt, notes: list[str]) -> Path | None:
+    """The export that was given to run. None where none was, and, with a note, where it is gone:
+    the weights' own graphs should compute the same."""
+    if receipt.graphs is None:
+        return None
+    if os.path.isdir(receipt.graphs):
+        return Path(receipt.graphs)
+    notes.append(f"the export {receipt.graphs}, which made the clip, is not here; --graphs DIR "
+                 "says where")  # fmt: skip
+    return None
 
 
 def weights_of(receipt: Receipt, model: str | None) -> Loaded:

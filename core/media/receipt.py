@@ -1,7 +1,8 @@
 """Receipts: what made a clip, kept as JSON in the metadata of its file.
 
 A receipt has the keys schema, prompt, seed, model, weights_sha256, engine, settings and versions;
-where pictures or a clip were given also inputs, the SHA-256 of each; that of the best of several
+where pictures or a clip were given also inputs, the SHA-256 of each; where an export was given to
+run also graphs, its folder; that of the best of several
 clips also best_of, while its seed alone makes the clip again; that of a mosaic also grid, how many
 clips it shows, of its seed and of those after it; that of a film also film: its lines, each with
 the seed that makes its clip.
@@ -62,7 +63,7 @@ class Filmed:
 class Receipt:
     """What is believed of a receipt: a stranger may have written it. model: a name, or where a run
     or a file lay; settings: as `Request.of` takes them; inputs: the SHA-256 of each file; grid:
-    clips of a mosaic; film: how it was cut."""
+    clips of a mosaic; film: how it was cut; graphs: where the export lay that was given to run."""
 
     seed: Seed
     model: Annotated[str, Field(min_length=1, max_length=4096)]
@@ -74,6 +75,7 @@ class Receipt:
     versions: dict[str, str] = field(default_factory=dict)
     grid: Annotated[int, Field(ge=2, le=MOST)] | None = None
     film: Filmed | None = None
+    graphs: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
 
 
 def make_receipt(
@@ -85,10 +87,11 @@ def make_receipt(
     engine: str,
     settings: dict[str, Any],
     inputs: dict[str, str] | None = None,
+    graphs: str | None = None,
     packages: tuple[str, ...] = PACKAGES,
 ) -> dict[str, Any]:
     """A receipt with the versions of `packages` that are installed. settings: JSON values; inputs:
-    the SHA-256 of each file that was given."""
+    the SHA-256 of each file that was given; graphs: the folder of an export that was."""
     return {
         "schema": SCHEMA,
         "prompt": prompt,
@@ -98,6 +101,7 @@ def make_receipt(
         "engine": engine,
         "settings": settings,
         **({"inputs": inputs} if inputs else {}),
+        **({"graphs": graphs} if graphs else {}),
         "versions": versions_of(packages),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,16 +156,31 @@ def resolved(
     if options.resume:
         run = Run.open(path)
         stored = with_stored(options, about.name, run)
-        return replace(stored, config=_later(about, run) | stored.config)
+        return replace(stored, config=_begun_with(about, run) or stored.config)
     preset = None if options.start_from else about.default_preset
     return with_defaults(options, preset, about.data, default_precision(accelerator.device))
 
 
-def _later(about: About, run: Run) -> dict[str, Any]:
-    """What the run means by not naming fields of the configuration that are newer than it is."""
-    named, meant = run.config.get("config", {}), unsaid(load(about).Config)
-    # What is None is named in no run's table.
-    return {k: value for k, value in meant.items() if value is not None and k not in named}
+def _begun_with(about: About, run: Run) -> dict[str, Any]:
+    """Every field of the configuration that the run began with: presets and defaults may be others
+    by now. Nothing where its record has none. UsageError for a damaged one."""
+    from ..models.package import rebuild
+
+    named, kind = run.config.get("config"), load(about).Config
+    if not named:
+        return {}
+    try:
+        return shallow(rebuild(kind, named))
+    except (UsageError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        raise UsageError(
+            f"the [config] of {run.path / CONFIG} cannot be used: {error}",
+            hint="start another run with --out",
+        ) from error
+
+
+def shallow(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, nested ones as they are."""
+    return {field.name: getattr(config, field.name) for field in fields(config)}
 
 
 def begun(about: About, options: TrainOptions, source: Source, start: Loaded | None) -> SystemModel:
@@ -237,7 +252,10 @@ def _open_run(
     if not options.resume:
         return Run.create(path, table, force=options.force)
     run = Run.open(path)
-    run.config["config"] = _later(about, run) | run.config.get("config", {})
+    # Named are all fields that there were, but what is None.
+    named, meant = run.config.get("config", {}), plain(unsaid(load(about).Config))
+    run.config["config"] = meant | named
+    table["overrides"] = run.config.get("overrides", {})
     fixed = {"config": "the configuration", "data": "the data", "start": "what it starts from"}
     for key, what in fixed.items():
         if run.config.get(key, {}) != table[key]:
@@ -284,7 +302,7 @@ def _card(run: Run, options: TrainOptions, results: dict[str, Any]) -> dict[str,
     packages = ("dln", "torch", "accelerate", "numpy")
     return {
         "model": run.config["model"],
-        "recipe": recipe(options) | {"config": plain(options.config)},
+        "recipe": recipe(options) | {"config": plain(run.config.get("overrides", {}))},
         "data": {"name": options.data} | run.config["data"],
         "start": run.config.get("start") or None,
         "steps": {name: result["steps"] for name, result in results.items()},

@@ -7,8 +7,7 @@ from dln.core.models.package import load_model
 from dln.core.models.request import Request
 from dln.core.training.speed import waiter
 
-from ..bench_worker import create, device_name, time_clips, warm_up
-from ..sampling import prompts_for
+from ..bench_worker import create, device_name, prompt_of, time_clips, warm_up
 from .listed import speed_name
 from .onnx import log
 from .outcome import Found, Job
@@ -21,8 +20,7 @@ def timed(job: Job, model: str, engine: str) -> Found:
     """The median of RUNS clips. MissingCapability where the engine is not here."""
     loaded, device = load_model(model), pick_device("auto")
     made = create(engine, loaded, device, "fp32", log)
-    (prompt,) = prompts_for(loaded, 1)
-    request = Request(prompt=prompt, seed=SEED)
+    request = Request(prompt=prompt_of(loaded, None), seed=SEED)
     warm_up(made, loaded, request, WARM)
     device = str(getattr(made, "device", device))  # ONNX Runtime may have taken another
     found = time_clips(made, loaded, request, RUNS, waiter(device))

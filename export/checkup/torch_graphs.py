@@ -12,7 +12,7 @@ from dln.core.models.engine import TorchEngine
 from dln.core.models.graph import Graph, Value, flatten
 from dln.core.models.package import load_model
 
-from ..bench_worker import compiled as whole
+from ..compiled import compiled as whole
 from ..parity import Difference, example
 from .listed import generators
 from .onnx import close, log
@@ -33,7 +33,7 @@ def compiled(job: Job, device: str) -> Found:
     what, found = f"{loaded.about.name}'s graph '{graph.name}'", Difference()
     asked, eager = [example(graph, {}, seed) for seed in SEEDS], TorchEngine({graph.name: graph})
     expected = [eager.run(graph.name, **inputs) for inputs in asked]
-    engine = whole(loaded, device, "fp32")  # the weights move with it
+    engine = whole(loaded.model.graphs(), device, "fp32")  # the weights move with it
     for inputs, wanted in zip(asked, expected, strict=True):
         found.add(wanted, engine.run(graph.name, **inputs))
     close(f"{what}, compiled", found)

@@ -11,6 +11,8 @@ from dln.core.progress import OnProgress
 from dln.core.study import ablation, study
 from dln.export import bench
 from dln.export.bench_request import BenchRequest
+from dln.export.beside import race
+from dln.export.beside.rows import Absent, Row
 
 REQUESTS: list[tuple[str, BenchRequest]] = []
 
@@ -22,6 +24,7 @@ def answer(engine: str, request: BenchRequest) -> dict[str, Any]:
         raise MissingCapability("trt is not installed", hint="pip install it")
     clip = 3.0 if engine == "torch" else 1.5
     return {
+        "prompt": request.prompt or "lion drinking",
         "device": "cpu", "threads": 1, "prepare_s": 0.0, "notes": ["written anew"], "frames": 33,
         "clips_s": [clip] * request.runs, "calls_s": {"step": [[clip / 2]] * request.runs},
         "work": {"step": {"shapes": [(1, 10**9, 10**6)], "streaming_bytes_per_s": 1e9}},
@@ -190,3 +193,53 @@ def test_a_method_that_there_is_not(dln):
     outcome = dln("bench", "resnet", "--against", "sgd,saff")
     assert outcome.code == 2
     assert "no method 'saff'" in outcome.err
+
+
+def test_generators_beside_others(dln, monkeypatch: pytest.MonkeyPatch):
+    rows = [
+        Row("tokens", "cogvideo (torch)", "6 layers", "token", True, 10**6, 2.0, 1.9, 2.1, 500.0,
+            1.0, 1.0, 1.0),
+        Row("tokens", "GPT-2", "6 layers", "token", False, 2 * 10**6, 3.0, 2.9, 3.1, 333.3,
+            1.5, 1.4, 1.6),
+    ]  # fmt: skip
+    absent = [Absent("tokens", "GPT-3", "it cannot be imported", "pip install it")]
+    about = {
+        "cpu": "a chip",
+        "cores": 2,
+        "threads": 2,
+        "device": "cpu",
+        "torch": "2",
+        "load_1min": 0,
+    }
+    found = race.Raced(about, 9, rows, absent)
+    raced = create_autospec(race.race, return_value=found)
+    monkeypatch.setattr(race, "race", raced)
+    flags = ["--beside", "--runs", "9", "--threads", "2"]
+    answer = dln("bench", *flags, "--json").json
+    assert raced.call_args.args[0] == race.Race(("torch", "onnx"), 9, 2, "auto")
+    assert [each["ratio"] for each in answer["rows"]] == [1.0, 1.5]
+    assert answer["absent"][0]["hint"] == "pip install it"
+    outcome = dln("bench", "--beside")
+    assert raced.call_args.args[0] == race.Race()
+    assert "1.40 to 1.60" in outcome.out
+    assert "not here" in outcome.out
+    assert "note: GPT-3 is not here: it cannot be imported; pip install it" in outcome.err
+    assert dln("bench", "--beside", "-q").out == "cogvideo (torch)\ttoken\t2\nGPT-2\ttoken\t3\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["cogvideo"], "takes no model"),
+        (["--out", "report"], "takes no --out"),
+        (["--prompt", "lion"], "takes no --prompt"),
+        (["--precision", "fp16"], "takes no --precision"),
+        (["--against", "all"], "takes no --against"),
+        (["--runs", "5"], "6 rounds at least"),
+        (["--engine", "trt"], "not of trt"),
+    ],
+)
+def test_what_beside_has_no_use_for(dln, wrong, words):
+    outcome = dln("bench", "--beside", *wrong)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert words in outcome.err

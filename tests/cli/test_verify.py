@@ -91,6 +91,30 @@ def test_the_receipt_s_engine_makes_it_again(dln, remake, monkeypatch):
     assert "engine: input should be 'torch', 'onnx'" in outcome.err
 
 
+def test_the_export_that_was_given_makes_it_again(dln, remake, monkeypatch, tmp_path):
+    """From where it lay, which is said, or where the user says; else the weights' own."""
+    door = create_autospec(engines.open_engine, return_value="the engine")
+    monkeypatch.setattr(engines, "open_engine", door)
+    (tmp_path / "clips").mkdir()
+    clip = written(str(tmp_path / "clips" / "a.png"), engine="onnx", graphs="exports/mine")
+    assert read_receipt(clip)["graphs"] == "exports/mine"
+
+    def taken(*flags: str) -> tuple[Path | None, bool]:
+        outcome = dln("verify", clip, *flags)
+        assert outcome.code == 0
+        return door.call_args.kwargs["folder"], "rests on the graphs in" in outcome.err
+
+    # A stranger's folder that comes along with his clip is not looked for.
+    (tmp_path / "clips" / "exports" / "mine").mkdir(parents=True)
+    assert taken() == (None, False)
+    Path("exports/mine").mkdir(parents=True)
+    assert taken() == (Path("exports/mine"), True)
+    assert taken("--graphs", "others") == (Path("others"), False)
+    remake.clip = Clip(255 - CLIP.frames, 8.0)
+    Path("exports/mine").rmdir()
+    assert "exports/mine, which made the clip, is not here" in dln("verify", clip).err
+
+
 def test_odd_sides_survive_the_encoder(dln, remake):
     remake.clip = Clip(CLIP.frames[:, :15, :17], 8.0)
     write_clip(remake.clip, "odd.mp4", receipt=receipt(), scale=1)

@@ -1,6 +1,7 @@
 """CogView2's trainings: what each is given, what it is scored on."""
 
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dln.core.data import open_source
 from dln.core.models.cogview2 import training
 from dln.core.models.cogview2.pairs import STILLS, still_times
 from dln.core.models.cogview2.sharpness import sharpness
+from dln.core.models.layers.lessons import measured
 from dln.core.models.layers.pixels import to_pixels
 from dln.core.models.registry import MODELS, load
 from dln.core.runs.build import build
@@ -66,6 +68,15 @@ def test_half_of_the_tokenizers_frames_are_parts_of_large_ones(stages):
     places = [(top, left) for top in range(large - size + 1) for left in range(large - size + 1)
               if np.array_equal(wide[0, top : top + size, left : left + size], part)]  # fmt: skip
     assert places
+
+
+def test_measuring_takes_no_gradients(stages):
+    """Nor warns that it drops them, whoever asks."""
+    stage = stages["direct"]
+    with warnings.catch_warnings(), torch.enable_grad():
+        warnings.simplefilter("error")
+        found = measured(stage, [ALL[:2]])
+    assert found["loss"] > 0
 
 
 def test_lessons_come_in_their_shares(stages):

@@ -34,6 +34,8 @@ from dln.core.media.stream import Stream
 from dln.core.media.video import frames_of, write_stream
 from dln.core.models.cogvideo.config import Config
 from dln.core.models.package import Loaded
+from dln.core.models.pipelines import config as pipelines
+from dln.core.models.pipelines import guest
 from dln.core.models.registry import MODELS, load
 from dln.core.models.request import Request
 from dln.core.models.system import Usual
@@ -281,6 +283,19 @@ def test_a_model_that_makes_no_films():
     for name in ("stylegan-v", "recognizer"):
         with pytest.raises(UsageError, match="makes no films"):
             planned(MODELS[name], load(MODELS[name]).Config(), script((0, 1)), "torch", True)
+
+
+def test_a_pipeline_makes_films_of_its_own_clips():
+    """81 frames at 16 a second; none goes on from a picture, so another seed follows."""
+    config = pipelines.Config("WanPipeline", frames=81, fps=16.0, size=(480, 832))
+    made = planned(guest.ABOUT, config, script((0, 2), (2, 12), size=(64, 96)), "torch", True)
+    assert [len(shot.takes) for shot in made.shots] == [1, 2]
+    assert {take.frames for take in made.takes} == {81}
+    assert {take.request.size for take in made.takes} == {(64, 96)}
+    assert not any(take.follows for take in made.takes)
+    assert len({take.request.seed for take in made.takes}) == 3
+    with pytest.raises(UsageError, match="multiples of 16 pixels"):
+        planned(guest.ABOUT, config, script((0, 2), size=(64, 90)), "torch", True)
 
 
 def test_what_the_model_refuses_is_told_before_anything_is_made(studio, crew):

@@ -1,7 +1,8 @@
 """From options to a run, with a small model of two stages in the registry's place."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from dln.core.training.accelerator import create_accelerator
 from dln.core.training.events import Event, Finished, Note, Started
 from dln.core.training.run import Run
 
-from .toy_run import Config, Model, Part, Whole, World, kept, same
+from .toy_run import Config, Inner, Model, Part, Whole, World, kept, same
 
 DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
 
@@ -109,6 +110,41 @@ def test_a_run_older_than_a_field_goes_on_as_it_began(
         assert Run.open(path).config["config"]["rule"] == "old"
     assert same(whole, path)
     assert Run.open(go(out=tmp_path / "newer")).config["config"]["rule"] == "new"
+
+
+def test_a_run_goes_on_in_its_own_sizes_where_the_preset_is_another(
+    world: World, go: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With a part that was left out, which the preset has by now; recorded as before."""
+    whole, path = go(), tmp_path / "older"
+    world.events.append("stop first 2")
+    with pytest.raises(Interrupted):
+        go(out=path)
+    world.events.remove("stop first 2")
+
+    @dataclass(frozen=True)
+    class Newer(Config):
+        part: Inner | None = field(default=None, metadata={"unsaid": None})
+
+    monkeypatch.setattr(Whole, "Config", Newer)
+    monkeypatch.setattr(Whole, "PRESETS", {"tiny": Newer(width=32, part=Inner())})
+    before = Run.open(path).config
+    for _ in range(2):
+        go(out=path, resume=True)
+        after = Run.open(path).config
+        assert (after["config"], after["overrides"]) == (before["config"], before["overrides"])
+    assert same(whole, path)
+    assert world.cards[-1]["recipe"]["config"] == before["overrides"]
+
+
+def test_a_damaged_configuration_is_told(world: World, go: Callable[..., Path], tmp_path: Path):
+    path = go(out=tmp_path / "damaged")
+    text = (path / "config.toml").read_text()
+    damaged = re.sub(r"(?m)^width = \d+$", 'width = "many"', text)
+    assert damaged != text
+    (path / "config.toml").write_text(damaged)
+    with pytest.raises(UsageError, match=r"the \[config\] of .*config.toml cannot be used"):
+        go(out=path, resume=True)
 
 
 def test_every_session_is_metered(world: World, go: Callable[..., Path], tmp_path: Path):

@@ -18,9 +18,11 @@ from toy_export import weights
 
 from dln.core.carbon.meter.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
+from dln.core.models.graph import Graph, Range
+from dln.core.models.package import load_model
 from dln.core.training.speed import matrix_rate
 from dln.export import bench as bench_module
-from dln.export import bench_energy, bench_process, bench_worker
+from dln.export import bench_energy, bench_process, bench_worker, compiled
 from dln.export.bench import bench
 from dln.export.bench_energy import metered
 from dln.export.bench_limits import (
@@ -41,6 +43,7 @@ from dln.export.bench_worker import CountingEngine, TimingEngine, peak_resident
 def raw(clips: list[float], **changes: Any) -> dict[str, Any]:
     """What a worker finds: 10 GFLOP/s and 2 GB/s; step takes 3/4 of a clip, decode 1/8."""
     return {
+        "prompt": "lion drinking",
         "device": "cpu",
         "threads": 2,
         "load_1min": 0.5,
@@ -328,12 +331,57 @@ def test_peak_memory():
 
 
 def test_compiling_takes_a_compiler(monkeypatch):
-    monkeypatch.setattr(bench_worker, "which", lambda name: None)
-    loaded: Any = SimpleNamespace()
+    monkeypatch.setattr(compiled, "which", lambda name: None)
+    loaded: Any = SimpleNamespace(model=SimpleNamespace(graphs=dict))
     with pytest.raises(MissingCapability, match="compiler"):
         bench_worker.create("torch-compile", loaded, "cpu", "fp32", print)
     with pytest.raises(UsageError, match="fp32"):
         bench_worker.create("torch-compile", loaded, "cpu", "fp16", print)
+
+
+class Growing(nn.Module):
+    """What a decoder's step does with a cache that grows."""
+
+    def forward(self, x: torch.Tensor, bias: torch.Tensor, k: list[torch.Tensor]) -> Any:
+        seen = torch.cat([*k, x], dim=1)
+        return (torch.softmax(x @ seen.mT + bias, dim=-1) @ seen,)
+
+
+def grown(batch: int, new: int, cached: int) -> dict[str, Any]:
+    bias = torch.zeros(1, new, 1).expand(batch, new, 2 * cached + new)
+    return {
+        "x": torch.randn(batch, new, 3),
+        "bias": bias,
+        "k": list(torch.randn(2, batch, cached, 3)),
+    }
+
+
+def test_what_grows_is_compiled_once(monkeypatch: pytest.MonkeyPatch):
+    """Caches of any length, views or not, one tensor twice, and sizes that happen to be equal; one
+    more for steps of a single token."""
+    made, whole = [], torch.compile
+
+    def counting(module: nn.Module, **told: Any) -> Any:
+        return whole(module, **told, backend=lambda traced, _: made.append(1) or traced.forward)
+
+    monkeypatch.setattr(torch, "compile", counting)
+    sizes = {name: Range(1, 2, 16) for name in ("batch", "new", "cached")}
+    graph = Graph("step", Growing(), ("y",), grown, sizes)
+    engine = compiled.CompiledEngine({"step": graph})
+    for batch, new, cached in [
+        (2, 2, 2),
+        (2, 3, 5),
+        (4, 7, 6),
+        (3, 3, 3),
+        *((2, 1, n) for n in range(2, 16)),
+    ]:
+        inputs = grown(batch, new, cached)
+        twice = {**inputs, "k": [inputs["k"][0]] * 2}
+        alone = {**inputs, "k": [part.clone() for part in inputs["k"]]}
+        for given in (inputs, twice, alone):
+            wanted = graph.module(**given)[0]
+            torch.testing.assert_close(engine.run("step", **given)["y"], wanted)
+    assert len(made) == 2
 
 
 def test_torch_for_real():
@@ -347,3 +395,15 @@ def test_torch_for_real():
     assert sum(g.clip_share for g in one.graphs) + one.host_share == pytest.approx(1)
     assert one.peak_memory_mib is None or one.peak_memory_mib > 100
     assert one.energy_source
+
+
+@pytest.mark.parametrize("name", ["cogvideo", "nuwa-infinity", "video-diffusion"])
+def test_what_is_shown_unless_told(name):
+    """Every word of it is one that the model knows, and what is told is taken as it is."""
+    loaded = load_model(name)
+    reader = loaded.model.reader
+    assert reader
+    shown = bench_worker.prompt_of(loaded, None)
+    assert shown
+    assert reader.unknown(shown) == []
+    assert bench_worker.prompt_of(loaded, "lion") == "lion"

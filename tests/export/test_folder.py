@@ -14,6 +14,8 @@ from kill_exports import content, copied, ended, started  # pyright: ignore[repo
 from toy_export import exported, loaded, model_of
 
 from dln.core.errors import DlnError, UsageError
+from dln.core.generation.generate import stream
+from dln.core.models.request import Request
 from dln.export import onnx, open
 from dln.export.bundle import Export, ExportOptions
 from dln.export.manifest import FILE, read_manifest, write_manifest
@@ -250,8 +252,9 @@ def test_a_stale_export_in_the_working_folder_is_named_and_not_used(kept, no_tra
     used(notes := [])
     assert "exports/toy-fp32 is not used: graph 'text' was written by other code" in notes[0]
     assert no_tracing == []
-    open_engine("onnx", loaded(), "cpu", on_note=notes.append, folder=there)
+    engine = open_engine("onnx", loaded(), "cpu", on_note=notes.append, folder=there)
     assert "other versions" in notes[1]
+    assert stream(loaded(), Request("lion"), engine=engine).receipt["graphs"] == str(there)
 
 
 def test_a_precision_is_a_word_of_the_list(tmp_path):

@@ -5,6 +5,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import torch
 from torch import nn
 
 HELD_BACK = 0.02  # share of the clips that measure instead of teach
@@ -26,6 +27,7 @@ def in_parts(rows: np.ndarray, most: int) -> list[np.ndarray]:
     return np.array_split(rows, max(1, -(-len(rows) // most)))
 
 
+@torch.no_grad()
 def measured(stage: Any, parts: Iterable[np.ndarray]) -> dict[str, float]:
     """What the objective of a stage says of these samples, each name's mean; logits left out."""
     device = next(stage.modules.parameters()).device

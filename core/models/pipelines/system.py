@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ..proof import Proof
-from ..system import System
+from ..system import System, Usual
 from .config import KNOWN, Config
 from .guest import ABOUT
 from .model import Pipeline, opened
@@ -37,6 +37,9 @@ class Pipelines(System):
 
     def check(self, config: Config, request: Request, engine: str, gradients: bool) -> None:
         check(config, request)
+
+    def usual(self, config: Config) -> Usual:
+        return Usual(config.frames, config.fps, config.frames)
 
     def sample(
         self, engine: Engine, model: Pipeline, request: Request, on_progress: OnProgress
