@@ -159,7 +159,7 @@ def test_frames_vote_on_every_word():
                 out["logits"] = scores[:, None]
             return out
 
-    pixels = torch.zeros(3, 3, 32, 32)
+    pixels = torch.zeros(3, 3, 32, 32).numpy()
     assert caption(Sure(), model, pixels) == model.reader.words[1]
     table[2, first + 2] = 6.0
     assert caption(Sure(), model, pixels) == model.reader.words[2]

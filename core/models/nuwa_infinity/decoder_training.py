@@ -51,13 +51,16 @@ class DecoderStage(VqganStage):
     name = "decoder"
     needs = ("vqgan",)
     steps, batch = 1500, 8
-    phases = (0.0,)
 
     def __init__(
         self, model: Model, views: Views, options: TrainOptions, judge: PatchJudge
     ) -> None:
         super().__init__(model, views, options, judge)
         self.modules = nn.ModuleDict(self.own())
+
+    @property
+    def phases(self) -> tuple[float, ...]:
+        return (0.0,)
 
     def own(self) -> dict[str, nn.Module]:
         return {"decoder": self.model.vqgan.decoder}
