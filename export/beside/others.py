@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -91,9 +91,9 @@ def unet3d(clip: Clip, device: str) -> Contender:
 
 @contextmanager
 def torchvision_spared() -> Any:
-    """video-diffusion-pytorch imports torchvision, for its trainer alone."""
-    empty = ModuleType("torchvision")
-    empty.transforms = empty.utils = None  # pyright: ignore
+    """video-diffusion-pytorch imports torchvision for its trainer alone, and makes a ToTensor."""
+    empty: Any = ModuleType("torchvision")
+    empty.transforms, empty.utils = SimpleNamespace(ToTensor=object), None
     with patch.dict(sys.modules, torchvision=empty):
         yield
 

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from dln.core.errors import MissingCapability, UsageError
-from dln.export.beside import others, race
+from dln.export.beside import others, own, race
 from dln.export.beside.race import Race, timed
 from dln.export.beside.rows import Contender, median_interval, row
 from dln.export.beside.stylegan2 import Modulated, StyleGAN2
@@ -93,9 +93,7 @@ def test_torchvision_is_there_as_before(monkeypatch: pytest.MonkeyPatch):
     own = ModuleType("torchvision")
     monkeypatch.setitem(sys.modules, "torchvision", own)
     with others.torchvision_spared():
-        from torchvision import transforms, utils  # pyright: ignore
-
-        assert transforms is utils is None
+        assert sys.modules["torchvision"] is not own
     assert sys.modules["torchvision"] is own
 
 
@@ -136,3 +134,24 @@ def test_gpt2_goes_on_from_the_same_tokens_each_time():
     assert first.past_key_values.get_seq_length() == 6  # pyright: ignore
     torch.testing.assert_close(first.logits, again.logits, rtol=0, atol=0)  # pyright: ignore
     assert made.parameters == 11 * 16 + 1024 * 16 + 2 * (12 * 16**2 + 13 * 16) + 2 * 16
+
+
+SMALL = others.Clip(frames=2, side=16, widths=(32, 64), blocks=1, head=32, text=8)
+
+
+@pytest.mark.parametrize(
+    ("package", "make"),
+    [("diffusers", others.diffusers), ("video_diffusion_pytorch", others.unet3d)],
+)
+def test_other_packages_denoise_clips_of_this_size(package, make):
+    pytest.importorskip("einops_exts" if "video" in package else package)
+    with torch.no_grad():
+        found = make(SMALL, "cpu").call()
+    tensor = found if isinstance(found, torch.Tensor) else found.sample
+    assert tensor.shape == (1, 3, 2, 16, 16)
+
+
+def test_own_denoiser_takes_the_same_clip(tmp_path):
+    (found,) = own.denoising(SMALL, own.Engines(("torch",), "cpu", tmp_path))
+    assert found.call()["v"].shape == (1, 2, 3, 16, 16)  # pyright: ignore
+    assert (found.own, found.onnx, found.unit) == (True, False, "step")
