@@ -26,7 +26,7 @@ from dln.core.errors import DlnError, MissingCapability
 from dln.core.files import sha256_file
 from dln.core.media.receipt import read_receipt
 from dln.core.media.video import read_clip
-from dln.export import bundle, open, tensorrt
+from dln.export import bundle, tensorrt
 from dln.export.engines import OnnxEngine
 from dln.export.finished import finished
 from dln.export.keys import engine_key
@@ -281,7 +281,7 @@ def test_the_engine_really_runs(dln, there, monkeypatch):
 @pytest.fixture
 def exports(monkeypatch) -> list[Path]:
     """Exports are copied, not computed; the folders they were asked for."""
-    folders = []
+    folders, once = [], exported()
 
     class Copied:
         def __init__(self, loaded, out, options, tell):
@@ -291,9 +291,9 @@ def exports(monkeypatch) -> list[Path]:
         def run(self):
             folders.append(self.out)
             shutil.rmtree(self.out, ignore_errors=True)
-            exported().copy(self.out)
+            once.copy(self.out)
 
-    monkeypatch.setattr(open, "Export", Copied)
+    monkeypatch.setattr(bundle, "Export", Copied)
     return folders
 
 
@@ -352,7 +352,9 @@ def test_tensorrt_without_a_gpu(dln):
     assert dln(*asked, "--json").json["error"]["code"] == 3
 
 
-@pytest.mark.parametrize("options", [["--precision", "int8"], ["--graphs", "exports/toy-fp32"]])
+@pytest.mark.parametrize(
+    "options", [["--precision", "int8"], ["--graphs", "exports/toy-fp32", "--engine", "torch"]]
+)
 def test_precision_and_graphs_are_of_exports(options, dln):
     outcome = dln("generate", PROMPT, "--model", str(weights()), *options)
     assert outcome.code == 2

@@ -73,7 +73,7 @@ def test_it_is_left_out_and_put_in_by_name():
     assert override(without, {"large": True}).large == LargeConfig()
     assert override(without, {"large": {"kernel": 3}}).large == LargeConfig(kernel=3)
     again = override(PRESETS["tiny"], {"large": {"kernel": 3}}).large
-    assert again == LargeConfig(kernel=3, direct_layers=3)
+    assert again == LargeConfig(kernel=3, direct_layers=3, direct_input="coarse")
     assert override(PRESETS["tiny"], {"large": True}) == PRESETS["tiny"]
 
 

@@ -117,7 +117,8 @@ def test_the_decoder_goes_on_alone_and_draws_nearer(new_run: NewRun, accelerator
     stage, vqgan = found["decoder"], found["decoder"].model.vqgan
     assert len(stage) == len(found["vqgan"])
     others = {k: v.clone() for k, v in vqgan.state_dict().items() if not k.startswith("decoder")}
-    before = stage.evaluate()[0]
+    with torch.no_grad():
+        before = stage.evaluate()[0]
     stage.steps, stage.batch = 40, 4
     fit(stage, QUICK, new_run(), accelerator, silent)
     assert all(torch.equal(vqgan.state_dict()[name], tensor) for name, tensor in others.items())

@@ -52,13 +52,14 @@ def test_the_motion_is_continuous_at_anchors(anchor: int):
 
 
 def test_the_motion_is_that_of_the_whole_encoder():
-    """Which is given all noise from the beginning, as training does."""
+    """Which is given all noise from the beginning, as training does. In float32 a wave's phase
+    after a thousand frames is known to a few 1e-5 of a turn, which processors round differently."""
     times = np.array([0.0, 3.25, 16.0, 17.5, 500.0, 1023.5])
     codes = 64 + WINDOW
     noise = torch.from_numpy(noise_around(3, np.arange(codes), MODEL.config.latent)[:, 0])
     with torch.no_grad():
         whole = ENCODER(noise[None], torch.from_numpy(times).float()[None])
-    torch.testing.assert_close(motion(*times), whole, atol=1e-4, rtol=0)
+    torch.testing.assert_close(motion(*times), whole, atol=4e-4, rtol=0)
 
 
 @pytest.mark.parametrize("time", [32.0, 40.0, 47.9])

@@ -206,7 +206,7 @@ def used(notes: list[str]) -> None:
 @pytest.fixture
 def no_tracing(monkeypatch) -> list[Path]:
     """Where the cache is filled, by copying."""
-    filled = []
+    filled, once = [], exported()
 
     class Copied:
         def __init__(self, model, out, options, tell):
@@ -216,9 +216,9 @@ def no_tracing(monkeypatch) -> list[Path]:
         def run(self):
             filled.append(self.out)
             shutil.rmtree(self.out)
-            exported().copy(self.out)
+            once.copy(self.out)
 
-    monkeypatch.setattr(open, "Export", Copied)
+    monkeypatch.setattr("dln.export.bundle.Export", Copied)
     monkeypatch.setattr("dln.export.engines.OnnxEngine.take_threads", lambda engine, *_: None)
     return filled
 

@@ -27,8 +27,9 @@ def to_numbers(frames: np.ndarray) -> np.ndarray:
 
 def to_frames(pixels: Array) -> np.ndarray:
     """float (..., 3, H, W) in [0, 1], of any engine -> uint8 (..., H, W, 3)."""
-    levels = np.rint(np.moveaxis(on_host(pixels), -3, -1) * 255)
-    return levels.clip(0, 255).astype(np.uint8)
+    levels = np.moveaxis(on_host(pixels), -3, -1) * 255
+    np.rint(levels, out=levels)
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
 def noter(on_event: OnEvent):

@@ -14,16 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from ...training.player import Player
-from .judge import PatchJudge
 from .likeness import Likeness
 from .tokenizer_training import VqganStage, pictures_of, psnr
-from .views import Views, views_table
+from .views import views_table
 from .vqgan import Vqgan
 
 if TYPE_CHECKING:
     from ...training.events import OnEvent
-    from ...training.options import TrainOptions
-    from .model import Model
 
 SQUARED = 4.0  # weight of the squared difference beside the absolute one
 
@@ -46,17 +43,11 @@ class Redrawing(nn.Module):
 
 
 class DecoderStage(VqganStage):
-    """Codes to pictures, without an adversary."""
+    """Codes to pictures, without the adversary, which waits for the guide."""
 
     name = "decoder"
     needs = ("vqgan",)
     steps, batch = 1500, 8
-
-    def __init__(
-        self, model: Model, views: Views, options: TrainOptions, judge: PatchJudge
-    ) -> None:
-        super().__init__(model, views, options, judge)
-        self.modules = nn.ModuleDict(self.own())
 
     @property
     def phases(self) -> tuple[float, ...]:
