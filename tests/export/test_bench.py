@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -18,11 +17,10 @@ from toy_export import weights
 
 from dln.core.carbon.meter.meter import Energy
 from dln.core.errors import DlnError, MissingCapability, UsageError
-from dln.core.models.graph import Graph, Range
 from dln.core.models.package import load_model
 from dln.core.training.speed import matrix_rate
 from dln.export import bench as bench_module
-from dln.export import bench_energy, bench_process, bench_worker, compiled
+from dln.export import bench_energy, bench_process, bench_worker
 from dln.export.bench import bench
 from dln.export.bench_energy import metered
 from dln.export.bench_limits import (
@@ -330,60 +328,6 @@ def test_peak_memory():
     assert peak is None or 10 * 2**20 < peak < 2**45
 
 
-def test_compiling_takes_a_compiler(monkeypatch):
-    monkeypatch.setattr(compiled, "which", lambda name: None)
-    loaded: Any = SimpleNamespace(model=SimpleNamespace(graphs=dict))
-    with pytest.raises(MissingCapability, match="compiler"):
-        bench_worker.create("torch-compile", loaded, "cpu", "fp32", print)
-    with pytest.raises(UsageError, match="fp32"):
-        bench_worker.create("torch-compile", loaded, "cpu", "fp16", print)
-
-
-class Growing(nn.Module):
-    """What a decoder's step does with a cache that grows."""
-
-    def forward(self, x: torch.Tensor, bias: torch.Tensor, k: list[torch.Tensor]) -> Any:
-        seen = torch.cat([*k, x], dim=1)
-        return (torch.softmax(x @ seen.mT + bias, dim=-1) @ seen,)
-
-
-def grown(batch: int, new: int, cached: int) -> dict[str, Any]:
-    bias = torch.zeros(1, new, 1).expand(batch, new, 2 * cached + new)
-    return {
-        "x": torch.randn(batch, new, 3),
-        "bias": bias,
-        "k": list(torch.randn(2, batch, cached, 3)),
-    }
-
-
-def test_what_grows_is_compiled_once(monkeypatch: pytest.MonkeyPatch):
-    """Caches of any length, views or not, one tensor twice, and sizes that happen to be equal; one
-    more for steps of a single token."""
-    made, whole = [], torch.compile
-
-    def counting(module: nn.Module, **told: Any) -> Any:
-        return whole(module, **told, backend=lambda traced, _: made.append(1) or traced.forward)
-
-    monkeypatch.setattr(torch, "compile", counting)
-    sizes = {name: Range(1, 2, 16) for name in ("batch", "new", "cached")}
-    graph = Graph("step", Growing(), ("y",), grown, sizes)
-    engine = compiled.CompiledEngine({"step": graph})
-    for batch, new, cached in [
-        (2, 2, 2),
-        (2, 3, 5),
-        (4, 7, 6),
-        (3, 3, 3),
-        *((2, 1, n) for n in range(2, 16)),
-    ]:
-        inputs = grown(batch, new, cached)
-        twice = {**inputs, "k": [inputs["k"][0]] * 2}
-        alone = {**inputs, "k": [part.clone() for part in inputs["k"]]}
-        for given in (inputs, twice, alone):
-            wanted = graph.module(**given)[0]
-            torch.testing.assert_close(engine.run("step", **given)["y"], wanted)
-    assert len(made) == 2
-
-
 def test_torch_for_real():
     asked = BenchRequest(model=str(weights()), engines=("torch",), runs=1, threads=1, limit_s=300)
     found = bench(asked)
@@ -400,10 +344,7 @@ def test_torch_for_real():
 @pytest.mark.parametrize("name", ["cogvideo", "nuwa-infinity", "video-diffusion"])
 def test_what_is_shown_unless_told(name):
     """Every word of it is one that the model knows, and what is told is taken as it is."""
-    loaded = load_model(name)
-    reader = loaded.model.reader
-    assert reader
-    shown = bench_worker.prompt_of(loaded, None)
-    assert shown
+    reader: Any = (loaded := load_model(name)).model.reader
+    assert (shown := bench_worker.prompt_of(loaded, None))
     assert reader.unknown(shown) == []
     assert bench_worker.prompt_of(loaded, "lion") == "lion"
