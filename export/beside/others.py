@@ -55,7 +55,8 @@ def gpt2(
     """transformers' GPT-2 of these sizes: one more token after `cached` of them."""
     made = package("transformers", TRANSFORMERS)
     config = made.GPT2Config(vocab_size=codes, n_embd=width, n_layer=layers, n_head=heads,
-                             n_positions=max(VIDEOGPT_TOKENS, cached + 1))  # fmt: skip
+                             n_positions=max(VIDEOGPT_TOKENS, cached + 1),
+                             bos_token_id=None, eos_token_id=None)  # fmt: skip
     model = made.GPT2LMHeadModel(config).eval().to(device)
     before = torch.randint(codes, (BATCH, cached), device=device)
     token, known = before[:, :1], model(before, use_cache=True).past_key_values
