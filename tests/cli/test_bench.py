@@ -51,6 +51,24 @@ def varied(request: ablation.Ablation, on_progress: OnProgress) -> ablation.Abla
     return ablation.Ablated(request, tuple(arms))
 
 
+def raced(asked: race.Race, on_progress: OnProgress) -> race.Raced:
+    """Two rows, and one that is not here."""
+    times = (2.0, 1.9, 2.1, 500.0, 1.0, 1.0, 1.0), (3.0, 2.9, 3.1, 333.3, 1.5, 1.4, 1.6)
+    rows = [Row("tokens", name, "6 layers", "token", own, 10**6, *each)
+            for name, own, each in zip(("cogvideo (torch)", "GPT-2"), (True, False), times,
+                                       strict=True)]  # fmt: skip
+    absent = [Absent("tokens", "GPT-3", "it cannot be imported", "pip install it")]
+    about = {
+        "cpu": "a chip",
+        "cores": 2,
+        "threads": 2,
+        "device": "cpu",
+        "torch": "2",
+        "load_1min": 0,
+    }
+    return race.Raced(about, asked.rounds, rows, absent)
+
+
 @pytest.fixture(autouse=True)
 def workers(monkeypatch: pytest.MonkeyPatch) -> Any:
     REQUESTS.clear()
@@ -196,31 +214,15 @@ def test_a_method_that_there_is_not(dln):
 
 
 def test_generators_beside_others(dln, monkeypatch: pytest.MonkeyPatch):
-    rows = [
-        Row("tokens", "cogvideo (torch)", "6 layers", "token", True, 10**6, 2.0, 1.9, 2.1, 500.0,
-            1.0, 1.0, 1.0),
-        Row("tokens", "GPT-2", "6 layers", "token", False, 2 * 10**6, 3.0, 2.9, 3.1, 333.3,
-            1.5, 1.4, 1.6),
-    ]  # fmt: skip
-    absent = [Absent("tokens", "GPT-3", "it cannot be imported", "pip install it")]
-    about = {
-        "cpu": "a chip",
-        "cores": 2,
-        "threads": 2,
-        "device": "cpu",
-        "torch": "2",
-        "load_1min": 0,
-    }
-    found = race.Raced(about, 9, rows, absent)
-    raced = create_autospec(race.race, return_value=found)
-    monkeypatch.setattr(race, "race", raced)
+    compare = create_autospec(race.race, side_effect=raced)
+    monkeypatch.setattr(race, "race", compare)
     flags = ["--beside", "--runs", "9", "--threads", "2"]
     answer = dln("bench", *flags, "--json").json
-    assert raced.call_args.args[0] == race.Race(("torch", "onnx"), 9, 2, "auto")
+    assert compare.call_args.args[0] == race.Race(("torch", "onnx"), 9, 2, "auto")
     assert [each["ratio"] for each in answer["rows"]] == [1.0, 1.5]
     assert answer["absent"][0]["hint"] == "pip install it"
     outcome = dln("bench", "--beside")
-    assert raced.call_args.args[0] == race.Race()
+    assert compare.call_args.args[0] == race.Race()
     assert "1.40 to 1.60" in outcome.out
     assert "not here" in outcome.out
     assert "note: GPT-3 is not here: it cannot be imported; pip install it" in outcome.err

@@ -24,10 +24,11 @@ from dln.core.runs import forecast
 from dln.core.runs.costs import StageCost
 from dln.core.study import ablation, study
 from dln.export import bench
+from dln.export.beside import race
 
 from .furnished import Pantry
 from .manual import PAGES, Line, lines_of
-from .test_bench import answer, studied, varied
+from .test_bench import answer, raced, studied, varied
 
 LINES = [line for page in PAGES for line in lines_of(page)]
 # What makes little work of a line that says that it lasts; an option with a colon only where the
@@ -37,7 +38,7 @@ BRIEFLY = {
     "export": {"--dry-run": ""},
     "evaluate": {"--count": "2", ":--size": "32x16"},
     "generate": {":--size": "32x16", ":--extend": "right=8", ":--frames": "2"},
-    "bench": {":--runs": "1"},
+    "bench": {":--runs": "6"},
     "doctor": {"--only": "codec-gif"},
 }
 FEW = 50  # steps that a training is run for in full
@@ -88,6 +89,7 @@ def small(pantry: Pantry) -> Iterator[None]:
         patch.setattr(forecast._Forecaster, "cost", cost)
         patch.setattr(forecast, "LOAD_S", 0.0)
         patch.setattr(bench, "run_worker", answer)
+        patch.setattr(race, "race", raced)
         patch.setattr(study, "study", studied)
         patch.setattr(ablation, "ablation", varied)
         yield
