@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from dln.core.models.package import Loaded
     from dln.core.threads import Load
 
-    from .engines import OnnxEngine
     from .tensorrt_engine import TensorRTEngine
 
 OnNote = Callable[[str], None]

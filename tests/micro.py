@@ -7,7 +7,13 @@ and over time at one of two levels above it.
 
 from typing import Any
 
+import torch
 from torch import nn
+
+from dln.core.models.cogvideo.model import Model
+from dln.core.models.registry import MODELS, load
+from dln.core.runs.build import resolve_config
+from dln.core.text.vocabulary import Vocabulary
 
 LIVELY = 0.2  # standard deviation of weights that training begins with smaller, or at zero
 
@@ -127,6 +133,17 @@ VARIANTS = {"cogvideo large": ("cogvideo", LARGE)}
 def micro(name: str) -> tuple[str, dict[str, Any]]:
     """The model of a name or of a variant of one, and what of it is another number."""
     return VARIANTS.get(name, (name, MICRO.get(name, {})))
+
+
+def large_cogvideo() -> Model:
+    """CogVideo with large frames of 4 x 4 coarse codes, every weight of which changes what comes
+    out."""
+    torch.manual_seed(0)
+    sizes = {**LARGE, "image_size": 32, "positions": 25}
+    config = resolve_config(load(MODELS["cogvideo"]), "tiny", sizes)
+    made = Model(config, Vocabulary(["lion", "drinking"]))
+    enlivened(made)
+    return made.eval()
 
 
 def enlivened(model: nn.Module) -> nn.Module:

@@ -45,14 +45,9 @@ class Differentiable(Engine, Protocol):
 def alone() -> Iterator[None]:
     """PyTorch takes one thread: the few rows of a prompt are multiplied no faster by more, and on
     some processors in another order, so that a clip would hang on how many there are."""
-    import torch
-
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with threads_kept():
+        take_threads(1)
         yield
-    finally:
-        torch.set_num_threads(count)
 
 
 class TorchEngine:

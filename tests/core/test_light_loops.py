@@ -12,19 +12,15 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 sys.path.append(str(Path(__file__).parents[1]))
-from micro import LARGE, enlivened  # pyright: ignore[reportMissingImports]
+from micro import large_cogvideo  # pyright: ignore[reportMissingImports]
 
 from dln.core.errors import DlnError, MissingCapability
 from dln.core.generation.generate import generate
 from dln.core.models import arrays, package, registry
-from dln.core.models.cogvideo.model import Model
 from dln.core.models.engine import TorchEngine
 from dln.core.models.locate import metadata_of
 from dln.core.models.package import load_model, load_sampled, save_model
-from dln.core.models.registry import MODELS, load
 from dln.core.models.request import Request
-from dln.core.runs.build import resolve_config
-from dln.core.text.vocabulary import Vocabulary
 
 from . import toy_cogview2, toy_diffusion
 
@@ -45,17 +41,8 @@ class OfNumpy:
         return {name: tensor.numpy().copy() for name, tensor in made.items()}
 
 
-def large() -> Model:
-    torch.manual_seed(0)
-    sizes = {**LARGE, "image_size": 32, "positions": 25}
-    config = resolve_config(load(MODELS["cogvideo"]), "tiny", sizes)
-    made = Model(config, Vocabulary(["lion", "drinking"]))
-    enlivened(made)
-    return made.eval()
-
-
 MAKERS = {
-    "cogvideo": large,
+    "cogvideo": large_cogvideo,
     "cogview2": toy_cogview2.toy,
     "video-diffusion": toy_diffusion.toy,
 }

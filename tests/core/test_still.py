@@ -10,16 +10,13 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1]))
-from micro import LARGE, enlivened  # pyright: ignore[reportMissingImports]
+from micro import large_cogvideo  # pyright: ignore[reportMissingImports]
 
 from dln.core.models.cogvideo import enlarge
 from dln.core.models.cogvideo.model import Model
 from dln.core.models.cogview2.still import Still
 from dln.core.models.engine import TorchEngine
-from dln.core.models.registry import MODELS, load
 from dln.core.models.request import Request
-from dln.core.runs.build import resolve_config
-from dln.core.text.vocabulary import Vocabulary
 
 GRID, FINE = 4, 12
 
@@ -85,12 +82,7 @@ def test_each_draw_keeps_its_own_codes(blocks):
 @pytest.fixture(scope="module")
 def model() -> Model:
     """Of 4 x 4 coarse codes, every weight of which changes what comes out."""
-    torch.manual_seed(0)
-    sizes = {**LARGE, "image_size": 32, "positions": 25}
-    config = resolve_config(load(MODELS["cogvideo"]), "tiny", sizes)
-    made = Model(config, Vocabulary(["lion", "drinking"]))
-    enlivened(made)
-    return made.eval()
+    return large_cogvideo()
 
 
 class Watched(TorchEngine):

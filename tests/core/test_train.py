@@ -90,14 +90,20 @@ def test_interrupted_and_resumed_ends_like_all(
     assert world.cards[1]["seed"] == 3
 
 
-def test_a_run_older_than_a_field_goes_on_as_it_began(
-    world: World, go: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    whole, path = go(), tmp_path / "older"
+def half_done(world: World, go: Callable[..., Path], folder: Path) -> Path:
+    """A run that was stopped in its first stage."""
+    path = folder / "older"
     world.events.append("stop first 2")
     with pytest.raises(Interrupted):
         go(out=path)
     world.events.remove("stop first 2")
+    return path
+
+
+def test_a_run_older_than_a_field_goes_on_as_it_began(
+    world: World, go: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole, path = go(), half_done(world, go, tmp_path)
 
     @dataclass(frozen=True)
     class Newer(Config):
@@ -116,11 +122,7 @@ def test_a_run_goes_on_in_its_own_sizes_where_the_preset_is_another(
     world: World, go: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """With a part that was left out, which the preset has by now; recorded as before."""
-    whole, path = go(), tmp_path / "older"
-    world.events.append("stop first 2")
-    with pytest.raises(Interrupted):
-        go(out=path)
-    world.events.remove("stop first 2")
+    whole, path = go(), half_done(world, go, tmp_path)
 
     @dataclass(frozen=True)
     class Newer(Config):
