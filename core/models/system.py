@@ -21,6 +21,7 @@ from .proof import Proof
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from ..data import Source
     from ..media.clip import Clip
@@ -94,6 +95,11 @@ class System(ABC):
     def learnt(self, model: Any, source: Source) -> Source:
         """The clips as its training sees them, such as longer ones where they can be told so."""
         return source
+
+    def inherited(self, model: Any, start: Any) -> dict[str, Tensor]:
+        """Of the weights that a training starts from, those that `model` takes over, by their names
+        there. UsageError where the free fields of the two do not fit."""
+        return start.state_dict()
 
     @abstractmethod
     def stages(self, model: Any, source: Source, options: TrainOptions) -> list[Stage]:

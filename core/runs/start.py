@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +46,18 @@ def extended(
             )
     known = start.reader.words if start.reader else []
     model = made(system, config, [*known, *source.words()])
-    begin_from(model, start, system.free)
+    begin_from(model, start, system)
     return model
 
 
-def begin_from(model: SystemModel, start: SystemModel, free: Collection[str] = ()) -> None:
-    """Copy `start` into `model`; rows of new words, which end a table, stay as they are.
+def begin_from(model: SystemModel, start: SystemModel, system: System) -> None:
+    """Copy what `model` takes over of `start`; rows of new words, which end a table, stay as they
+    are.
 
-    UsageError where their configurations differ in more than the fields named by `free`.
+    UsageError where their configurations differ in more than the fields that the system frees.
     """
     ours, theirs = (asdict(m.config) for m in (model, start))
-    differing = [n for n in ours if n not in free and ours[n] != theirs.get(n)]
+    differing = [n for n in ours if n not in system.free and ours[n] != theirs.get(n)]
     if differing:
         raise UsageError(
             f"the weights to start from have another {', '.join(differing)}",
@@ -64,7 +65,7 @@ def begin_from(model: SystemModel, start: SystemModel, free: Collection[str] = (
         )
     own = model.state_dict()
     with torch.no_grad():
-        for name, tensor in start.state_dict().items():
+        for name, tensor in system.inherited(model, start).items():
             rows(own[name], tensor).copy_(tensor)
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from ...data import Source
 
 CHOICES = 4  # numbers that one clip's moments hang on
-# No size of the networks: trainings that begin from weights may choose anew.
-FREE = ("fps", "longest_span", "gamma", "augment_target", "clips")
+# What trainings that begin from weights may choose anew: no network's size hangs on it, but for the
+# side, in which they grow.
+FREE = ("side", "fps", "longest_span", "gamma", "augment_target", "clips")
 
 
 def drawn_moments(

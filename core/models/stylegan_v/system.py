@@ -9,11 +9,14 @@ from ..system import System
 from .about import ABOUT
 from .config import PRESETS, Config
 from .exported import constants, proofs
+from .growth import inherited
 from .model import Model
 from .moments import FREE, fitted
 from .sample import check, sample
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ...data import Source
     from ...media.stream import Stream
     from ...progress import OnProgress
@@ -36,6 +39,9 @@ class StyleGanV(System):
 
     def learnt(self, model: Model, source: Source) -> Source:
         return watched(source, model.config.fps, model.config.longest_span)
+
+    def inherited(self, model: Model, start: Model) -> dict[str, Tensor]:
+        return inherited(model, start)
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
         from .training import AdversarialStage
