@@ -13,16 +13,9 @@ from dln.core.models.cogvideo import masks
 from dln.core.models.cogvideo.about import ABOUT, Sampling
 from dln.core.models.cogvideo.config import DURATIONS, PRESETS, Config
 from dln.core.models.cogvideo.model import Model
-from dln.core.models.cogvideo.sample import (
-    ClipRun,
-    Draw,
-    Loop,
-    first_frame,
-    levels_for,
-    sample,
-    whole_frame,
-)
-from dln.core.models.cogvideo.training import taken_in
+from dln.core.models.cogvideo.rollout import ClipRun, Loop, whole_frame
+from dln.core.models.cogvideo.sample import Draw, first_frame, levels_for, sample
+from dln.core.models.cogvideo.training import codes_beside, taken_in
 from dln.core.models.cogvideo.transformer import clip_logits
 from dln.core.models.cogvideo.windows import Window, cut_windows
 from dln.core.models.engine import Engine, TorchEngine
@@ -56,9 +49,9 @@ TOY = Config(
 WORDS = Vocabulary(["lion", "penguin", "drinking", "dancing"])
 
 
-def toy(seed: int = 0) -> Model:
-    torch.manual_seed(seed)
-    model = Model(TOY, WORDS)
+def toy(config: Config = TOY) -> Model:
+    torch.manual_seed(0)
+    model = Model(config, WORDS)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return model.eval()
@@ -81,9 +74,11 @@ def random_clip(seed: int = 0, batch: int = 2):
     return text, seen, codes
 
 
-def full(model, channel, visibility, text, seen, codes):
+def full(model, channel, visibility, text, seen, inputs, codes=None):
+    """codes: what a pointer may point at."""
+    beside = None if codes is None else codes_beside(codes, channel.stage)
     with torch.no_grad():
-        return clip_logits(model.image, channel, text, seen, codes, visibility)
+        return clip_logits(model.image, channel, text, seen, inputs, visibility, beside)
 
 
 VISIBLE = {
@@ -154,16 +149,18 @@ def test_windows_limit_the_second_channel():
 STAGES = {"keyframes": "sequential", "interpolation": "interpolating"}
 
 
+@pytest.mark.parametrize("points", [False, True])
 @pytest.mark.parametrize(
     ("name", "given"),
     [("keyframes", "shifted"), ("interpolation", "shifted"), ("interpolation", "placed")],
 )
-def test_cached_decoding_equals_the_full_pass(name, given):
-    model, config = toy(), replace(TOY, given=given)
+def test_cached_decoding_equals_the_full_pass(name, given, points):
+    config = replace(TOY, given=given, points=points)
+    model = toy(config)
     text, seen, codes = random_clip()
     channel, visibility = getattr(model, name), VISIBLE[name]
     inputs = taken_in(config, STAGES[name], codes)
-    expected = full(model, channel, visibility, text, seen, inputs)
+    expected = full(model, channel, visibility, text, seen, inputs, codes)
     engine = TorchEngine(model.graphs())
     draw = Draw(model.tokenizer.clusters, Sampling(), np.random.default_rng(0))
     run = ClipRun(
@@ -179,6 +176,42 @@ def test_cached_decoding_equals_the_full_pass(name, given):
         for number in range(16):
             logits = run.step(inputs[:, slot, number : number + 1].numpy(), number)
             assert (logits[:, 0] - expected[:, slot, number]).abs().max() < 1e-5
+        run.known[slot] = codes[:, slot].numpy()
+
+
+@pytest.mark.parametrize("name", ["keyframes", "interpolation"])
+def test_a_pointer_raises_the_codes_beside_and_no_others(name):
+    model = toy(replace(TOY, points=True))
+    text, seen, codes = random_clip(batch=1)
+    channel, visibility = getattr(model, name), VISIBLE[name]
+    inputs = taken_in(model.config, STAGES[name], codes)
+    with torch.no_grad():
+        channel.pointer.gain.zero_()
+        channel.pointer.weigh.weight.zero_()
+        channel.pointer.weigh.bias.copy_(torch.tensor([1.0, 0.25])[: len(channel.pointer.gain)])
+    there = full(model, channel, visibility, text, seen, inputs, codes)
+    raised = (there - full(model, channel, visibility, text, seen, inputs))[0]
+    # By hand: a key frame points at the one before it, a frame between at both.
+    others = {f: (f - 1,) for f in (1, 2, 3, 4)}
+    if name == "interpolation":
+        others = {1: (0, 2), 3: (2, 4)}
+    wanted = torch.zeros_like(raised)
+    for frame, pair in others.items():
+        for place in range(16):
+            for other, much in zip(pair, (8.0, 2.0), strict=False):
+                wanted[frame, place, codes[0, other, place]] += much
+    assert torch.allclose(raised, wanted, atol=1e-4)
+
+
+def test_a_pointer_that_has_learnt_nothing_changes_nothing():
+    config = replace(TOY, points=True)
+    torch.manual_seed(0)
+    model = Model(config, WORDS)
+    text, seen, codes = random_clip()
+    for name, stage in STAGES.items():
+        inputs = taken_in(config, stage, codes)
+        told = model, getattr(model, name), VISIBLE[name], text, seen, inputs
+        assert torch.equal(full(*told), full(*told, codes))
 
 
 @pytest.mark.parametrize(("given", "sees"), [("shifted", False), ("placed", True)])

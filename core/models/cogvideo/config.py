@@ -24,6 +24,7 @@ class Config(Checked, Rows):
     # How interpolation reads the frames that it is given: shifted by a place, like those that it
     # draws, as published, or each code in its own place, where a new frame's looks for it.
     given: str = limited("shifted", choices=("shifted", "placed"))
+    points: bool = False  # whether new frames may point at codes of those beside them (pointer.py)
     clip_seconds: float = 4.0  # what five key frames span, one of DURATIONS
     image_position: int = limited(16, least=0)  # where a frame's positions begin in the base table
     positions: int = size(80)  # rows of the base table
@@ -85,6 +86,7 @@ PRESETS = {
     "tiny": Config(
         window=8,
         given="placed",
+        points=True,
         positions=81,
         large=LargeConfig(direct_layers=3, direct_input="coarse"),
     ),

@@ -12,7 +12,7 @@ from ..layers.rows import SYMBOLS
 from ..proof import Proof
 from .about import Sampling
 from .enlarge import NUMBERS
-from .masks import GIVEN, NEW, interpolating
+from .masks import BESIDE, GIVEN, NEW, interpolating
 
 if TYPE_CHECKING:
     from .config import Config
@@ -37,11 +37,16 @@ def constants(model: Model) -> dict[str, Any]:
     without the prompt, <video> stands for the words. Each code takes two numbers of the stream,
     for its cluster and for itself: all rows' first ones, then all second ones. windows: that of
     each token of a frame, in even and in odd layers of the interpolation. given_codes: whether it
-    reads those of given frames "shifted" by a place, or "placed". large: how frames become large,
-    by a stream of their own, two numbers for each fine code, then one in each round, the same in
-    every frame; None where they do not."""
+    reads those of given frames "shifted" by a place, or "placed". beside: the frames whose codes,
+    in the same place, a new frame's graph is given, -1 in given frames; None where it has no such
+    input. large: how frames become large, by a stream of their own, two numbers for each fine code,
+    then one in each round, the same in every frame; None where they do not."""
     config = model.config
     seconds, frames = config.durations, config.most_frames
+    beside = {
+        graph: {str(frame): list(others) for frame, others in frames_beside.items()}
+        for graph, frames_beside in BESIDE.items()
+    }
     windows = interpolating(config.grid, config.frames, config.window).regions()
     return {
         "noise": "numpy.random.default_rng(seed).random((2, rows), dtype=numpy.float32)",
@@ -53,7 +58,8 @@ def constants(model: Model) -> dict[str, Any]:
         },
         "frame": {"tokens": config.frame_length, "windows": windows.tolist()},
         "window_frames": {"count": config.frames, "given": list(GIVEN), "new": list(NEW),
-                          "given_codes": config.given},
+                          "given_codes": config.given,
+                          "beside": beside if config.points else None},
         "sampling": asdict(Sampling()),
         "clusters": model.tokenizer.clusters.tolist(),
         "pixels": {"graph": "decode", "output": "pixels", "range": [0, 1],

@@ -9,6 +9,7 @@ frame.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -28,6 +29,7 @@ from ..layers.backbone_graphs import (
     join,
 )
 from .config import Config
+from .masks import BESIDE, NOTHING
 from .transformer import Channel
 
 
@@ -38,7 +40,7 @@ class ClipGraph(nn.Module):
 
     def __init__(self, backbone: Backbone, channel: Channel) -> None:
         super().__init__()
-        self.backbone, config = backbone, backbone.config
+        self.backbone, config, self.pointer = backbone, backbone.config, channel.pointer
         alphas = [torch.sigmoid(channel.mix[index]) for index in range(config.layers)]
         self.attention = nn.ModuleList(
             FusedAttention([layer.attention, channel.at(index)], [a, 1 - a], config.heads)
@@ -61,14 +63,19 @@ class ClipGraph(nn.Module):
         spatial_v: list[Tensor],
         temporal_k: list[Tensor],
         temporal_v: list[Tensor],
+        beside: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """tokens: (B, Q), places: (Q,) = frame * N + place in the frame, caches L times
         (B, H, P or R, D), spatial_bias: (B, Q, P), spatial_own: (Q, Q); temporal_bias:
-        (B, Q, R) and temporal_own[i]: (Q, Q) for even and for odd layers, whose R may differ
+        (B, Q, R) and temporal_own[i]: (Q, Q) for even and for odd layers, whose R may differ;
+        beside: (B, Q, 1 or 2) codes, where the channel has a pointer
         -> logits (B, Q, codes), the new spatial k, v, temporal k, v, each (L, B, H, Q, D).
         """
         batch = tokens.shape[0]
-        x = (self.backbone.tokens(tokens) + self.table[places]).flatten(0, 1)
+        x = self.backbone.tokens(tokens) + self.table[places]
+        if self.pointer is not None and beside is not None:
+            x = x + self.pointer.told(self.backbone.tokens, beside)
+        x = x.flatten(0, 1)
         within = join(spatial_bias, spatial_own)
         between = [join(temporal_bias[kind], temporal_own[kind]) for kind in (0, 1)]
         found: list[list[Tensor]] = [[], [], [], []]
@@ -81,7 +88,11 @@ class ClipGraph(nn.Module):
             x = layer.finish(x, attention.dense(torch.cat([base, over_time], dim=-1)))
             for store, tensor in zip(found, (k, v, kn, vn), strict=True):
                 store.append(tensor)
-        return codes_of(self.backbone, x, batch), *(torch.cat(store) for store in found)
+        scores = codes_of(self.backbone, x, batch)
+        if self.pointer is not None and beside is not None:
+            normed = self.backbone.norm(x).unflatten(0, (batch, -1))
+            scores = self.pointer.pointed(scores, normed, beside)
+        return scores, *(torch.cat(store) for store in found)
 
 
 def _causal(new: int) -> Tensor:
@@ -120,8 +131,13 @@ class _Examples:
             "v": [self.cache(batch, cached) for _ in range(self.config.layers)],
         }
 
-    def clip(self, batch: int, new: int, spatial: int, even: int, odd: int) -> dict[str, Value]:
+    def clip(
+        self, beside: int, batch: int, new: int, spatial: int, even: int, odd: int
+    ) -> dict[str, Value]:
+        """beside: frames that a pointer points to, 0 without one."""
         rooms = [(even, odd)[layer % 2] for layer in range(self.config.layers)]
+        shape = (batch, new, beside)
+        pointed = {"beside": torch.randint(NOTHING, self.config.codes, shape)} if beside else {}
         return {
             **self.tokens(batch, new, self.config.frames * self.config.frame_length),
             "spatial_bias": torch.zeros(batch, new, spatial),
@@ -132,6 +148,7 @@ class _Examples:
             "spatial_v": [self.cache(batch, spatial) for _ in rooms],
             "temporal_k": [self.cache(batch, room) for room in rooms],
             "temporal_v": [self.cache(batch, room) for room in rooms],
+            **pointed,
         }
 
     def indices(self, batch: int) -> dict[str, Value]:
@@ -187,7 +204,8 @@ def build_graphs(model) -> dict[str, Graph]:
     ]
     for name in ("keyframes", "interpolation"):
         module = ClipGraph(backbone, getattr(model, name))
-        graphs.append(Graph(name, module, _CLIP_OUTPUTS, examples.clip, clip))
+        beside = len(BESIDE[name][1]) if config.points else 0
+        graphs.append(Graph(name, module, _CLIP_OUTPUTS, partial(examples.clip, beside), clip))
     if config.large is not None:
         graphs += large_graphs(model.pictures)
     return {graph.name: graph for graph in graphs}

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     import torch
 
 GIVEN, NEW = (0, 2, 4), (1, 3)
+# Which frames of a window lie beside one that is drawn and are known by then.
+BESIDE = {
+    "keyframes": {frame: (frame - 1,) for frame in range(1, len(GIVEN) + len(NEW))},
+    "interpolation": {frame: (frame - 1, frame + 1) for frame in NEW},
+}
+NOTHING = -1  # instead of a code, in frames that are given
 HIDDEN = np.float32("-inf")
 Layer = tuple[Array, Array, Array]
 

@@ -26,8 +26,8 @@ class Model(SystemModel):
         self.config, self.reader = config, reader
         self.tokenizer = ImageTokenizer(config.tokenizer)
         self.image = Backbone(config, len(reader))
-        self.keyframes = Channel(config)
-        self.interpolation = Channel(config)
+        self.keyframes = Channel(config, "keyframes")
+        self.interpolation = Channel(config, "interpolation")
         if config.large is not None:
             self.direct = DirectSR(config.pictures)
             self.iterative = IterativeSR(config.pictures, len(reader))

@@ -28,7 +28,7 @@ class CogVideo(System):
     """Tokenizer, backbone, key frames, interpolation."""
 
     about, Config, PRESETS, Model = ABOUT, Config, PRESETS, Model
-    free = "window", "given"
+    free = "window", "given", "points"
 
     def stages(self, model: Model, source: Source, options: TrainOptions) -> list[Stage]:
         from .training import stages

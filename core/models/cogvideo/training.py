@@ -35,7 +35,8 @@ from ..layers.prompt import encode_texts, shift
 from ..layers.tokenizer_lessons import DecoderStage, TokenizerStage
 from . import masks
 from .config import DURATIONS, Config
-from .sample import given_tokens, preview
+from .rollout import given_tokens
+from .sample import preview
 from .transformer import Backbone, Channel, clip_logits
 from .windows import STEP, codes_table, cut_windows
 
@@ -64,6 +65,7 @@ class SequenceObjective(nn.Module):
             batch["seen"],
             taken_in(config, self.mask, codes),
             visibility(config, self.mask, codes.device),
+            codes_beside(codes, self.channel.stage) if self.channel else None,
         )
         chosen = scored(self.mask)
         logits, codes = logits[:, chosen], codes[:, chosen]
@@ -83,6 +85,18 @@ def scored(mask: str | None) -> slice:
     """The frames whose codes a stage learns to predict."""
     frames = {"sequential": slice(1, None), "interpolating": slice(1, None, 2)}
     return frames.get(mask or "", slice(None))
+
+
+def codes_beside(codes: Tensor, stage: str) -> Tensor:
+    """codes: (..., F, N) of a window -> those in the same place of the frames beside each that the
+    stage draws, NOTHING for the others: (..., F, N, 1 or 2)."""
+    beside = masks.BESIDE[stage]
+    count = len(next(iter(beside.values())))
+    found = codes[..., None].repeat_interleave(count, -1).fill_(masks.NOTHING)
+    for frame, others in beside.items():
+        for number, other in enumerate(others):
+            found[..., frame, :, number] = codes[..., other, :]
+    return found
 
 
 def visibility(config: Config, mask: str | None, device: torch.device) -> masks.Visibility | None:

@@ -17,19 +17,23 @@ from torch import Tensor, nn
 from ..layers.attention import attend
 from ..layers.backbone import Attention, Backbone, Layer, initialise
 from .config import Config
-from .masks import Visibility
+from .masks import BESIDE, Visibility
+from .pointer import Pointer
 
 
 class Channel(nn.Module):
     """A second attention for every layer of a backbone, over the frames of a clip."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, stage: str = "keyframes") -> None:
         super().__init__()
+        self.stage = stage
         self.attention = nn.ModuleList(Attention(config.width) for _ in range(config.layers))
         self.mix = nn.Parameter(torch.zeros(config.layers, config.width))
         # As published, one row a token of a whole clip; the last frame's rows are never read.
         self.positions = nn.Embedding(config.frames * config.frame_length, config.width)
         initialise(self)
+        count = len(BESIDE[stage][1])
+        self.pointer = Pointer(config.width, count) if config.points else None
 
     def at(self, layer: int) -> Attention:
         """The second attention of one layer."""
@@ -53,19 +57,25 @@ def clip_logits(
     seen: Tensor,
     codes: Tensor,
     visibility: Visibility | None,
+    beside: Tensor | None = None,
 ) -> Tensor:
     """All frames at once, as in training.
 
     text, seen: (B, S); codes: (B, F, N) input tokens, each frame shifted by one and opened by
     <start_of_image> -> scores (B, F, N, codes). `visibility` says what the frames see through
-    the channel; without a channel the frames are independent of each other.
+    the channel; without a channel the frames are independent of each other. beside: (B, F, N, 1 or
+    2), `training.codes_beside`, for a channel with a pointer.
     """
     config, (_, frames, length) = backbone.config, codes.shape
     start = config.image_position
     place = backbone.positions.weight[start : start + length]
     if channel is not None:
         place = torch.cat([place, channel.positions.weight[: (frames - 1) * length]])
-    x = torch.cat([backbone.read(text, seen), backbone.tokens(codes).flatten(1, 2) + place], dim=1)
+    drawn = backbone.tokens(codes).flatten(1, 2) + place
+    pointer = channel.pointer if channel is not None else None
+    if pointer is not None and beside is not None:
+        drawn = drawn + pointer.told(backbone.tokens, beside.flatten(1, 2))
+    x = torch.cat([backbone.read(text, seen), drawn], dim=1)
     padding = torch.zeros_like(seen, dtype=x.dtype).masked_fill(seen == 0, float("-inf"))
     # A row of padding only sees itself in the softmax's place of a NaN; nothing reads it.
     padding = padding.clamp(min=torch.finfo(torch.float32).min / 2)
@@ -75,7 +85,11 @@ def clip_logits(
             config, layer, index, channel, layer.norm1(x), padding, within, visibility, frames
         )
         x = layer.finish(x, attended)
-    return backbone.logits(x[:, text.shape[1] :]).unflatten(1, (frames, length))
+    x = x[:, text.shape[1] :]
+    scores = backbone.logits(x)
+    if pointer is not None and beside is not None:
+        scores = pointer.pointed(scores, backbone.norm(x), beside.flatten(1, 2))
+    return scores.unflatten(1, (frames, length))
 
 
 def causal_frame(length: int, like: Tensor) -> Tensor:

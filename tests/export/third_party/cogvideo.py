@@ -6,6 +6,7 @@ python cogvideo.py FOLDER "lion drinking" SEED clip.png
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +102,23 @@ class Sampler:
                  "spatial_own": bias_of(allowed & (seen[:, None] // n == seen // n)),
                  "temporal_own": bias_of(allowed & (over[:, None] == over[:, :, None])),
                  "tokens": np.tile(tokens, (len(padding) // len(tokens), 1))}  # fmt: skip
-        out = self.run(graph, sight | {"places": seen} | spatial | temporal)
+        beside = self.loop["window_frames"]["beside"][graph]
+        nothing = np.full((*sight["tokens"].shape, len(beside["1"])), -1)
+        out = self.run(graph, sight | {"places": seen, "beside": nothing} | spatial | temporal)
         temporal, found = joined(temporal, out), {}
 
-        def look(n: int) -> dict:
+        def look(slot: int, n: int) -> dict:
             past = np.concatenate([over, *[window] * len(found), window[:, :n]], axis=1)
             bias = [bias_of(row == w[n], padding) for row, w in zip(past, window, strict=True)]
+            codes = np.stack([(given | found)[k][:, [n]] for k in beside[str(slot)]], axis=-1)
             return {"spatial_bias": bias_of(np.ones(n, bool), padding), "spatial_own": ONE,
-                    "temporal_bias": bias, "temporal_own": np.stack([ONE, ONE])}  # fmt: skip
+                    "temporal_bias": bias, "temporal_own": np.stack([ONE, ONE]),
+                    "beside": np.tile(codes, (len(padding) // len(codes), 1, 1))}  # fmt: skip
 
         for slot in new:
             how, caches = (guidance, self.asked["clusters"]), spatial | temporal
-            found[slot], caches = self.write(graph, slot, len(padding), look, caches, how)
+            rows, seen = len(padding), partial(look, slot)
+            found[slot], caches = self.write(graph, slot, rows, seen, caches, how)
             temporal = {name: caches[name] for name in temporal}
         return found
 
