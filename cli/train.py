@@ -222,7 +222,7 @@ def train(
     if dry_run:
         from .intended import intention
 
-        return intention(spec, options, where, account)
+        return intention(spec, options, where, account, schedule)
     return carry_out(spec, options, schedule, where, on_pause == OnPause.exit, account)
 
 
