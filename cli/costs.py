@@ -119,6 +119,7 @@ class Costs:
             "stages": [stage_data(stage) for stage in found.stages],
             **(found.seconds * (1 / 3600)).to_json("hours"),
             "hours_origin": self.origin,
+            "busy_cores": found.others,
             "waiting_hours": self.waits / 3600,
             "ends": iso(self.spans[-1][1]) if self.spans else None,
             "begin_seconds": found.begin_s,
@@ -152,6 +153,8 @@ class Costs:
         beside = {"tables": "", "evaluations": tried(found.stages), "checkpoints": " (assumed)"}
         spent = zip(beside.items(), found.beside_s, strict=True)
         yield "", ", ".join(f"{name} {span(each)}{how}" for (name, how), each in spent)
+        if busy := self.busy_told():
+            yield "", busy
         if self.schedule:
             yield "waits", self.course_told()
         yield "memory", f"{size(found.memory_bytes)}, {TRIED if found.memory_tried else SHAPES}"
@@ -168,6 +171,16 @@ class Costs:
             yield "emissions", "not known: no --region was named"
         if self.market_kg:
             yield "market-based", f"{masses(self.market_kg)} CO2e, as stated"
+
+    def busy_told(self) -> str:
+        """Of other programs, where they took more of the cores than a desktop does."""
+        from dln.core.threads import SLACK, cores
+
+        others = self.found.others or 0.0
+        if self.found.device != "cpu" or others <= SLACK:
+            return ""
+        taken = f"{min(others, cores()):.1f} of {cores()} cores"
+        return f"other programs kept {taken} busy meanwhile: without them it takes less"
 
     def course_told(self) -> str:
         """How long it waits, and when it ends; and whether the plan is too short for it."""

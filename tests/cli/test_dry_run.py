@@ -13,7 +13,7 @@ from dln.core.runs.costs import DONE, ESTIMATED, MEASURED, Forecast, StageCost, 
 GIB = 1 << 30
 
 
-def found(watts: float | None = 50.0) -> Forecast:
+def found(watts: float | None = 50.0, others: float | None = None) -> Forecast:
     stages = [
         StageCost("tokenizer", 0, 32, 1000),
         StageCost("image", 100, 32, 2_000_000, MEASURED,
@@ -23,7 +23,7 @@ def found(watts: float | None = 50.0) -> Forecast:
                   Took(Spread(36.0, 72.0, 108.0), 0.0, flop=1e12), save_s=0.0),
     ]  # fmt: skip
     power = {"cpu": "estimated (rated power and load)", "gpu": "none", "ram": "none"}
-    return Forecast(stages, "cpu", "fp32", 0.0, 10**9, watts, power if watts else {}, 5e10)
+    return Forecast(stages, "cpu", "fp32", 0.0, 10**9, watts, power if watts else {}, 5e10, others)
 
 
 @pytest.fixture
@@ -92,6 +92,14 @@ def test_no_meter_no_energy(dln, monkeypatch):
     assert told["energy_origin"].startswith("not known")
     assert told["hours"] == 4.0
     assert "not known: codecarbon" in dln("train", "cogvideo", "--dry-run", "-r", "norway").out
+
+
+def test_a_busy_machine_is_told(dln, monkeypatch):
+    """Since its hours are those of a machine that others slow."""
+    for others, told in ((None, False), (0.2, False), (0.8, True)):
+        monkeypatch.setattr(module, "forecast", lambda *asked, o=others: found(others=o))
+        assert ("0.8 of" in dln("train", "cogvideo", "--dry-run").out) == told
+        assert dln("train", "cogvideo", "--dry-run", "--json").json["busy_cores"] == others
 
 
 def test_by_the_hours_of_a_file(dln, foreseen):
