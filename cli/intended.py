@@ -43,6 +43,7 @@ def intention(
     told |= flat | (costs.data() if costs else {"hours": None})
     absent = ("hours", f"not known: {data} is not here")
     given = {name: value for name, value in asked.items() if value is not False}
+    given["in the data"] = f"{given.pop('clips'):,} samples"  # of which a model may take fewer
     rows = [*(costs.rows() if costs else [absent]), *rows_of(given),
             *detail(preset, configuration, flat, bool(options.sharpness))]  # fmt: skip
     return Result(told, facts(rows, spec.title), [str(options.out)])
