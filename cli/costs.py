@@ -1,7 +1,7 @@
 """What a training will cost, for a person and for a program: every number says what it is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from .show import number
 
 if TYPE_CHECKING:
     from dln.core.carbon.meter.recorder import Account, Place
+    from dln.core.carbon.plan.plan import Span
+    from dln.core.carbon.plan.threshold import Schedule
     from dln.core.carbon.values import Label, Spread
     from dln.core.runs.costs import Forecast, StageCost
 
@@ -21,11 +23,14 @@ TRIED = "measured while stages were tried, scaled to the batch"
 
 @dataclass(frozen=True)
 class Costs:
-    """place: None where no region was named; account: what counts, None where nothing was said."""
+    """place: None where no region was named; account: what counts, None where nothing was said;
+    schedule: when it may run, None where that is at any time."""
 
     found: "Forecast"
     place: "Place | None"
     account: "Account | None"
+    schedule: "Schedule | None" = None
+    begin: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def pue(self) -> float:
@@ -37,19 +42,40 @@ class Costs:
         return self.found.kwh and self.found.kwh * self.pue
 
     @cached_property
+    def spans(self) -> "list[Span]":
+        """When it would train if it began now. What a service will say nobody knows: a schedule
+        that asks one is left out."""
+        from dln.core.carbon.grid.sources import LiveSource
+        from dln.core.carbon.plan.course import course
+
+        seconds = max(1.0, min(self.found.seconds.expected, FORESEEN_S))
+        needed = timedelta(seconds=seconds)
+        if self.schedule is None or (self.place and isinstance(self.place.source, LiveSource)):
+            return [(self.begin, self.begin + needed)]
+        return course(self.schedule, self.begin, needed)
+
+    @property
+    def waits(self) -> float:
+        """Seconds of its waiting."""
+        from dln.core.carbon.plan.course import waited
+
+        return waited(self.begin, self.spans).total_seconds()
+
+    @cached_property
     def grid(self) -> "tuple[Spread, Label] | None":
-        """g/kWh while it would train if it began now; a year's mean where that is not known."""
+        """g/kWh while it would train; a year's mean where that is not known."""
         from dln.core.carbon.places.annual import annual
         from dln.core.carbon.values import Spread
         from dln.core.errors import DlnError
 
-        if self.place is None:
+        if self.place is None or not self.spans:
             return None
-        now, seconds = datetime.now(UTC), self.found.seconds.expected
-        end = now + timedelta(seconds=max(1.0, min(seconds, FORESEEN_S)))
         try:
-            series = self.place.source.series(now, end)
-            return Spread.exact(series.mean(now, end)), series.label
+            series = self.place.source.series(self.spans[0][0], self.spans[-1][1])
+            lasts = [(end - start).total_seconds() for start, end in self.spans]
+            grams = sum(series.mean(*span) * last
+                        for span, last in zip(self.spans, lasts, strict=True))  # fmt: skip
+            return Spread.exact(grams / sum(lasts)), series.label
         except DlnError:
             if self.place.region is None:
                 raise
@@ -84,6 +110,8 @@ class Costs:
         return f"{self.found.watts:.3g} W while stages were tried: {', '.join(parts)}"
 
     def data(self) -> dict[str, Any]:
+        from dln.core.carbon.values import iso
+
         from .carbon.costs import named
 
         found, grid = self.found, self.grid
@@ -91,6 +119,9 @@ class Costs:
             "stages": [stage_data(stage) for stage in found.stages],
             **(found.seconds * (1 / 3600)).to_json("hours"),
             "hours_origin": self.origin,
+            "busy_cores": found.others,
+            "waiting_hours": self.waits / 3600,
+            "ends": iso(self.spans[-1][1]) if self.spans else None,
             "begin_seconds": found.begin_s,
             "device": found.device,
             "precision": found.precision,
@@ -122,6 +153,10 @@ class Costs:
         beside = {"tables": "", "evaluations": tried(found.stages), "checkpoints": " (assumed)"}
         spent = zip(beside.items(), found.beside_s, strict=True)
         yield "", ", ".join(f"{name} {span(each)}{how}" for (name, how), each in spent)
+        if busy := self.busy_told():
+            yield "", busy
+        if self.schedule:
+            yield "waits", self.course_told()
         yield "memory", f"{size(found.memory_bytes)}, {TRIED if found.memory_tried else SHAPES}"
         disk = ", ".join(f"{name} {size(each)}" for name, each in found.disk_bytes.items())
         yield "disk", f"{size(sum(found.disk_bytes.values()))}, {SHAPES}: {disk}"
@@ -136,6 +171,28 @@ class Costs:
             yield "emissions", "not known: no --region was named"
         if self.market_kg:
             yield "market-based", f"{masses(self.market_kg)} CO2e, as stated"
+
+    def busy_told(self) -> str:
+        """Of other programs, where they took more of the cores than a desktop does."""
+        from dln.core.threads import SLACK, cores
+
+        others = self.found.others or 0.0
+        if self.found.device != "cpu" or others <= SLACK:
+            return ""
+        taken = f"{min(others, cores()):.1f} of {cores()} cores"
+        return f"other programs kept {taken} busy meanwhile: without them it takes less"
+
+    def course_told(self) -> str:
+        """How long it waits, and when it ends; and whether the plan is too short for it."""
+        from dln.core.carbon.plan.plan import Plan
+
+        if not self.spans:
+            return "for more than a year"
+        told = f"{span(self.waits)}, ends {self.spans[-1][1]:%a %d %b %H:%M} UTC"
+        planned = self.schedule.duration.total_seconds() if isinstance(self.schedule, Plan) else 0
+        if 0 < planned < self.found.seconds.expected:
+            told += f"; the plan is for {span(planned)}, after which it goes on at any hour"
+        return told
 
 
 def tried(stages: "list[StageCost]") -> str:
@@ -162,8 +219,8 @@ def basis(stage: "StageCost") -> str:
     took = stage.took
     step = f"{took.step_s.expected:.3g} s a step"
     if took.samples is not None:
-        part = "" if took.samples == stage.batch else f" on {took.samples} samples, scaled"
-        return f"{stage.how} ({step}{part})"
+        few = f", scaled from {number(took.samples)} of its {number(stage.batch)} samples"
+        return f"{stage.how} ({step}{'' if took.samples == stage.batch else few})"
     from dln.core.carbon.costs.energy import REACHED
 
     share = f"{REACHED.low:.0%} to {REACHED.high:.0%}".replace("%", " %")

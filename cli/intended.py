@@ -1,6 +1,7 @@
 """What `dln train --dry-run` says: the options as given, the configuration they lead to, and what
 the training will take in hours, memory, disk, energy and CO2e."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,11 @@ from dln.core.text.rows import rows_of
 
 from .costs import Costs
 from .progress import progress
-from .show import Result, facts
+from .show import Result, facts, screen
 
 if TYPE_CHECKING:
     from dln.core.carbon.meter.recorder import Account, Place
+    from dln.core.carbon.plan.threshold import Schedule
     from dln.core.models.about import About
     from dln.core.progress import OnProgress
     from dln.core.runs.costs import Forecast
@@ -19,9 +21,13 @@ if TYPE_CHECKING:
 
 
 def intention(
-    spec: "About", options: "TrainOptions", place: "Place | None", account: "Account | None"
+    spec: "About",
+    options: "TrainOptions",
+    place: "Place | None",
+    account: "Account | None",
+    schedule: "Schedule | None",
 ) -> Result:
-    """The costs first. place, account: as the training would have them."""
+    """The costs first. place, account, schedule: as the training would have them."""
     from dln.core.training.options import plain
 
     preset, data = options.preset or spec.default_preset, options.data or spec.data
@@ -32,13 +38,29 @@ def intention(
     asked = {name: value for name, value in plain(asdict(options)).items() if value not in ({}, [])}
     asked |= {"preset": preset, "clips": samples}
     flat = memory(spec, options, config, samples)
-    costs = Costs(found, place, account) if found else None
+    costs = Costs(found, place, account, schedule) if found else None
     told = {"dry_run": True, "model": spec.name, "options": asked, "configuration": configuration}
     told |= flat | (costs.data() if costs else {"hours": None})
     absent = ("hours", f"not known: {data} is not here")
-    rows = [*(costs.rows() if costs else [absent]), *rows_of(asked), *rows_of(configuration),
-            *rows_of(flat)]  # fmt: skip
+    given = {name: value for name, value in asked.items() if value is not False}
+    given["in the data"] = f"{given.pop('clips'):,} samples"  # of which a model may take fewer
+    rows = [*(costs.rows() if costs else [absent]), *rows_of(given),
+            *detail(preset, configuration, flat, bool(options.sharpness))]  # fmt: skip
     return Result(told, facts(rows, spec.title), [str(options.out)])
+
+
+def detail(
+    preset: str, configuration: dict[str, Any], flat: dict[str, Any], sharp: bool
+) -> Iterator[tuple[str, str]]:
+    """Of a model's many settings how many there are, lest they push the costs off the screen; all
+    with --verbose. sharp: whether what flat minima take was asked for."""
+    if screen.verbose:
+        yield from rows_of(configuration)
+    else:
+        count = sum(1 for _ in rows_of(configuration))
+        yield "configuration", f"{count} settings of preset {preset}: --verbose lists them"
+    every = screen.verbose or sharp
+    yield from rows_of(flat if every else {"parameters": flat["parameters"]})
 
 
 def is_here(data: str) -> bool:

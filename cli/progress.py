@@ -41,12 +41,14 @@ def bars() -> Iterator[OnProgress]:
 
 
 def plain_lines() -> OnProgress:
-    """Lines such as "tokens 120/900", the first only after PLAIN_EVERY seconds."""
-    due = Due()
+    """Lines such as "clips 1/3, tokens 120/900", all that goes on as it was first heard of; the
+    first only after PLAIN_EVERY seconds."""
+    due, going = Due(), dict[str, str]()
 
     def report(done: int, total: int, what: str) -> None:
+        going[what] = f"{what} {done}/{total}" if done < total else ""
         if due():
-            line(f"{what} {done}/{total}")
+            line(", ".join(filter(None, going.values())) or f"{what} {done}/{total}")
 
     return report
 

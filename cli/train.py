@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dln.core.errors import UsageError
+from dln.core.errors import DlnError, UsageError
 from dln.core.text.shown import on_one_line
 
 from . import completion
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dln.core.models.about import About
     from dln.core.training.options import TrainOptions
 
+WORDS = 8  # of a caption of your own data that are told
 # What a model that learned a built-in world can be asked for.
 PROMPTS = {"menagerie": '"lion drinking"', "vistas": '"a mountain lake at sunset"'}
 
@@ -222,7 +223,7 @@ def train(
     if dry_run:
         from .intended import intention
 
-        return intention(spec, options, where, account)
+        return intention(spec, options, where, account, schedule)
     return carry_out(spec, options, schedule, where, on_pause == OnPause.exit, account)
 
 
@@ -280,8 +281,22 @@ def carry_out(
 
 def generation_line(spec: "About", run: Path) -> str:
     """The command that generates with a run, with a prompt that its data can answer."""
-    data = recorded(run).get("options", {}).get("data", spec.data)
-    unknown = "" if spec.wordless else "PROMPT"
-    prompt = PROMPTS.get(str(data).split(",")[0], unknown) if spec.text else ""
+    data = str(recorded(run).get("options", {}).get("data", spec.data))
+    prompt = ""
+    if spec.text:
+        prompt = PROMPTS.get(data.split(",")[0]) or ("" if spec.wordless else own_words(data))
     words = f"dln generate {prompt}".strip()
     return f"{words} --model {shlex.quote(str(run))}"
+
+
+def own_words(data: str) -> str:
+    """The beginning of the data's first caption, as a shell reads it."""
+    from numpy.random import default_rng
+
+    from dln.core.data import open_source
+
+    try:
+        words = open_source(data).caption(0, default_rng(0)).split()[:WORDS]
+    except DlnError:  # moved since
+        words = []
+    return "PROMPT" if not words or words[0].startswith("-") else shlex.quote(" ".join(words))

@@ -103,8 +103,8 @@ class Costs:
                 ("signal", str(self.grid.label)),
                 *(("other figures" if not number else "", line)
                   for number, line in enumerate(data["other_figures"])),
-                ("cleaner", cleaner or None),
-                ("cleaner hours", hours and f"{', '.join(map(str, hours))} o'clock UTC"),
+                ("cleaner", cleaner or "no region that is known to be"),
+                ("cleaner hours", hours_told(hours)),
             ]  # fmt: skip
         return [*rows, ("counted", self.counted("embodied" in data))]
 
@@ -113,6 +113,12 @@ class Costs:
         known = " and ".join(name for name, kg in bases if kg)
         apart = "stands apart" if made else "is not counted"
         return f"operation, {known}; what making the machines emitted {apart}"
+
+
+def hours_told(hours: list[int] | None) -> str:
+    if hours is None:
+        return "not known: only a year's mean is"
+    return f"{', '.join(map(str, hours))} o'clock UTC"
 
 
 def named(name: str, spread: "Spread | None") -> dict[str, float | None]:

@@ -65,7 +65,8 @@ class Asked:
         from dln.core.carbon.values import MOST_KWH, Spread, within
 
         if self.kwh is None:
-            return Used(Spread.exact(1.0), "of one kWh, as none are given")
+            others = "--kwh, --model, --from-run, or --gpu with --hours"
+            return Used(Spread.exact(1.0), f"of one kWh, as none are given: {others}")
         return Used(Spread.exact(within(self.kwh, "--kwh", MOST_KWH)), "as given")
 
     @property

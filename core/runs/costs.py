@@ -61,7 +61,8 @@ class StageCost:
 class Forecast:
     """begin_s: until the first stage begins. table_bytes: on the disk. watts: of all that the meter
     reads while stages were tried, None where it told nothing; power: how that came to be, by part.
-    rate: of matrix products, in FLOP/s, None where no stage needed it."""
+    rate: of matrix products, in FLOP/s, None where no stage needed it. others: cores that other
+    programs kept busy meanwhile, None where the system does not tell."""
 
     stages: list[StageCost]
     device: str
@@ -71,6 +72,7 @@ class Forecast:
     watts: float | None
     power: dict[str, str]
     rate: float | None
+    others: float | None = None
 
     @property
     def seconds(self) -> Spread:

@@ -26,6 +26,7 @@ from ..data import open_source
 from ..data.planned import Plan, Planned, planning
 from ..models.registry import find, load
 from ..progress import OnProgress, unheard
+from ..threads import Load
 from ..training.accelerator import create_accelerator
 from ..training.contents import read_record
 from ..training.evaluations import evaluations
@@ -81,6 +82,7 @@ class _Forecaster:
         path = Path(options.out) if options.out else Path("runs") / about.name
         self.options = options = resolved(about, path, options, self.accelerator)
         self.about, self.meter, self.on_progress = about, meter, on_progress
+        self.load = Load()
         begun_at = time.perf_counter()
         self.source = open_source(str(options.data), seed=options.seed or 0,
                                   on_progress=on_progress, wordless=about.wordless)  # fmt: skip
@@ -111,7 +113,8 @@ class _Forecaster:
                 work(self.device, self.kind, LOAD_S)
         rate = self.rate if any(cost.how == ESTIMATED for cost in costs) else None
         return Forecast(costs, str(self.device), str(self.options.precision), self.begin_s,
-                        self.plan.bytes, self.power.watts, self.power.parts, rate)  # fmt: skip
+                        self.plan.bytes, self.power.watts, self.power.parts, rate,
+                        self.load.others())  # fmt: skip
 
     def stages(self) -> tuple[list[Stage], bool]:
         """The training's, and whether they have weights: those of a large model are but counted."""

@@ -82,6 +82,7 @@ class Pantry:
             "trained": trained,
             "Makefile": lambda path: path.write_text("all:\n"),
             "exports/cogvideo-fp32": exported,
+            "mine-onnx": lambda path: shutil.copytree(self["exports/cogvideo-fp32"], path),
             **{f"runs/{name}": partial(self.ran, *made) for name, made in RUNS.items()},
         }
 

@@ -13,7 +13,7 @@ from dln.core.runs.costs import DONE, ESTIMATED, MEASURED, Forecast, StageCost, 
 GIB = 1 << 30
 
 
-def found(watts: float | None = 50.0) -> Forecast:
+def found(watts: float | None = 50.0, others: float | None = None) -> Forecast:
     stages = [
         StageCost("tokenizer", 0, 32, 1000),
         StageCost("image", 100, 32, 2_000_000, MEASURED,
@@ -23,7 +23,7 @@ def found(watts: float | None = 50.0) -> Forecast:
                   Took(Spread(36.0, 72.0, 108.0), 0.0, flop=1e12), save_s=0.0),
     ]  # fmt: skip
     power = {"cpu": "estimated (rated power and load)", "gpu": "none", "ram": "none"}
-    return Forecast(stages, "cpu", "fp32", 0.0, 10**9, watts, power if watts else {}, 5e10)
+    return Forecast(stages, "cpu", "fp32", 0.0, 10**9, watts, power if watts else {}, 5e10, others)
 
 
 @pytest.fixture
@@ -69,10 +69,10 @@ def test_hours_energy_and_carbon(dln, foreseen):
 def test_a_person_reads_the_same(dln, foreseen, monkeypatch):
     monkeypatch.delenv("COLUMNS")
     told = dln("train", "cogvideo", "--dry-run", "--region", "norway").out
-    lines = {line[:20].strip(): line for line in told.splitlines()}
+    lines = {line.split("  ")[0]: line for line in told.splitlines()}
     assert "finished" in lines["stage tokenizer"]
     assert "2 hours" in lines["stage image"]
-    assert "measured (36 s a step on 8 samples, scaled)" in lines["stage image"]
+    assert "measured (36 s a step, scaled from 8 of its 32 samples)" in lines["stage image"]
     assert "21 % to 46 % of the matrix products" in lines["stage keyframes"]
     assert "4 hours (3 hours to 5 hours) on cpu in fp32" in lines["hours"]
     assert lines["energy"].split("  ")[-1].strip() == "150 / 200 / 250 Wh, PUE 1"
@@ -94,6 +94,14 @@ def test_no_meter_no_energy(dln, monkeypatch):
     assert "not known: codecarbon" in dln("train", "cogvideo", "--dry-run", "-r", "norway").out
 
 
+def test_a_busy_machine_is_told(dln, monkeypatch):
+    """Since its hours are those of a machine that others slow."""
+    for others, told in ((None, False), (0.2, False), (0.8, True)):
+        monkeypatch.setattr(module, "forecast", lambda *asked, o=others: found(others=o))
+        assert ("0.8 of" in dln("train", "cogvideo", "--dry-run").out) == told
+        assert dln("train", "cogvideo", "--dry-run", "--json").json["busy_cores"] == others
+
+
 def test_by_the_hours_of_a_file(dln, foreseen):
     """As the run itself would be metered: 100 g/kWh now, 300 from an hour on."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -106,6 +114,43 @@ def test_by_the_hours_of_a_file(dln, foreseen):
     assert 225 < told["intensity_g_per_kwh"] < 300
     assert told["region"] is None
     assert told["emissions_kg"] == pytest.approx(0.2 * told["intensity_g_per_kwh"] / 1000)
+
+
+@pytest.mark.parametrize(
+    ("options", "waits", "mean"),
+    [(["--carbon-plan", "plan.json"], (2, 3), (3 * 100 + 400) / 4),
+     (["--pause-above", "200", "--deadline", "2090-01-01"], (2, 36), 100)],
+)  # fmt: skip
+def test_a_run_that_waits_is_counted_by_the_hours_that_it_waits_for(
+    dln, foreseen, options, waits, mean
+):
+    """Three clean hours come, two to three hours from now, and three again a day later."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = [(now + timedelta(hours=hour), 100 if hour % 24 in (3, 4, 5) else 400)
+            for hour in range(60)]  # fmt: skip
+    with open("grid.csv", "w") as file:
+        file.write("time,g\n" + "".join(f"{time.isoformat()},{value}\n" for time, value in rows))
+    grid = ["--source", "csv:grid.csv", "--column", "g", "--unit", "g/kWh", "--signal", "average",
+            "--factors", "life-cycle"]  # fmt: skip
+    made = dln("carbon", "schedule", *grid, "--duration", "3h", "--slack", "12h", "-o", "plan.json")
+    assert made.code == 0, made.err
+    told = dln("train", "cogvideo", "--dry-run", *options, *grid, "--json").json
+    assert told["intensity_g_per_kwh"] == pytest.approx(mean, rel=0.02)
+    assert waits[0] <= told["waiting_hours"] <= waits[1]
+    assert datetime.fromisoformat(told["ends"]) > now + timedelta(hours=6)
+    shown = dln("train", "cogvideo", "--dry-run", *options, *grid).out
+    assert ("the plan is for 3 hours" in shown) == ("--carbon-plan" in options)
+
+
+def test_the_costs_are_not_pushed_off_the_screen(dln, foreseen):
+    line = ("train", "cogvideo", "--dry-run")
+    short, whole = dln(*line).out, dln(*line, "--verbose").out
+    assert "codebook" not in short
+    assert "--verbose lists them" in short
+    assert len(short.splitlines()) <= 24
+    assert "tokenizer codebook size" in whole
+    assert "sharpness memory mib by method saf" in whole
+    assert "sharpness memory mib" in dln(*line, "--sharpness", "sam").out
 
 
 def test_what_is_not_here_is_not_timed(dln, foreseen):

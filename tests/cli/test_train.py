@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from dln.cli import train
 from dln.cli.train import parse_overrides, parse_rates, parse_steps
+from dln.core.models.registry import find
 
 
 def test_the_weights_alone_on_stdout(dln, training):
@@ -16,6 +19,21 @@ def test_the_weights_alone_on_stdout(dln, training):
     assert 'next: dln generate "lion drinking" --model runs/mine' in outcome.err
     assert "tokenizer finished: 2 steps in 0:02" in outcome.err
     assert "psnr 21" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a red ball bounces", "'a red ball bounces'"), ("it's a dog", "'it'\"'\"'s a dog'"),
+     ("word " * 40, f"'{' '.join(['word'] * 8)}'"), ("-x", "PROMPT"), (None, "PROMPT")],
+)  # fmt: skip
+def test_what_comes_next_is_in_the_words_of_the_users_captions(monkeypatch, text, shown):
+    monkeypatch.setattr(train, "recorded", lambda run: {"options": {"data": "my-pictures"}})
+    if text is not None:
+        Path("my-pictures").mkdir()
+        Image.new("RGB", (8, 8)).save("my-pictures/a.png")
+        Path("my-pictures/a.txt").write_text(text)
+    line = train.generation_line(find("cogvideo"), Path("runs/mine"))
+    assert line == f"dln generate {shown} --model runs/mine"
 
 
 def test_quiet(dln, training):
