@@ -112,11 +112,12 @@ class Filtered(nn.Module):
 def stacked(*features: Tensor) -> Tensor:
     """(B, C, H, W), (B, C', H, W) ... on top of one another. In an export zeros lie on top of all:
     ONNX Runtime's quick convolutions on a CPU take multiples of `QUICK` channels alone."""
-    spare = -sum(each.shape[1] for each in features) % QUICK
+    parts = list(features)
+    spare = -sum(each.shape[1] for each in parts) % QUICK
     if spare and torch.compiler.is_exporting():
-        first = features[0]
-        features = *features, first.new_zeros(len(first), spare, *first.shape[2:])
-    return torch.cat(features, 1) if len(features) > 1 else features[0]
+        count, _, *sides = parts[0].shape
+        parts.append(parts[0].new_zeros(count, spare, *sides))
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 
 class AliasFreeLayer(Magnitude):
