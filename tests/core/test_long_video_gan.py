@@ -187,6 +187,43 @@ def test_the_lowest_rate_is_computed_where_it_is_asked_for():
             assert level.given.count == level.made.count + 4
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_convolution_of_a_video(frames: int):
+    """Frames as channels of pictures give what a convolution in three dimensions does."""
+    x, weight = torch.randn(2, 5, 6, 7, 4), torch.randn(3, 5, frames, 3, 3)
+    expected = F.conv3d(x, weight, padding=(0, 1, 1))
+    torch.testing.assert_close(low_generator.convolution(x, weight), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("side", [7, 150])
+def test_parts_of_the_finer_rows_give_the_whole(side: int):
+    """Zeros between the pixels, the filter, leaky ReLU, the filter, every second: all of it, rows
+    and columns, at once."""
+    before = alias_free.Signal(16, 4.0, 4.0, (side, 9), 2)
+    after = alias_free.Signal(32, 8.0, 8.0, (2 * side, 18), 2)
+    layer = alias_free.Filtered(before, after, 2, clamp=0.5)
+    up, down = 4, 2
+    rising, falling = (torch.from_numpy(gain * alias_free.passing(signal, 64))
+                       for gain, signal in ((up, before), (1, after)))  # fmt: skip
+    x = torch.randn(1, 2, side + 2, 9 + 2)
+
+    def filtered(x: Tensor, taps: Tensor, first: int = 0, last: int = 0) -> Tensor:
+        padded = F.pad(x.flatten(0, -2), (first, last))[:, None]
+        return F.conv1d(padded, taps[None, None])[:, 0].unflatten(0, x.shape[:-1])
+
+    def upwards(x: Tensor, out: int) -> Tensor:
+        spread = torch.stack([x, *[torch.zeros_like(x)] * (up - 1)], -1).flatten(-2)
+        missing = (out - 1) * down + len(rising) + len(falling) - 1 - spread.shape[-1]
+        first = (missing + up) // 2
+        return filtered(spread, rising, first, missing - first)
+
+    fine = upwards(upwards(x.double(), 18).mT, 2 * side)
+    active = F.leaky_relu(fine, 0.2).clamp(-0.5, 0.5)
+    expected = filtered(filtered(active, falling)[..., ::down].mT, falling)[..., ::down]
+    assert 0.01 < (active.abs() == 0.5).double().mean() < 0.9
+    torch.testing.assert_close(layer(x), expected.float(), atol=1e-5, rtol=1e-4)
+
+
 def test_the_small_ones_are_judged_with_a_slope_of_the_slope():
     torch.manual_seed(0)
     judge = low_discriminator.Discriminator(replace(SMALL, frames=16))

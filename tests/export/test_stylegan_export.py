@@ -1,6 +1,7 @@
 """StyleGAN-V's graphs as files: precisions, readiness, and a program that has nothing else."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from dln.core.models.package import Loaded, load_model, save_model
 from dln.core.models.registry import find, load
 from dln.core.models.request import Request
 from dln.export.bundle import Export, ExportOptions
+from dln.export.engines import OnnxEngine
 from dln.export.manifest import read_manifest
+from dln.export.onnx import write_onnx
 from dln.export.precision import HalfEngine
 from dln.export.readiness import check_table
 
@@ -43,6 +46,16 @@ def export(loaded: Loaded, folder: Path, precision: str, check: bool) -> Path:
 @pytest.fixture(scope="module")
 def whole(own: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(own, tmp_path_factory.mktemp("whole") / "export", "fp32", check=False)
+
+
+def test_large_frames_are_exported_too(tmp_path: Path):
+    """Of which a cache holds not even one: their number varies all the same."""
+    large = replace(config(NAME), side=256, channel_base=256, channel_max=2)
+    graph = load(find(NAME)).Model(large).graphs()["synthesis"]
+    write_onnx(graph, tmp_path / "large.onnx")
+    assert OnnxEngine({"synthesis": tmp_path / "large.onnx"}, "cpu").run(
+        "synthesis", **graph.inputs(frames=1)
+    )["pixels"].shape == (1, 3, 256, 256)
 
 
 @pytest.mark.parametrize("name", GRAPHS)

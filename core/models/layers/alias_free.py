@@ -16,13 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .equalised import GAIN, EqualisedLinear, leaky
-from .kaiser import Banded, low_pass, resampling
+from .kaiser import Banded, constant, low_pass, resampling, spanned
 from .magnitude import Magnitude
 from .modulated import demodulated
 
 FILTER = 6  # taps of a filter, times how many numbers come out for one or go into one
 OVERSAMPLED = 2  # how much finer than the finer of its sides a nonlinearity's grid is
 FIRST_CUTOFF, FIRST_STOPBAND, LAST_STOPBAND = 2.0, 2**2.1, 2**0.3  # the last: of the last cutoff
+ROWS, WAYS = 48, ("up", "down")  # of the finer resolution that are there at once
+QUICK = 4  # of `stacked`
 CRITICAL = 2  # layers at the end whose cutoff is half the picture's rate
 
 
@@ -69,7 +71,11 @@ def passing(signal: Signal, fine: int) -> np.ndarray:
 
 
 class Filtered(nn.Module):
-    """Leaky ReLU at a finer resolution: upwards, `leaky`, and downwards to the next signal."""
+    """Leaky ReLU at a finer resolution: upwards, `leaky`, and downwards to the next signal.
+
+    Of the finer rows those that a part of the result hangs on are made and used before the next:
+    a cache holds them.
+    """
 
     def __init__(self, before: Signal, after: Signal, pad: int, clamp: float) -> None:
         """pad: rows, and columns, that the convolution has added to `before`."""
@@ -77,21 +83,41 @@ class Filtered(nn.Module):
         fine = OVERSAMPLED * max(before.rate, after.rate)
         up, down = fine // before.rate, fine // after.rate
         rising, falling = up * passing(before, fine), passing(after, fine)
-        ways: list[list[Banded]] = [[], []]
-        for side, size, out in zip((-2, -1), before.size, after.size, strict=True):
+        pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        for size, out in zip(before.size, after.size, strict=True):
             # What the filters use up and the sides lack, shared out around the middle.
             lacking = (out - 1) * down + 1 - (size + pad) * up + len(rising) + len(falling) - 2
             first = (lacking + up) // 2
             rise = resampling(size + pad, rising, up=up, before=first, after=lacking - first)
-            ways[0].append(Banded(rise, side))
-            ways[1].append(Banded(resampling(len(rise), falling, down=down), side))
-        # First the way that makes less of it.
-        self.up, self.down = nn.Sequential(*ways[0][::-1]), nn.Sequential(*ways[1])
-        self.clamp = clamp
+            pairs.append((rise, resampling(len(rise), falling, down=down)))
+        (rise, fall), (wider, narrower) = pairs
+        self.wider, self.narrower = Banded(wider, -1), Banded(narrower, -1)
+        self.spans, self.clamp = [], clamp
+        for number, part in enumerate(np.array_split(fall, -(-len(rise) // ROWS))):
+            fine_rows = spanned(part)
+            rows = spanned(rise[fine_rows])
+            self.spans.append((rows.start, rows.stop - rows.start))
+            for way, each in zip(WAYS, (rise[fine_rows, rows], part[:, fine_rows]), strict=True):
+                self.register_buffer(f"part{number}_{way}", constant(each), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H + pad, W + pad) -> (B, C, H', W')."""
-        return self.down(leaky(self.up(x), 1.0, self.clamp))
+        x, found = self.wider(x), []
+        for number, (first, count) in enumerate(self.spans):
+            up, down = (self.get_buffer(f"part{number}_{way}").to(x.dtype) for way in WAYS)
+            found.append(down @ leaky(up @ x.narrow(-2, first, count), 1.0, self.clamp))
+        return self.narrower(torch.cat(found, -2) if len(found) > 1 else found[0])
+
+
+def stacked(*features: Tensor) -> Tensor:
+    """(B, C, H, W), (B, C', H, W) ... on top of one another. In an export zeros lie on top of all:
+    ONNX Runtime's quick convolutions on a CPU take multiples of `QUICK` channels alone."""
+    parts = list(features)
+    spare = -sum(each.shape[1] for each in parts) % QUICK
+    if spare and torch.compiler.is_exporting():
+        count, _, *sides = parts[0].shape
+        parts.append(parts[0].new_zeros(count, spare, *sides))
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
 
 class AliasFreeLayer(Magnitude):
@@ -114,8 +140,11 @@ class AliasFreeLayer(Magnitude):
         """x: (B, C, H, W), w: (B, W) -> (B, C', H', W')."""
         gain = self.gain(x)
         styles, norm = demodulated(self.weight, self.affine(w))
-        x = x * (styles * gain).to(x.dtype)[:, :, None, None]
-        x = F.conv2d(x, self.weight.to(x.dtype), padding=self.pad)
+        styles, weight = styles * gain, self.weight
+        if zeros := x.shape[1] - weight.shape[1]:  # of `stacked`
+            styles, weight = F.pad(styles, (0, zeros)), F.pad(weight, (0, 0, 0, 0, 0, zeros))
+        x = x * styles.to(x.dtype)[:, :, None, None]
+        x = F.conv2d(x, weight.to(x.dtype), padding=self.pad)
         bias = (GAIN * self.bias).to(x.dtype)[:, None, None]
         x = torch.addcmul(bias, x, (GAIN * norm).to(x.dtype)[:, :, None, None])
         return self.filtered(x)
@@ -135,6 +164,7 @@ class AliasFreeRgb(Magnitude):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x: (B, C, H, W), w: (B, W) -> (B, 3, H, W)."""
+        x = x[:, : self.weight.shape[1]]  # without the zeros of `stacked`
         styles = self.affine(w) * (self.gain(x) * self.scale)
         x = F.conv2d(x * styles.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype))
         return (x + self.bias.to(x.dtype)[:, None, None]).clamp(-self.clamp, self.clamp)

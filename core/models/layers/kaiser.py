@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-ROWS = 64  # of a matrix that are multiplied at once
+ROWS = 128  # of a matrix that are multiplied at once
 
 
 def low_pass(taps: int, cutoff: float, width: float, rate: float) -> np.ndarray:
@@ -43,6 +43,12 @@ def resampling(
     return np.where(inside, taps[tap.clip(0, len(taps) - 1)], 0.0)
 
 
+def spanned(matrix: np.ndarray) -> slice:
+    """The columns of a matrix from the first that is not all zeros to the last."""
+    used = np.flatnonzero(matrix.any(0))
+    return slice(int(used[0]), int(used[-1]) + 1)
+
+
 def constant(matrix: np.ndarray) -> Tensor:
     """float64 of any shape -> float32."""
     return torch.from_numpy(np.ascontiguousarray(matrix, np.float32))
@@ -57,10 +63,9 @@ class Banded(nn.Module):
         super().__init__()
         self.side, self.spans = side, []
         for number, rows in enumerate(np.array_split(matrix, -(-len(matrix) // ROWS))):
-            used = np.flatnonzero(rows.any(0))
-            first, last = int(used[0]), int(used[-1]) + 1
-            part = rows[:, first:last]
-            self.spans.append((first, last - first))
+            used = spanned(rows)
+            part = rows[:, used]
+            self.spans.append((used.start, used.stop - used.start))
             turned = part if side == -2 else part.T
             self.register_buffer(f"part{number}", constant(turned), persistent=False)
 

@@ -101,10 +101,18 @@ class Block(nn.Module):
 def convolution(x: Tensor, weight: Tensor) -> Tensor:
     """x: (B, C, T, H, W) or, for a kernel of one frame, (B, C, H, W) too; weight: (C', C, t, k, k)
     -> as many rows and columns, t - 1 frames fewer."""
-    pad = weight.shape[-1] // 2
+    pad, frames = weight.shape[-1] // 2, weight.shape[2]
     if x.ndim == 4:
         return F.conv2d(x, weight[:, :, 0].to(x.dtype), padding=pad)
-    return F.conv3d(x, weight.to(x.dtype), padding=(0, pad, pad))
+    if x.is_cuda:
+        return F.conv3d(x, weight.to(x.dtype), padding=(0, pad, pad))
+    # A CPU has quick convolutions of pictures, and slow ones of videos: frames that one result
+    # hangs on are channels of one picture.
+    count = x.shape[2] - frames + 1
+    near = [x[:, :, first : first + count].transpose(1, 2) for first in range(frames)]
+    stacked = torch.cat(near, 2).flatten(0, 1) if frames > 1 else near[0].flatten(0, 1)
+    flat = weight.transpose(1, 2).flatten(1, 2).to(x.dtype)
+    return F.conv2d(stacked, flat, padding=pad).unflatten(0, (-1, count)).transpose(1, 2)
 
 
 def grown(x: Tensor, sides: tuple[int, int]) -> Tensor:

@@ -7,10 +7,9 @@ published ones.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from ..layers.alias_free import AliasFreeLayer, AliasFreeRgb, signals
+from ..layers.alias_free import AliasFreeLayer, AliasFreeRgb, signals, stacked
 from ..layers.mapping import Mapping
 from .conditions import CONDITIONS, Conditions
 from .config import CONTEXT, Config
@@ -52,7 +51,7 @@ class Synthesis(nn.Module):
         x = None
         for name, grid in zip(self.names, self.resampled, strict=True):
             condition = given[grid]
-            x = condition if x is None else torch.cat([x, condition], 1)
+            x = stacked(condition) if x is None else stacked(x, condition)
             x = self.get_submodule(name)(x, styles)
         assert x is not None
         return x.unflatten(0, (-1, frames)) * BRIGHTNESS

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .generator import Generator, Synthesis
     from .motion import MotionEncoder
 
-BLOCK_PIXELS, MOST_FRAMES = 1 << 17, 32  # of the frames that one call makes
+# That one call makes: so many that a cache nearly holds them; two, for their number to vary.
+BLOCK_PIXELS, FEWEST_FRAMES, MOST_FRAMES = 1 << 15, 2, 32
 # Examples lie among so many anchors, their noise is so much calmer than any: a phase is up to 64
 # times what a code says, which float32 tells to six digits, and each engine to other ones.
 EARLY, CALM = 16, 8
@@ -66,7 +67,7 @@ class SynthesisGraph(nn.Module):
 
 def block_frames(config: Config) -> int:
     """Frames that one call makes of this size."""
-    return max(1, min(MOST_FRAMES, BLOCK_PIXELS // config.side**2))
+    return max(FEWEST_FRAMES, min(MOST_FRAMES, BLOCK_PIXELS // config.side**2))
 
 
 def build_graphs(generator: Generator, config: Config) -> dict[str, Graph]:
