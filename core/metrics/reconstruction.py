@@ -26,7 +26,8 @@ def reconstruction(
     loaded: Loaded, real: Real, size: tuple[int, int], world: str | None, on_progress: OnProgress
 ) -> dict[str, float]:
     """What the model leaves of real clips, two frames a second of at most four, of (height, width)
-    pixels; {} for a model that does not encode and decode.
+    pixels, or of their first frame where the model makes pictures; {} for a model that does not
+    encode and decode.
 
     psnr_db: mean over frames of the peak signal-to-noise ratio. Where the source has masks,
     psnr_foreground_db: the same over the pixels of actor and props. In a `world` that a recognizer
@@ -37,7 +38,8 @@ def reconstruction(
     right = dict.fromkeys(KNOWN[world].shown if world else (), 0)
     for number in range(len(real)):
         seconds = min(real.duration(number), SECONDS)
-        times = np.arange(0, seconds + 0.5 / FPS, 1 / FPS)
+        still = loaded.about.gives == "picture"
+        times = np.zeros(1) if still else np.arange(0, seconds + 0.5 / FPS, 1 / FPS)
         frames, mask = real.frames(number, times, seconds, size)
         made = system.reconstruct(loaded.model, frames)
         if made is None:

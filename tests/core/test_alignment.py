@@ -172,6 +172,22 @@ def test_a_perfect_and_a_blind_tokenizer(obedient, monkeypatch: pytest.MonkeyPat
     assert blind["reconstruction_action_accuracy"] < 1
 
 
+def test_of_a_model_of_pictures_one_frame_a_clip_is_looked_at(monkeypatch: pytest.MonkeyPatch):
+    looked_at: list[int] = []
+
+    def reconstruct(model, frames):
+        looked_at.append(len(frames))
+        return frames
+
+    tokenizer = SimpleNamespace(reconstruct=reconstruct)
+    monkeypatch.setattr(reconstruction, "load", lambda about: tokenizer)
+    real = World("menagerie", True).real(2, 0, None)
+    for name in ("cogview2", "cogvideo"):
+        reconstruction.reconstruction(loaded(name), real, (16, 16), None, lambda *told: None)
+    assert looked_at[:2] == [1, 1]
+    assert min(looked_at[2:]) > 1
+
+
 def test_decibels():
     assert reconstruction.decibels(0.01) == pytest.approx(20)
     assert reconstruction.decibels(0) == pytest.approx(100)
