@@ -145,15 +145,14 @@ class SequenceStage(Stage):
         model = self.model
         if self.channel is not None and not self.options.start_from:
             self.channel.start_from(model.image)
-        half = self.options.precision == "bf16"
+        codebook = model.tokenizer.codebook.codes.cpu().numpy().tobytes()
         self.table = codes_table(
             self.source,
             self.windows,
             model.tokenizer,
             model.config.image_size,
             cache,
-            key=f"{crc32(model.tokenizer.codebook.codes.cpu().numpy().tobytes())} {half}",
-            half=half,
+            key=f"{crc32(codebook)} {model.config.tokenizer.comparison}",
             workers=self.options.workers or 0,
             on_event=on_event,
         )

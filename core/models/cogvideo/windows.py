@@ -64,15 +64,14 @@ def codes_table(
     size: int,
     cache: Path,
     key: str,
-    half: bool,
     workers: int,
     on_event: OnEvent,
 ):
     """The codes of every window on the grid: (windows, 33, N), uint16.
 
-    key names the weights; half: encode in bf16.
+    key names the weights.
     """
-    fill = partial(_codes, source, windows, tokenizer.eval(), size, half)
+    fill = partial(_codes, source, windows, tokenizer.eval(), size)
     return build_table(
         cache / "codes.bin",
         len(windows),
@@ -91,7 +90,6 @@ def _codes(
     windows: list[Window],
     tokenizer: ImageTokenizer,
     size: int,
-    half: bool,
     row: int,
 ) -> np.ndarray:
     window = windows[row]
@@ -99,5 +97,5 @@ def _codes(
     frames, _ = source.frames(window.clip, times, (size, size))
     device = next(tokenizer.parameters()).device
     pixels = to_pixels(frames).to(device, memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+    with torch.inference_mode():  # in float32, as whoever has a picture encodes it
         return tokenizer.encode(pixels).cpu().numpy().astype(np.uint16)

@@ -28,18 +28,18 @@ def still_times(source: Source, clip: int) -> np.ndarray:
 @dataclass(frozen=True)
 class Codes:
     """How a clip becomes a row of codes, (STILLS, N), or (STILLS, N + 9 N) with `large`, the coarse
-    ones first. half: encoded in bf16."""
+    ones first."""
 
     source: Source
     config: Config
     tokenizer: ImageTokenizer
     large: bool
-    half: bool
 
     def table(self, cache: Path, workers: int, on_event: OnEvent) -> Table:
         """All of them: (clips, STILLS, codes)."""
         config = self.config
         length = config.frame_length + config.fine_length * self.large
+        comparison = config.tokenizer.comparison
         weights = crc32(self.tokenizer.codebook.codes.cpu().numpy().tobytes())
         name = "pairs" if self.large else "stills"
         return build_table(
@@ -51,7 +51,7 @@ class Codes:
             workers=workers,
             on_progress=teller(name, on_event),
             on_note=noter(on_event),
-            key=f"{self.source.fingerprint()} {config.image_size} {weights} {self.half}",
+            key=f"{self.source.fingerprint()} {config.image_size} {weights} {comparison}",
         )
 
     def __call__(self, clip: int) -> np.ndarray:
@@ -63,5 +63,5 @@ class Codes:
         tokenizer = self.tokenizer.eval()
         device = next(tokenizer.parameters()).device
         pixels = to_pixels(frames).to(device, memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.half):
+        with torch.inference_mode():  # in float32, as whoever has a picture encodes it
             return tokenizer.encode(pixels).cpu().numpy()

@@ -75,8 +75,8 @@ class CodesStage(Stage):
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """The codes, by the tokenizer as it is by now."""
-        model, half = self.model, self.options.precision == "bf16"
-        made = Codes(self.source, model.config, model.tokenizer, self.large, half)
+        model = self.model
+        made = Codes(self.source, model.config, model.tokenizer, self.large)
         self.table = made.table(cache, self.options.workers or 0, on_event)
 
     def __len__(self) -> int:

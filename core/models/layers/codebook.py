@@ -4,6 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import full_precision
+
+SPLIT = 2.0**16 + 1  # leaves the 8 leading digits of a float32's 24 (Dekker 1971)
+
 
 class Codebook(nn.Module):
     """Vector quantisation on the unit sphere (VQ-VAE-2 section 3, cosine codes of ViT-VQGAN).
@@ -25,8 +29,11 @@ class Codebook(nn.Module):
         decay: float = 0.98,
         revive_below: float = 0.05,
         warmup: int = 300,
+        coarse: bool = False,
     ) -> None:
+        """coarse: cosines are compared as bfloat16 tells them, the first of equal ones is taken."""
         super().__init__()
+        self.coarse = coarse
         self.size, self.decay, self.revive_below = size, decay, revive_below
         self.warmup = warmup
         self.register_buffer("codes", F.normalize(torch.randn(size, dim), dim=-1))
@@ -38,8 +45,13 @@ class Codebook(nn.Module):
         self._sums = self._counts = self._candidates = None
 
     def nearest(self, z: Tensor) -> Tensor:
-        """z: (N, D), any length -> (N,) index of the code with the largest cosine."""
-        return (z @ self.codes.to(z.dtype).t()).max(dim=-1).indices
+        """z: (N, D), any length -> (N,) index of the code with the largest cosine, whatever the
+        precision of all else: what learns from codes has to find the same ones again."""
+        with full_precision(z):
+            z, codes = z.float(), self.codes.float()
+            if not self.coarse:
+                return (z @ codes.t()).max(dim=-1).indices
+            return rounded(rounded(z) @ rounded(codes).t()).max(dim=-1).indices
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """z: (..., D) -> codes (..., D) that pass gradients, indices, commitment."""
@@ -105,3 +117,9 @@ class Codebook(nn.Module):
         self.codes[dead] = F.normalize(reduce(self._candidates[picks]), dim=-1)
         self.share[dead] = 1.0
         return len(dead)
+
+
+def rounded(x: Tensor) -> Tensor:
+    """float32 to the nearest number of bfloat16, by sums and products alone: an export keeps it."""
+    scaled = SPLIT * x
+    return scaled - (scaled - x)

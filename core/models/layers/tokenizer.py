@@ -22,7 +22,8 @@ class ImageTokenizer(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config.encoder_widths, config.encoder_blocks, config.code_dim)
-        self.codebook = Codebook(config.codebook_size, config.code_dim)
+        coarse = config.comparison == "bfloat16"
+        self.codebook = Codebook(config.codebook_size, config.code_dim, coarse=coarse)
         self.decoder = Decoder(config.decoder_widths, config.decoder_blocks, config.code_dim)
         # Which cluster each code belongs to, for two-level sampling (see clustering.py).
         self.register_buffer("clusters", torch.arange(config.codebook_size) % config.clusters)

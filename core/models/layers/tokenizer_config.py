@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ...errors import UsageError
-from ..fields import Checked, size
+from ..fields import Checked, limited, size
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,9 @@ class TokenizerConfig(Checked):
     decoder_widths: tuple[int, int, int] = size((160, 128, 48))
     decoder_blocks: tuple[int, int, int] = size((3, 2, 2), most=1024, least=0)
     clusters: int = size(64)
+    # How finely codes are compared with what is encoded: in float32, or, as in weights whose codes
+    # were found in bfloat16, so that of nearly equal ones the first is taken.
+    comparison: str = limited("float32", choices=("float32", "bfloat16"), unsaid="bfloat16")
 
     def __post_init__(self) -> None:
         super().__post_init__()

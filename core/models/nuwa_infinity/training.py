@@ -73,11 +73,10 @@ class TransformerStage(Stage):
 
     def prepare(self, cache: Path, on_event: OnEvent) -> None:
         """The codes of every view, by the tokenizer as it is by now."""
-        vqgan, half = self.model.vqgan, self.options.precision == "bf16"
+        vqgan = self.model.vqgan
         weights = crc32(vqgan.codebook.codes.cpu().numpy().tobytes())
         pixels = views_table(self.views, cache, self.options.workers or 0, on_event)
-        key = f"{weights} {half}"
-        self.table = codes_table(self.views, pixels, vqgan, cache, key, half, on_event)
+        self.table = codes_table(self.views, pixels, vqgan, cache, f"{weights}", on_event)
 
     def __len__(self) -> int:
         return len(self.views) - held_back(len(self.views))

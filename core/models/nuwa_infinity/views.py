@@ -170,29 +170,28 @@ def views_table(views: Views, cache: Path, workers: int, on_event: OnEvent) -> T
 
 
 def codes_table(
-    views: Views, pixels: Table, vqgan: Vqgan, cache: Path, key: str, half: bool, on_event: OnEvent
+    views: Views, pixels: Table, vqgan: Vqgan, cache: Path, key: str, on_event: OnEvent
 ) -> Table:
-    """The codes of all views, as `Views.codes` reads them. key names the weights; half: they are
-    found in bf16."""
+    """The codes of all views, as `Views.codes` reads them. key names the weights."""
     return build_table(
         cache / "codes.bin",
         len(views),
         (views.most * views.config.tokens,),
         np.uint16 if views.config.codes <= 1 << 16 else np.uint32,
-        partial(_codes, views, pixels, vqgan.eval(), half),
+        partial(_codes, views, pixels, vqgan.eval()),
         on_progress=teller("codes", on_event),
         on_note=noter(on_event),
         key=f"{views.key()} {key}",
     )
 
 
-def _codes(views: Views, table: Table, vqgan: Vqgan, half: bool, number: int) -> np.ndarray:
+def _codes(views: Views, table: Table, vqgan: Vqgan, number: int) -> np.ndarray:
     """A view is looked at as a whole, so that codes see beyond the borders of their patch."""
     device = next(vqgan.parameters()).device
     row = np.zeros(views.most * views.config.tokens, np.int64)
     pixels = to_pixels(np.array(views.pixels(table, number)))
     pixels = pixels.to(device, memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+    with torch.inference_mode():  # in float32, as whoever has a picture encodes it
         codes = vqgan.encode(pixels).cpu().numpy()
     row[: codes.size] = codes.ravel()
     return row

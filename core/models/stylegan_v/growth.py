@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def inherited(model: Model, start: Model) -> dict[str, Tensor]:
-    """Of the weights of `start`, whose sides are the model's or smaller, what the model begins
-    with, and its new colours, which are zero: its pictures are those of `start`, doubled. UsageError
-    where the sides are larger."""
+    """Of the weights of `start`, whose pictures are the model's or smaller, what the model begins
+    with, and its new colours, which are zero: its pictures are those of `start`, doubled.
+    UsageError where those of `start` are larger."""
     ours, theirs = model.config.side, start.config.side
     if theirs > ours:
         raise UsageError(
