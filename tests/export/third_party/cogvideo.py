@@ -102,23 +102,23 @@ class Sampler:
                  "spatial_own": bias_of(allowed & (seen[:, None] // n == seen // n)),
                  "temporal_own": bias_of(allowed & (over[:, None] == over[:, :, None])),
                  "tokens": np.tile(tokens, (len(padding) // len(tokens), 1))}  # fmt: skip
-        beside = self.loop["window_frames"]["beside"][graph]
-        nothing = np.full((*sight["tokens"].shape, len(beside["1"])), -1)
+        beside = (self.loop["window_frames"]["beside"] or {}).get(graph, {})
+        rows, copies = len(padding), (len(padding) // len(tokens), 1, 1)
+        nothing = np.full((*sight["tokens"].shape, len(beside["1"])), -1) if beside else ()
         out = self.run(graph, sight | {"places": seen, "beside": nothing} | spatial | temporal)
         temporal, found = joined(temporal, out), {}
 
         def look(slot: int, n: int) -> dict:
             past = np.concatenate([over, *[window] * len(found), window[:, :n]], axis=1)
             bias = [bias_of(row == w[n], padding) for row, w in zip(past, window, strict=True)]
-            codes = np.stack([(given | found)[k][:, [n]] for k in beside[str(slot)]], axis=-1)
+            codes = [(given | found)[k][:, [n]] for k in beside.get(str(slot), ())]
             return {"spatial_bias": bias_of(np.ones(n, bool), padding), "spatial_own": ONE,
                     "temporal_bias": bias, "temporal_own": np.stack([ONE, ONE]),
-                    "beside": np.tile(codes, (len(padding) // len(codes), 1, 1))}  # fmt: skip
+                    "beside": np.tile(np.stack(codes, -1), copies) if codes else ()}  # fmt: skip
 
         for slot in new:
             how, caches = (guidance, self.asked["clusters"]), spatial | temporal
-            rows, seen = len(padding), partial(look, slot)
-            found[slot], caches = self.write(graph, slot, rows, seen, caches, how)
+            found[slot], caches = self.write(graph, slot, rows, partial(look, slot), caches, how)
             temporal = {name: caches[name] for name in temporal}
         return found
 
