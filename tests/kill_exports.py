@@ -29,6 +29,7 @@ from dln.export.bundle import Export, ExportOptions
 
 GRAPHS = [graph(Pair(seed=seed), name) for seed, name in enumerate(("first", "second"))]
 REFUSED = 3
+PATIENCE = 120  # seconds
 
 
 def export(out: Path) -> None:
@@ -52,7 +53,14 @@ def started(work: Callable[[], None]) -> int:
 
 
 def ended(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """Its exit code. A fork that waits for ever, for a lock that a thread had which it has not, is
+    killed."""
+    last = time.monotonic() + PATIENCE
+    while not (found := os.waitpid(pid, os.WNOHANG))[0]:
+        if time.monotonic() > last:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def content(folder: Path) -> dict[str, str]:

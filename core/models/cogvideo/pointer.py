@@ -31,5 +31,9 @@ class Pointer(nn.Module):
 
     def pointed(self, scores: Tensor, x: Tensor, beside: Tensor) -> Tensor:
         """scores: (..., codes) of normalised states x (..., C), beside: (..., frames) -> scores."""
-        weights = SCALE * self.weigh(x) * (beside != NOTHING).to(x.dtype)
-        return scores.scatter_add(-1, beside.clamp(min=0), weights.to(scores.dtype))
+        weights = (SCALE * self.weigh(x) * (beside != NOTHING).to(x.dtype)).to(scores.dtype)
+        if torch.compiler.is_exporting():  # TensorRT has no scatter that adds
+            codes = torch.arange(scores.shape[-1], device=scores.device)
+            there = (beside[..., None] == codes).to(scores.dtype)
+            return scores + (there * weights[..., None]).sum(-2)
+        return scores.scatter_add(-1, beside.clamp(min=0), weights)
